@@ -1,0 +1,294 @@
+/** Typed calls to the server, one method a route, over `ServerConnection`. */
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type {
+  AgentSpec,
+  Approval,
+  ApprovalRule,
+  Decision,
+  FileInfo,
+  JournalRecord,
+  Me,
+  ModelInfo,
+  Process,
+  SandboxInfo,
+  SignalName,
+  SignalReport,
+  Spend,
+  State,
+  ToolSpec,
+  UsageRow
+} from './types';
+
+/**
+ * What a call failed with. `code` is the server's own (`already_decided`), or `network` if no answer came;
+ * `message` is a sentence for people.
+ */
+export class AetherError extends Error {
+  constructor(
+    readonly code: string,
+    readonly status: number,
+    message: string,
+    readonly details: Readonly<Record<string, unknown>> = {}
+  ) {
+    super(message);
+    this.name = 'AetherError';
+  }
+
+  /** The sentence. */
+  get detail(): string {
+    return this.message;
+  }
+}
+
+type Query = Record<
+  string,
+  string | number | boolean | readonly (string | number)[] | null | undefined
+>;
+
+/** The server's REST interface, version 1. Every method rejects with `AetherError`. */
+export class AetherClient {
+  constructor(readonly settings: ServerConnection.ISettings) {}
+
+  me(): Promise<Me> {
+    return this._call('GET', 'me');
+  }
+
+  async processes(
+    query: {
+      state?: readonly State[];
+      name?: string;
+      parent?: number;
+      reaped?: boolean;
+      limit?: number;
+    } = {}
+  ): Promise<Process[]> {
+    const answer = await this._call<{ processes: Process[] }>(
+      'GET',
+      'processes',
+      query
+    );
+    return answer.processes;
+  }
+
+  spawn(spec: AgentSpec, parent?: number): Promise<Process> {
+    const body = parent === undefined ? spec : { ...spec, parent };
+    return this._call('POST', 'processes', {}, body);
+  }
+
+  process(pid: number): Promise<Process> {
+    return this._call('GET', `processes/${pid}`);
+  }
+
+  spec(pid: number): Promise<AgentSpec> {
+    return this._call('GET', `processes/${pid}/spec`);
+  }
+
+  /** Takes note of the end of a process; its files go unless `keepHome`. */
+  reap(pid: number, keepHome = false): Promise<Process> {
+    return this._call('DELETE', `processes/${pid}`, { keep_home: keepHome });
+  }
+
+  /** Journal lines by `n`, ascending: those after `after`, or the last `limit` before `before`. */
+  async records(
+    pid: number,
+    query: { after?: number; before?: number; limit?: number } = {}
+  ): Promise<JournalRecord[]> {
+    const answer = await this._call<{ records: JournalRecord[] }>(
+      'GET',
+      `processes/${pid}/records`,
+      query
+    );
+    return answer.records;
+  }
+
+  signal(pid: number, signal: SignalName): Promise<Process> {
+    return this._call('POST', `processes/${pid}/signals`, {}, { signal });
+  }
+
+  /** One request for many; those that could not be reached are named with the reason. */
+  signalMany(
+    pids: readonly number[],
+    signal: SignalName
+  ): Promise<SignalReport> {
+    return this._call('POST', 'signals', {}, { signal, pids });
+  }
+
+  send(
+    pid: number,
+    text: string,
+    options: { kind?: string; interrupt?: boolean } = {}
+  ): Promise<{ id: string }> {
+    return this._call(
+      'POST',
+      `processes/${pid}/messages`,
+      {},
+      { text, ...options }
+    );
+  }
+
+  /** Adds to the limits. */
+  extend(
+    pid: number,
+    more: {
+      steps?: number;
+      tokens?: number;
+      cost_usd?: number;
+      wall_s?: number;
+    }
+  ): Promise<Process> {
+    return this._call('POST', `processes/${pid}/limits`, {}, more);
+  }
+
+  async files(pid: number, path = ''): Promise<FileInfo[]> {
+    const answer = await this._call<{ files: FileInfo[] }>(
+      'GET',
+      `processes/${pid}/files`,
+      { path }
+    );
+    return answer.files;
+  }
+
+  /** The address of a file of an agent, for a download link. */
+  fileUrl(pid: number, path: string): string {
+    return this._url(`processes/${pid}/files/content`, { path });
+  }
+
+  /** The bytes of a file of an agent. */
+  async file(pid: number, path: string): Promise<ArrayBuffer> {
+    const response = await this._request(
+      'GET',
+      this._url(`processes/${pid}/files/content`, { path })
+    );
+    return response.arrayBuffer();
+  }
+
+  /** The address of an export, for a download link. */
+  exportUrl(pid: number, format: 'json' | 'text' | 'notebook'): string {
+    return this._url(`processes/${pid}/export`, { format });
+  }
+
+  async approvals(
+    query: { waiting?: boolean; pid?: number; limit?: number } = {}
+  ): Promise<Approval[]> {
+    const answer = await this._call<{ approvals: Approval[] }>(
+      'GET',
+      'approvals',
+      query
+    );
+    return answer.approvals;
+  }
+
+  approval(id: string): Promise<Approval> {
+    return this._call('GET', `approvals/${encodeURIComponent(id)}`);
+  }
+
+  /** Decides the very call that was shown: `digest` is the approval's own. Code `already_decided` if somebody did. */
+  decide(id: string, decision: Decision, digest = ''): Promise<Approval> {
+    return this._call(
+      'POST',
+      `approvals/${encodeURIComponent(id)}/decision`,
+      {},
+      { ...decision, digest }
+    );
+  }
+
+  async rules(): Promise<ApprovalRule[]> {
+    const answer = await this._call<{ rules: ApprovalRule[] }>('GET', 'rules');
+    return answer.rules;
+  }
+
+  revoke(id: string): Promise<void> {
+    return this._call('DELETE', `rules/${encodeURIComponent(id)}`);
+  }
+
+  usage(days = 30): Promise<{ rows: UsageRow[]; spend: Spend }> {
+    return this._call('GET', 'usage', { days });
+  }
+
+  /** The models a person can choose, and the id of the one that is used where none is chosen. */
+  models(): Promise<{ models: ModelInfo[]; default: string }> {
+    return this._call('GET', 'models');
+  }
+
+  async tools(): Promise<ToolSpec[]> {
+    const answer = await this._call<{ tools: ToolSpec[] }>('GET', 'tools');
+    return answer.tools;
+  }
+
+  async sandboxes(): Promise<SandboxInfo[]> {
+    const answer = await this._call<{ sandboxes: SandboxInfo[] }>(
+      'GET',
+      'sandboxes'
+    );
+    return answer.sandboxes;
+  }
+
+  private _url(path: string, query: Query = {}): string {
+    const given = Object.entries(query)
+      .filter(([, value]) => value !== undefined && value !== null)
+      .map(
+        ([key, value]) =>
+          `${encodeURIComponent(key)}=${encodeURIComponent(String(value))}`
+      );
+    const url = URLExt.join(this.settings.baseUrl, 'aether/api/v1', path);
+    return given.length > 0 ? `${url}?${given.join('&')}` : url;
+  }
+
+  private async _call<T>(
+    method: string,
+    path: string,
+    query: Query = {},
+    body?: unknown
+  ): Promise<T> {
+    const response = await this._request(method, this._url(path, query), body);
+    const text = await response.text();
+    return (text ? JSON.parse(text) : undefined) as T;
+  }
+
+  private async _request(
+    method: string,
+    url: string,
+    body?: unknown
+  ): Promise<Response> {
+    const init: RequestInit = { method };
+    if (body !== undefined) init.body = JSON.stringify(body);
+    let response: Response;
+    try {
+      response = await ServerConnection.makeRequest(url, init, this.settings);
+    } catch {
+      throw new AetherError(
+        'network',
+        0,
+        'The server did not answer. Agents go on without this page; try again when it is back.'
+      );
+    }
+    if (!response.ok) throw await failure(response);
+    return response;
+  }
+}
+
+async function failure(response: Response): Promise<AetherError> {
+  const text = await response.text();
+  try {
+    const body = JSON.parse(text) as {
+      type?: string;
+      detail?: string;
+      message?: string;
+      details?: Record<string, unknown>;
+    };
+    return new AetherError(
+      body.type ?? 'http',
+      response.status,
+      body.detail ?? body.message ?? response.statusText,
+      body.details
+    );
+  } catch {
+    return new AetherError(
+      'http',
+      response.status,
+      `${response.status} ${response.statusText}`
+    );
+  }
+}

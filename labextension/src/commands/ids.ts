@@ -1,0 +1,21 @@
+/** The commands by name. A panel's own commands are added by its plugin. */
+export const CommandIDs = {
+  /** Arguments: `filter?` (text of the filter field). */
+  openMissionControl: 'aether:open-mission-control',
+  /** Arguments: `pid`. Added by the agent panel. */
+  openAgent: 'aether:open-agent',
+  /** Arguments: `id?` (the approval to show). Added by the approvals panel. */
+  openApprovals: 'aether:open-approvals',
+  /** Arguments: any field of a spec that is known (`goal`, `model`, …). */
+  newAgent: 'aether:new-agent',
+  /** Arguments: `pid` or `pids`, and `signal`. TERM and KILL ask first unless `sure`. */
+  signal: 'aether:signal',
+  /** Arguments: `pid` or `pids`, `steps?` (25). */
+  extend: 'aether:extend-limits',
+  /** Arguments: `pid` or `pids`. Asks for the words. */
+  send: 'aether:send-message',
+  /** Arguments: `pid` or `pids`. Asks first. */
+  reap: 'aether:reap-agent',
+  openTutorial: 'aether:open-tutorial',
+  showAgents: 'aether:show-agents'
+} as const;
