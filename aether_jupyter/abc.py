@@ -1,0 +1,215 @@
+"""The seams: what a leaf must be so that the spine can use it.
+
+The seam to language models is pydantic-ai's `Model`; what is here is everything else. A leaf (provider, tool,
+sandbox) knows this file and `model`, and nothing above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from .model.agent import SandboxSpec
+from .model.events import Notice
+from .model.tool import Outcome, ToolSpec
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+
+class Clock(Protocol):
+    """Time as an argument: `now` is seconds since the epoch, `monotonic` is for measuring."""
+
+    def now(self) -> float: ...
+    def monotonic(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended, or was ended. Output is bytes as written, at most `output_limit` of each stream.
+
+    `stdout_bytes` and `stderr_bytes` count all that was written. `exit_code` is None only if it was cut off.
+    """
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+    stdout_bytes: int
+    stderr_bytes: int
+    duration_s: float
+    timed_out: bool = False
+    stdout_path: str = ""
+    stderr_path: str = ""
+
+
+OnOutput = Callable[[Literal["stdout", "stderr"], bytes], None]
+
+
+@runtime_checkable
+class Sandbox(Protocol):
+    """Where one process's tools run. Made by a `SandboxKind`, closed with the process.
+
+    The agent's home is `home` on the host and `workdir` inside. Isolation never fails open: whatever cannot be held
+    raises `SandboxUnavailable`.
+    """
+
+    name: str
+    home: Path
+    workdir: str
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout_s: float,
+        cwd: str = "",
+        env: dict[str, str] | None = None,
+        stdin: bytes = b"",
+        output_limit: int = 1_000_000,
+        on_output: OnOutput | None = None,
+    ) -> Completed:
+        """Run a shell line (`str`) or an argv (sequence). A timeout ends it and returns what was printed."""
+        ...
+
+    async def close(self) -> None:
+        """End everything that still runs in it. Never raises for what is gone already."""
+        ...
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a sandbox or model can be used here, and if not, why and what to do."""
+
+    ok: bool
+    detail: str = ""
+    fix: str = ""
+
+
+class SandboxKind(Protocol):
+    """One kind of sandbox: asks the machine, opens one for a process, removes what a crash left."""
+
+    name: str
+    isolated: bool
+
+    async def available(self) -> Availability: ...
+    async def open(self, pid: int, spec: SandboxSpec, home: Path) -> Sandbox: ...
+    async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
+        """Remove what belongs to processes of this `AETHER_HOME` (`instance`) that are not in `alive`."""
+        ...
+
+
+class Peers(Protocol):
+    """What an agent may do with other agents: the kernel's system calls, cut down to its own rights."""
+
+    async def send(self, to: int, text: str, *, kind: str = "note", correlation: str = "") -> str: ...
+    async def list(self) -> list[dict[str, Any]]: ...
+    async def spawn(self, goal: str, **options: Any) -> int: ...
+    async def wait(self, pid: int, timeout_s: float) -> dict[str, Any]: ...
+
+
+@dataclass
+class ToolContext:
+    """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use."""
+
+    pid: int
+    owner: str
+    call_id: str
+    step: int
+    home: Path
+    sandbox: Callable[[], Awaitable[Sandbox]]
+    notify: Callable[[Notice], None]
+    peers: Peers
+    timeout_s: float = 120.0
+    max_timeout_s: float = 600.0
+    output_limit: int = 16_000
+    workspaces: dict[str, Path] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """One thing that an agent can do. It raises `ToolError` to tell the model what went wrong."""
+
+    spec: ToolSpec
+
+    def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments, converted; raises `ToolArguments` with words the model can act on."""
+        ...
+
+    async def __call__(self, context: ToolContext, arguments: dict[str, Any]) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One model as a person chooses it. Prices are dollars per million tokens, None where not known."""
+
+    id: str
+    label: str
+    available: Availability
+    input_usd: float | None = None
+    output_usd: float | None = None
+    context_tokens: int = 128_000
+    note: str = ""
+
+
+class ModelProvider(Protocol):
+    """Makes pydantic-ai models for one prefix (`openai`, `local`, …). Imports nothing heavy until `create`.
+
+    `short` says that prompts must be short (few tools, few examples); `serial` that one call at a time is possible.
+    """
+
+    prefix: str
+    short: bool
+    serial: bool
+
+    def models(self) -> list[ModelInfo]: ...
+    def info(self, name: str) -> ModelInfo: ...
+    async def create(self, name: str, progress: Callable[[str, float | None], None]) -> Model:
+        """A model ready to be asked; raises `ModelNotConfigured` with the ways out."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+
+@dataclass(frozen=True)
+class SandboxInfo:
+    """One kind of sandbox as a person chooses it."""
+
+    name: str
+    isolated: bool
+    available: Availability
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part's answer to "how are you": `fix` says what to do where not ok. `fatal` means nothing works without it."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    fatal: bool = False
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One entry of an agent's home; `path` is relative to it. Sizes in bytes, times in seconds since the epoch."""
+
+    path: str
+    kind: Literal["file", "directory", "link", "other"]
+    size_bytes: int
+    modified_at: float
+
+
+class Surroundings(Protocol):
+    """What the doors show of the runtime without knowing it; `app.py` hands it in."""
+
+    async def models(self) -> list[ModelInfo]: ...
+    def tools(self) -> list[ToolSpec]: ...
+    async def sandboxes(self) -> list[SandboxInfo]: ...
+    async def health(self) -> list[Check]: ...
+    async def files(self, pid: int, path: str) -> list[FileInfo]: ...
+    async def read_file(self, pid: int, path: str, *, offset: int = 0, limit: int = 1_000_000) -> bytes: ...

@@ -1,0 +1,129 @@
+"""Settings: traitlets at the edge (`c.Aether.…`), one frozen `Settings` within. The only file that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from traitlets import Bool, Enum, Float, Int, List, Unicode
+from traitlets.config import Configurable
+
+from .model.agent import Mode
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set, with its default. Times in seconds, sizes in bytes, money in US dollars."""
+
+    home: Path
+    default_model: str = ""
+    fallback_models: tuple[str, ...] = ()
+    sandbox: str = "auto"
+    allow_host_sandbox: bool = False
+    max_mode: Mode = Mode.AUTONOMOUS
+    durability: str = "FULL"
+    slots: int = 256
+    model_calls: int = 128
+    daily_budget_usd: float | None = None
+    command_timeout_s: float = 120.0
+    max_command_timeout_s: float = 600.0
+    output_limit_bytes: int = 16_000
+    home_quota_bytes: int = 2_000_000_000
+    keep_ended_s: float = 7 * 86_400.0
+    lease_s: float = 2.0
+    model_timeout_s: float = 120.0
+    model_attempts: int = 5
+    environment: dict[str, str] = {}
+
+    @property
+    def database(self) -> Path:
+        """The file that holds everything but the agents' homes."""
+        return self.home / "aether.db"
+
+    @property
+    def homes(self) -> Path:
+        """Where each process has its folder, named by its PID."""
+        return self.home / "homes"
+
+
+PROVIDER_VARIABLES = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GEMINI_BASE_URL",
+    "GEMINI_API_VERSION",
+    "OLLAMA_HOST",
+    "AETHER_LOCAL_MODEL",
+)
+"""What providers read, under the SDKs' own names; handed to them as `Settings.environment` and to nobody else."""
+
+
+def aether_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """`AETHER_HOME`, or `~/.aether`."""
+    return Path(environ.get("AETHER_HOME") or Path.home() / ".aether").expanduser().absolute()
+
+
+def from_environment(environ: Mapping[str, str] = os.environ, **changes: Any) -> Settings:
+    """Settings from the environment and the given changes."""
+    found = {name: environ[name] for name in PROVIDER_VARIABLES if environ.get(name)}
+    base: dict[str, Any] = {"home": aether_home(environ), "environment": found}
+    if environ.get("AETHER_MODEL"):
+        base["default_model"] = environ["AETHER_MODEL"]
+    return Settings(**(base | changes))
+
+
+class Aether(Configurable):
+    """The traits that `jupyter server --generate-config` prints; empty and zero mean the default of `Settings`."""
+
+    home = Unicode("", help="Folder for the database, homes and weights; default AETHER_HOME or ~/.aether.").tag(
+        config=True
+    )
+    default_model = Unicode("", help="Model of agents that name none, as provider:model.").tag(config=True)
+    fallback_models = List(Unicode(), help="Models tried in order when the first is not to be reached.").tag(config=True)
+    sandbox = Enum(
+        ["auto", "docker", "bubblewrap", "host"],
+        "auto",
+        help="Where tools run. auto: Docker where an engine answers, else bubblewrap; never the bare host.",
+    ).tag(config=True)
+    allow_host_sandbox = Bool(
+        False, help="Whether a person may choose the sandbox 'host', which isolates nothing."
+    ).tag(config=True)
+    max_mode = Enum([m.value for m in Mode], Mode.AUTONOMOUS.value, help="The freest mode an agent may get.").tag(
+        config=True
+    )
+    durability = Enum(
+        ["FULL", "NORMAL"],
+        "FULL",
+        help="SQLite's synchronous level. FULL survives power loss, NORMAL only the end of the program.",
+    ).tag(config=True)
+    slots = Int(256, help="Agents that may be RUNNING at once on this server.").tag(config=True)
+    model_calls = Int(128, help="Model calls in flight at once on this server.").tag(config=True)
+    daily_budget_usd = Float(0.0, help="Money one owner may spend a day, in US dollars; 0 is no limit.").tag(config=True)
+    command_timeout_s = Float(120.0, help="Seconds a command may run unless it asks for more.").tag(config=True)
+    max_command_timeout_s = Float(600.0, help="Seconds a command may ask for at most.").tag(config=True)
+    output_limit_bytes = Int(16_000, help="Bytes of output a model reads; the rest goes to a file.").tag(config=True)
+    home_quota_bytes = Int(2_000_000_000, help="Bytes an agent's home may hold; file tools refuse beyond.").tag(
+        config=True
+    )
+    keep_ended_s = Float(7 * 86_400.0, help="Seconds an ended agent is kept before it is reaped.").tag(config=True)
+    model_timeout_s = Float(120.0, help="Seconds a model may stay silent.").tag(config=True)
+    model_attempts = Int(5, help="Tries of one model call, the first included.").tag(config=True)
+
+    def settings(self, environ: Mapping[str, str] = os.environ) -> Settings:
+        """The frozen settings these traits stand for."""
+        changes: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in msgspec.structs.asdict(from_environment(environ))
+            if self.has_trait(name) and getattr(self, name) not in ("", None)
+        }
+        if self.home:
+            changes["home"] = Path(self.home).expanduser().absolute()
+        changes["max_mode"] = Mode(self.max_mode)
+        changes["fallback_models"] = tuple(self.fallback_models)
+        changes["daily_budget_usd"] = self.daily_budget_usd or None
+        return from_environment(environ, **changes)

@@ -1,0 +1,67 @@
+"""What one asks for when spawning: goal, model, tools, sandbox and limits."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+
+class Mode(StrEnum):
+    """What an agent may do without asking.
+
+    PLAN only reads; ASK_ALWAYS asks before everything that is not safe and even for reads of the sandbox's shell;
+    ASK_RISKY asks for execute, network and destructive calls; ACCEPT_EDITS also lets it execute inside the sandbox;
+    AUTONOMOUS asks for nothing but what a rule forbids. The administrator clamps the mode by `c.Aether.max_mode`.
+    """
+
+    PLAN = "plan"
+    ASK_ALWAYS = "ask_always"
+    ASK_RISKY = "ask_risky"
+    ACCEPT_EDITS = "accept_edits"
+    AUTONOMOUS = "autonomous"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run may use before it waits for a person. `None` is no limit; `wall_s` counts time spent RUNNING."""
+
+    steps: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = 50
+    tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    cost_usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    wall_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host."""
+
+    kind: Literal["auto", "docker", "bubblewrap", "host"] = "auto"
+    network: Literal["none", "host"] = "none"
+    memory_mb: Annotated[int, msgspec.Meta(ge=64, le=1_048_576)] = 2048
+    cpus: Annotated[float, msgspec.Meta(gt=0, le=256)] = 2.0
+    pids: Annotated[int, msgspec.Meta(ge=8, le=32_768)] = 512
+
+
+class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The request for one agent.
+
+    `model` is `provider:model`, empty for the server's default; `fallbacks` are tried in order when it is not to be
+    reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
+    the result must satisfy. `keep_home` keeps the files after the process is reaped.
+    """
+
+    goal: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)]
+    name: Annotated[str, msgspec.Meta(max_length=120)] = ""
+    model: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    fallbacks: tuple[str, ...] = ()
+    system: Annotated[str, msgspec.Meta(max_length=200_000)] = ""
+    tools: tuple[str, ...] | None = None
+    mode: Mode = Mode.ASK_RISKY
+    sandbox: SandboxSpec = SandboxSpec()
+    limits: Limits = Limits()
+    output_schema: dict[str, Any] | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 4096
+    keep_home: bool = False
+    labels: dict[str, str] = {}
+    origin: Annotated[str, msgspec.Meta(max_length=300)] = "api"

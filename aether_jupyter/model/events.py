@@ -1,0 +1,211 @@
+"""Every durable event and every transient notice, one class each.
+
+An event is a fact in the journal; a notice (a token that just arrived) is shown and forgotten. The events that are
+also stimuli of the loop are marked in `engine.loop`. The classes are encoded with their tag as `type`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .agent import AgentSpec, Limits
+from .message import Part, ToolCall, Usage
+from .process import ExitStatus, Pid, Process, Signal, State, WaitReason
+from .tool import Approval, Decision, Outcome
+
+
+class ProcessSpawned(msgspec.Struct, frozen=True, tag="process.spawned", tag_field="type"):
+    """A process was recorded in READY."""
+
+    process: Process
+    spec: AgentSpec
+
+
+class StateChanged(msgspec.Struct, frozen=True, tag="process.state", tag_field="type", omit_defaults=True):
+    """It moved by a legal move. `why` is a sentence where the move is not plain."""
+
+    state: State
+    wait: WaitReason | None = None
+    why: str = ""
+
+
+class SignalSent(msgspec.Struct, frozen=True, tag="process.signal", tag_field="type"):
+    """A signal was recorded; a running process gets it at the next point where it can."""
+
+    signal: Signal
+
+
+class LimitsExtended(msgspec.Struct, frozen=True, tag="process.limits", tag_field="type"):
+    """A person set new limits."""
+
+    limits: Limits
+
+
+class ProcessExited(msgspec.Struct, frozen=True, tag="process.exited", tag_field="type"):
+    """It ended and is a ZOMBIE now."""
+
+    status: ExitStatus
+
+
+class ProcessReaped(msgspec.Struct, frozen=True, tag="process.reaped", tag_field="type"):
+    """Somebody took note of the end; its home may be removed."""
+
+    home_kept: bool
+
+
+class MessageSent(msgspec.Struct, frozen=True, tag="message.sent", tag_field="type", omit_defaults=True):
+    """Words for the agent, read before its next model call. `sender` is a person's name or `agent:PID`."""
+
+    id: str
+    sender: str
+    text: str
+    kind: str = "note"
+    correlation: str = ""
+
+
+class ModelRequested(msgspec.Struct, frozen=True, tag="model.requested", tag_field="type", omit_defaults=True):
+    """A model is about to be asked; what it may cost at most is reserved. `step` counts from 1."""
+
+    step: int
+    model: str
+    reserved_tokens: int = 0
+    reserved_usd: float = 0.0
+
+
+class ModelAnswered(msgspec.Struct, frozen=True, tag="model.answered", tag_field="type", omit_defaults=True):
+    """The whole answer of one step."""
+
+    step: int
+    model: str
+    parts: tuple[Part, ...]
+    usage: Usage
+    cost_usd: float = 0.0
+    cost_known: bool = True
+    duration_s: float = 0.0
+    attempts: int = 1
+
+
+class ModelFailed(msgspec.Struct, frozen=True, tag="model.failed", tag_field="type", omit_defaults=True):
+    """No answer came. `error` is a code of `model.errors`; the reservation is given back, or charged if unsure."""
+
+    step: int
+    model: str
+    error: str
+    message: str
+    charged_usd: float = 0.0
+
+
+class Guidance(msgspec.Struct, frozen=True, tag="model.guided", tag_field="type"):
+    """The kernel answers a malformed, empty or doubtful turn; `attempt` counts from 1 to at most 3."""
+
+    reason: Literal["arguments", "empty", "doubt", "stuck", "output"]
+    text: str
+    attempt: int
+
+
+class ToolStarted(msgspec.Struct, frozen=True, tag="tool.started", tag_field="type", omit_defaults=True):
+    """A call begins: allowed by policy, rule or a person (`why`). `labels` says where each argument came from."""
+
+    step: int
+    call: ToolCall
+    why: str = ""
+    sources: dict[str, str] = {}
+
+
+class ToolEnded(msgspec.Struct, frozen=True, tag="tool.ended", tag_field="type"):
+    """A call ended, well or not. `tool` repeats the name so that a screen needs no look-up."""
+
+    step: int
+    call_id: str
+    tool: str
+    outcome: Outcome
+
+
+class ApprovalRequested(msgspec.Struct, frozen=True, tag="approval.requested", tag_field="type"):
+    """A call, a question or a limit waits for a person."""
+
+    approval: Approval
+
+
+class ApprovalDecided(msgspec.Struct, frozen=True, tag="approval.decided", tag_field="type"):
+    """A person decided; `call_id` is the approval's own id for questions and limits that belong to no call."""
+
+    approval_id: str
+    kind: str
+    call_id: str
+    decision: Decision
+
+
+class ApprovalClosed(msgspec.Struct, frozen=True, tag="approval.closed", tag_field="type"):
+    """Nobody needs to decide any more (the process ended)."""
+
+    approval_id: str
+    why: str
+
+
+Event = (
+    ProcessSpawned
+    | StateChanged
+    | SignalSent
+    | LimitsExtended
+    | ProcessExited
+    | ProcessReaped
+    | MessageSent
+    | ModelRequested
+    | ModelAnswered
+    | ModelFailed
+    | Guidance
+    | ToolStarted
+    | ToolEnded
+    | ApprovalRequested
+    | ApprovalDecided
+    | ApprovalClosed
+)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the journal.
+
+    `seq` orders all of it, `n` the events of one process from 1 without gaps; `id` is a UUIDv7; `at` is seconds since
+    the epoch; `actor` is who caused it.
+    """
+
+    seq: int
+    id: str
+    pid: Pid
+    n: int
+    owner: str
+    actor: str
+    at: float
+    event: Event
+
+
+class TextDelta(msgspec.Struct, frozen=True, tag="notice.text", tag_field="type"):
+    """Words of an answer as they arrive."""
+
+    pid: Pid
+    step: int
+    kind: Literal["text", "thinking"]
+    text: str
+
+
+class OutputDelta(msgspec.Struct, frozen=True, tag="notice.output", tag_field="type"):
+    """Output of a command as it arrives."""
+
+    pid: Pid
+    call_id: str
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+class Preparing(msgspec.Struct, frozen=True, tag="notice.preparing", tag_field="type"):
+    """Long work before a step can go on (weights joined, image built); `done` lies in 0–1 or is None."""
+
+    pid: Pid
+    what: str
+    done: float | None = None
+
+
+Notice = TextDelta | OutputDelta | Preparing

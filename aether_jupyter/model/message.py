@@ -1,0 +1,73 @@
+"""The transcript: what was said between people, the agent and its tools.
+
+pydantic-ai's `ModelMessage` is the form in which a language model is asked (`runtime.language` translates); these
+lighter classes are what the journal keeps, so that a server which has asked no model yet need not import it. Each
+part keeps the provider's own details (signatures, ids), so the translation back loses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Text(msgspec.Struct, frozen=True, tag="text", omit_defaults=True):
+    """Words of the model."""
+
+    text: str
+    provider: dict[str, Any] | None = None
+
+
+class Thinking(msgspec.Struct, frozen=True, tag="thinking", omit_defaults=True):
+    """Reasoning that a model shows apart from its answer."""
+
+    text: str
+    provider: dict[str, Any] | None = None
+
+
+class ToolCall(msgspec.Struct, frozen=True, tag="call", omit_defaults=True):
+    """A call that the model proposes. `arguments` is `None` when `raw` could not be read as a JSON object."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Any] | None
+    raw: str = ""
+    provider: dict[str, Any] | None = None
+
+
+Part = Text | Thinking | ToolCall
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one model call. `known` is false where the provider gave no usage and the reservation is charged."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    known: bool = True
+
+
+class UserTurn(msgspec.Struct, frozen=True, tag="user"):
+    """Words of a person, another agent or the kernel (`source` says who)."""
+
+    text: str
+    source: str = "person"
+
+
+class ModelTurn(msgspec.Struct, frozen=True, tag="model"):
+    """One answer of the model."""
+
+    parts: tuple[Part, ...]
+
+
+class ToolTurn(msgspec.Struct, frozen=True, tag="tool"):
+    """What one tool call came to, as the model reads it."""
+
+    call_id: str
+    tool: str
+    content: str
+    ok: bool = True
+
+
+Turn = UserTurn | ModelTurn | ToolTurn

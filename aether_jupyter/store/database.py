@@ -1,0 +1,263 @@
+"""The database: one writer thread that commits actions in groups, and asynchronous readers beside it.
+
+An action's body is one plain synchronous function over a connection. The writer runs all bodies that are waiting in
+one transaction, each behind its own savepoint, commits them together and wakes their callers: one fsync serves many
+agents. Measured here and in the design: about 0.08 ms CPU an action against 1.5 ms for the same body over an
+asynchronous driver, where every statement hops between threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, create_engine, event, insert, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from ..model.errors import AetherError, StorageBusy, StorageFull
+from . import tables
+from .migrate import upgrade
+
+T = TypeVar("T")
+GROUP = 512
+BUSY_MS = 5_000
+
+
+@dataclass(slots=True)
+class Appended:
+    """One journal row on its way: the columns of `tables.event`, and the event object for followers in this process."""
+
+    row: dict[str, Any]
+    event: Any
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a body sees: the connection, the present time, and a list of the journal rows it appends."""
+
+    connection: Connection
+    now: float
+    appended: list[Appended] = field(default_factory=list)
+
+    def one(self, statement: Any, values: dict[str, Any] | None = None) -> Any:
+        """The first row, or None."""
+        return self.connection.execute(statement, values or {}).first()
+
+    def all(self, statement: Any, values: dict[str, Any] | None = None) -> list[Any]:
+        """All rows."""
+        return list(self.connection.execute(statement, values or {}))
+
+    def run(self, statement: Any, values: Any = None) -> Any:
+        """Execute and return the result."""
+        return self.connection.execute(statement, values if values is not None else {})
+
+
+@dataclass(slots=True)
+class _Job:
+    body: Callable[[Transaction], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+    appended: list[Appended] = field(default_factory=list)
+
+
+Committed = Callable[[list[Appended]], None]
+
+
+class Database:
+    """Opened with `Database.open(path, durability)`; `write` runs a body, `reader` gives an asynchronous connection."""
+
+    def __init__(self, path: Path, durability: str) -> None:
+        self.path = path
+        self._durability = durability
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._listeners: list[tuple[asyncio.AbstractEventLoop, Committed]] = []
+        self._thread = threading.Thread(target=self._work, name="aether-writer", daemon=True)
+        self._readers: AsyncEngine = create_async_engine(
+            f"sqlite+aiosqlite:///{path}", isolation_level="AUTOCOMMIT", pool_size=4, max_overflow=4
+        )
+        self._closed = False
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, durability: str = "FULL") -> AsyncIterator[Database]:
+        """Create or migrate the file, start the writer, and close both at the end."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = cls(path, durability)
+        await asyncio.to_thread(_guard, lambda: upgrade(path))
+        database._thread.start()
+        try:
+            yield database
+        finally:
+            database._closed = True
+            database._jobs.put(None)
+            await asyncio.to_thread(database._thread.join)
+            await database._readers.dispose()
+
+    def on_commit(self, listener: Committed) -> None:
+        """Call `listener(rows)` in this event loop after each commit that appended journal rows, in order."""
+        self._listeners.append((asyncio.get_running_loop(), listener))
+
+    async def write(self, body: Callable[[Transaction], T]) -> T:
+        """Run `body` in the next group. Its rows and events are durable when this returns; if it raises, none is."""
+        if self._closed:
+            raise StorageBusy("the database is closed; the server is stopping")
+        loop = asyncio.get_running_loop()
+        job = _Job(body, loop, loop.create_future())
+        self._jobs.put(job)
+        # Shielded: a cancelled caller must not lose track of what the writer has committed for it.
+        value: T = await asyncio.shield(job.future)
+        return value
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reads; the block is one snapshot of the database."""
+        async with self._readers.connect() as connection:
+            await connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                await connection.exec_driver_sql("COMMIT")
+
+    async def fetch(self, statement: Select[Any], values: dict[str, Any] | None = None) -> list[Any]:
+        """All rows of one read."""
+        async with self._readers.connect() as connection:
+            return list(await connection.execute(statement, values or {}))
+
+    # --- the writer thread ---------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        engine = _engine(self.path, self._durability)
+        connection = engine.connect()
+        try:
+            while (job := self._jobs.get()) is not None:
+                jobs = [job]
+                last = False
+                while len(jobs) < GROUP:
+                    try:
+                        more = self._jobs.get_nowait()
+                    except queue.Empty:
+                        break
+                    if more is None:
+                        last = True
+                        break
+                    jobs.append(more)
+                self._group(connection, jobs)
+                if last:
+                    break
+        finally:
+            connection.close()
+            engine.dispose()
+
+    def _group(self, connection: Connection, jobs: list[_Job]) -> None:
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        rows: list[Appended] = []
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                transaction = Transaction(connection, time.time())
+                driver.execute("SAVEPOINT action")
+                try:
+                    job.value = job.body(transaction)
+                except BaseException as error:
+                    driver.execute("ROLLBACK TO action")
+                    job.error = _translate(error)
+                    if driver.in_transaction is False:
+                        raise
+                else:
+                    job.appended = transaction.appended
+                    rows.extend(transaction.appended)
+                driver.execute("RELEASE action")
+            if rows:
+                seq = driver.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0]
+                for offset, appended in enumerate(rows, 1):
+                    appended.row["seq"] = seq + offset
+                connection.execute(_APPEND, [appended.row for appended in rows])
+            driver.execute("COMMIT")
+        except BaseException as error:
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+            translated = _translate(error)
+            rows = []
+            for job in jobs:
+                job.error = job.error or translated
+        self._wake(jobs, rows)
+
+    def _wake(self, jobs: list[_Job], rows: list[Appended]) -> None:
+        loops = {job.loop for job in jobs} | ({loop for loop, _ in self._listeners} if rows else set())
+        for loop in loops:
+            mine = [job for job in jobs if job.loop is loop]
+            listeners = [listener for at, listener in self._listeners if at is loop] if rows else []
+            try:
+                loop.call_soon_threadsafe(_settle, mine, listeners, rows)
+            except RuntimeError:
+                # The loop is closed: nobody is left to tell, and the rows are safe on disk.
+                continue
+
+
+_APPEND = insert(tables.event)
+
+
+def _settle(jobs: list[_Job], listeners: list[Committed], rows: list[Appended]) -> None:
+    # Followers first: whoever awaited the write finds the feed already there.
+    for listener in listeners:
+        listener(rows)
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.value)
+
+
+def _translate(error: BaseException) -> BaseException:
+    if isinstance(error, AetherError):
+        return error
+    original = error.orig if isinstance(error, OperationalError) else error
+    if isinstance(original, sqlite3.OperationalError):
+        words = str(original)
+        if "full" in words or "disk I/O" in words:
+            return StorageFull(f"The disk under AETHER_HOME is full ({words}). Nothing was written; free some space.")
+        if "locked" in words or "busy" in words:
+            return StorageBusy(f"Another program holds the database ({words}). Nothing was written; try again.")
+    return error
+
+
+def _guard(body: Callable[[], None]) -> None:
+    try:
+        body()
+    except (sqlite3.Error, OperationalError) as error:
+        raise _translate(error) from error
+
+
+def _engine(path: Path, durability: str) -> Any:
+    engine = create_engine(
+        f"sqlite:///{path}", isolation_level="AUTOCOMMIT", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(driver: Any, _: Any) -> None:
+        driver.execute("PRAGMA journal_mode=WAL")
+        driver.execute(f"PRAGMA synchronous={'NORMAL' if durability == 'NORMAL' else 'FULL'}")
+        driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        driver.execute("PRAGMA temp_store=MEMORY")
+
+    return engine
+
+
+async def instance_id(database: Database) -> str:
+    """The name of this `AETHER_HOME`, made once: containers carry it as a label."""
+    rows = await database.fetch(select(tables.meta.c.value).where(tables.meta.c.key == "instance"))
+    return str(rows[0][0])

@@ -1,0 +1,117 @@
+"""Every table, in one place, for SQLite and PostgreSQL alike.
+
+Columns hold what statements ask for; the rest of a row is its msgspec encoding in `body`, so a screen reads one
+column and a new field of a class needs no migration.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+process = Table(
+    "process",
+    metadata,
+    Column("pid", Key, primary_key=True, autoincrement=True),
+    Column("owner", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("parent", Key),
+    Column("state", String(8), nullable=False),
+    Column("epoch", BigInteger, nullable=False, default=0),
+    Column("worker", Key),
+    Column("ready_at", Float, nullable=False),
+    Column("until", Float),
+    Column("head", Integer, nullable=False),
+    Column("reserved_usd", Float, nullable=False, default=0.0),
+    Column("ended_at", Float),
+    Column("reaped", Boolean, nullable=False, default=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("spec", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("process_ready", process.c.owner, process.c.ready_at, sqlite_where=process.c.state == "READY")
+Index("process_state", process.c.state, process.c.worker)
+Index("process_owner", process.c.owner, process.c.reaped, process.c.pid)
+Index("process_parent", process.c.parent)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Key, primary_key=True),
+    Column("pid", Key, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("id", String(36), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("event_process", event.c.pid, event.c.n, unique=True)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("pid", Key, nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("approval_owner", approval.c.owner, approval.c.status, approval.c.created_at)
+Index("approval_process", approval.c.pid, approval.c.status)
+
+rule = Table(
+    "rule",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("tool", String(200), nullable=False),
+    Column("pid", Key),
+    Column("created_at", Float, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("uses", Integer, nullable=False, default=0),
+)
+Index("rule_owner", rule.c.owner, rule.c.tool)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("owner", String(200), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("pid", Key, nullable=False),
+    Column("model", String(300), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    PrimaryKeyConstraint("owner", "day", "pid", "model"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("lease_until", Float, nullable=False),
+    Column("about", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+meta = Table("meta", metadata, Column("key", String(60), primary_key=True), Column("value", Text, nullable=False))
