@@ -112,6 +112,8 @@ export class AetherStore implements IAetherStore {
     return this._retryAsked;
   }
 
+  private _isReady: () => void = () => undefined;
+
   readonly ready: Promise<void> = new Promise(resolve => {
     this._isReady = resolve;
   });
@@ -318,7 +320,6 @@ export class AetherStore implements IAetherStore {
   private readonly _pace = new Pace();
   private readonly _readers = new Set<() => void>();
   private readonly _watched = new Map<number, number>();
-  private _isReady!: () => void;
   private readonly _recordsArrived = new Signal<
     IAetherStore,
     readonly JournalRecord[]

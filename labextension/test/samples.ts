@@ -1,0 +1,47 @@
+/** Processes and views for the tests. */
+import type { Process, View } from '../src/api/types';
+
+export function aProcess(given: Partial<Process> = {}): Process {
+  return {
+    pid: 1,
+    name: 'Backfill orders',
+    owner: 'ana',
+    goal: 'Load the orders of March',
+    model: 'scripted:hello',
+    sandbox: 'bubblewrap',
+    mode: 'ask_risky',
+    limits: { steps: 50, tokens: null, cost_usd: null, wall_s: null },
+    state: 'READY',
+    parent: null,
+    wait: null,
+    exit: null,
+    created_at: 0,
+    run_since: null,
+    run_s: 0,
+    ended_at: null,
+    reaped_at: null,
+    step: 0,
+    input_tokens: 0,
+    output_tokens: 0,
+    cost_usd: 0,
+    reserved_tokens: 0,
+    reserved_usd: 0,
+    cost_known: true,
+    voice: null,
+    strip: '',
+    origin: 'api',
+    signal: null,
+    head: 1,
+    ...given
+  };
+}
+
+export function aView(processes: readonly Process[]): View {
+  return {
+    cursor: 0,
+    user: 'ana',
+    processes: Object.fromEntries(processes.map(p => [p.pid, p])),
+    approvals: {},
+    spend: { day: '2026-01-01', cost_usd: 0, limit_usd: null }
+  };
+}
