@@ -1,0 +1,30 @@
+"""What every test may use: Jupyter's server fixtures, asyncio for `anyio` tests, no real keys in the environment."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ("pytest_jupyter.jupyter_server",)
+
+KEPT = ("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_API_KEY", "OLLAMA_", "AETHER_")
+
+# A test must reach neither a real provider nor the person's own agents.
+for _name in [name for name in os.environ if name.startswith(KEPT) and name != "AETHER_TEST_MODELS"]:
+    del os.environ[_name]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, object]:
+    return {
+        "ServerApp": {
+            "jpserver_extensions": {"aether_jupyter": True},
+            "allow_unauthenticated_access": False,
+        }
+    }
