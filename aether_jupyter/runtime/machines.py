@@ -1,0 +1,135 @@
+"""The sandboxes that are open, one a process: opened on first use, closed with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from ..abc import Sandbox, SandboxInfo, SandboxKind
+from ..config import Settings
+from ..model.agent import SandboxSpec
+from ..model.errors import SandboxUnavailable, UnknownName
+
+log = logging.getLogger(__name__)
+
+AUTOMATIC = ("docker", "bubblewrap")
+"""What `auto` tries, best first. Kinds without isolation are never among them."""
+
+
+class Machines:
+    """Opens sandboxes by kind and keeps them by pid. Leaving its context closes all of them."""
+
+    def __init__(self, kinds: Mapping[str, SandboxKind], settings: Settings) -> None:
+        self._kinds = dict(kinds)
+        self._settings = settings
+        self._open: dict[int, Sandbox] = {}
+        self._locks: dict[int, asyncio.Lock] = {}
+
+    async def __aenter__(self) -> Machines:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close_all()
+
+    def home(self, pid: int) -> Path:
+        """The process's folder, made if missing and readable by its owner only."""
+        home = self._settings.homes / str(int(pid))
+        if not home.is_dir():
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.name == "posix":
+                self._settings.homes.chmod(0o700)
+        return home
+
+    async def open(self, pid: int, spec: SandboxSpec) -> Sandbox:
+        """The process's sandbox. Raises `SandboxUnavailable`; nothing ran then."""
+        found = self._open.get(pid)
+        if found is not None:
+            return found
+        async with self._locks.setdefault(pid, asyncio.Lock()):
+            found = self._open.get(pid)
+            if found is None:
+                kind = self._kinds[await self.resolve(spec.kind)]
+                found = await kind.open(pid, spec, self.home(pid))
+                self._open[pid] = found
+            return found
+
+    async def close(self, pid: int) -> None:
+        """End the process's sandbox, if one is open."""
+        lock = self._locks.get(pid)
+        if lock is None:
+            return
+        async with lock:
+            found = self._open.pop(pid, None)
+            if found is not None:
+                await found.close()
+        self._locks.pop(pid, None)
+
+    async def close_all(self) -> None:
+        """End every sandbox; one that does not close is logged and does not keep the others open."""
+        pids = list(self._locks)
+        for pid, result in zip(
+            pids, await asyncio.gather(*(self.close(p) for p in pids), return_exceptions=True), strict=True
+        ):
+            if isinstance(result, Exception):
+                log.error("sandbox of process %s did not close", pid, exc_info=result)
+
+    async def resolve(self, kind: str = "auto") -> str:
+        """The name of the sandbox that `kind` stands for here. Raises `UnknownName`, `SandboxUnavailable`."""
+        if kind == "auto":
+            kind = self._settings.sandbox
+        if kind == "auto":
+            return await self._automatic()
+        chosen = self._kinds.get(kind)
+        if chosen is None:
+            near = difflib.get_close_matches(kind, self._kinds, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UnknownName(f"no sandbox {kind!r}.{hint} There are: auto, {', '.join(self._kinds)}")
+        if not chosen.isolated and not self._settings.allow_host_sandbox:
+            raise SandboxUnavailable(
+                f"the sandbox {kind!r} isolates nothing and is not allowed on this server "
+                "(c.Aether.allow_host_sandbox = True allows it)"
+            )
+        answer = await chosen.available()
+        if not answer.ok:
+            raise SandboxUnavailable(f"sandbox {kind}: {answer.detail}. {answer.fix}", fix=answer.fix)
+        return kind
+
+    async def statuses(self) -> list[SandboxInfo]:
+        """Every kind and whether it can be used here, asked now."""
+        kinds = list(self._kinds.values())
+        answers = await asyncio.gather(*(kind.available() for kind in kinds))
+        return [SandboxInfo(k.name, k.isolated, a) for k, a in zip(kinds, answers, strict=True)]
+
+    async def reap(self, alive: frozenset[int]) -> list[int]:
+        """Remove what a crash left of processes of this `AETHER_HOME` that are not alive. Returns their pids."""
+        gone: set[int] = set()
+        for kind in self._kinds.values():
+            gone.update(await kind.reap(str(self._settings.home), alive))
+        return sorted(gone)
+
+    async def _automatic(self) -> str:
+        told: list[str] = []
+        fixes: list[str] = []
+        for name in AUTOMATIC:
+            kind = self._kinds.get(name)
+            if kind is None:
+                continue
+            answer = await kind.available()
+            if answer.ok:
+                return name
+            told.append(f"{name}: {answer.detail}")
+            fixes.append(answer.fix)
+        raise SandboxUnavailable(
+            "no sandbox can isolate commands here, so nothing runs. "
+            + "; ".join(told)
+            + ". To mend it: "
+            + ", or ".join(fix for fix in fixes if fix),
+            fixes=fixes,
+        )

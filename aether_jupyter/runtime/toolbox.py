@@ -1,0 +1,70 @@
+"""The tools by name: checks arguments, runs calls, and turns whatever happens into an outcome the model can read."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..abc import Tool, ToolContext
+from ..model.errors import AetherError, ToolArguments, UnknownName
+from ..model.message import ToolCall
+from ..model.tool import Outcome, ToolSpec
+
+log = logging.getLogger(__name__)
+
+
+class Toolbox:
+    """Every tool that was registered. It keeps nothing between calls, so one serves all agents."""
+
+    def __init__(self, tools: Mapping[str, Tool]) -> None:
+        self._tools = dict(tools)
+
+    def specs(self, names: Sequence[str] | None = None) -> tuple[ToolSpec, ...]:
+        """The declarations of these tools in this order, of the default set for None. Raises `UnknownName`."""
+        if names is None:
+            return tuple(tool.spec for tool in self._tools.values() if tool.spec.default)
+        return tuple(self._tool(name).spec for name in dict.fromkeys(names))
+
+    def all(self) -> tuple[ToolSpec, ...]:
+        """The declarations of all tools."""
+        return tuple(tool.spec for tool in self._tools.values())
+
+    def check(self, call: ToolCall) -> dict[str, Any]:
+        """The arguments, converted and complete. Raises `UnknownName`, `ToolArguments`."""
+        tool = self._tool(call.tool)
+        if call.arguments is None:
+            raw = call.raw if len(call.raw) <= 300 else call.raw[:300] + "…"
+            raise ToolArguments(f"{call.tool}: the arguments are not a JSON object. You gave: {raw or 'nothing'}")
+        return tool.check(call.arguments)
+
+    async def run(self, call: ToolCall, context: ToolContext) -> Outcome:
+        """Run one call. Nothing but cancellation leaves it as an exception."""
+        began = time.perf_counter()
+        try:
+            outcome = await self._tool(call.tool)(context, self.check(call))
+        except AetherError as error:
+            outcome = Outcome(ok=False, content=error.message, error=error.code)
+        except Exception as error:
+            log.exception("tool %s failed in call %s of process %s", call.tool, call.id, context.pid)
+            outcome = Outcome(
+                ok=False,
+                content=f"{call.tool} broke with {type(error).__name__}; this is a fault of the tool, not of the call. "
+                "Try another way.",
+                error="tool_failed",
+            )
+        tool = self._tools.get(call.tool)
+        labels = outcome.labels or (tool.spec.fields if tool is not None else {})
+        return msgspec.structs.replace(outcome, labels=labels, duration_s=time.perf_counter() - began)
+
+    def _tool(self, name: str) -> Tool:
+        tool = self._tools.get(name)
+        if tool is None:
+            near = difflib.get_close_matches(name, self._tools, 1, 0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UnknownName(f"no tool {name!r}.{hint} There are: {', '.join(sorted(self._tools))}")
+        return tool

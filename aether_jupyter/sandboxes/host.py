@@ -1,0 +1,96 @@
+"""No sandbox: commands run as the server's own user on the bare host. Only by name, and only where it is allowed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..abc import Availability, Completed, OnOutput, SandboxKind
+from ..config import Settings
+from ..model.agent import SandboxSpec
+from ..model.errors import SandboxUnavailable
+from ..plugins import hookimpl
+from .command import Calls, clean_environment, run_process, shell_argv
+
+
+@hookimpl
+def register_sandboxes(settings: Settings) -> Iterable[SandboxKind]:
+    """The bare host."""
+    return [Host(settings.allow_host_sandbox)]
+
+
+class Host:
+    """Runs commands without isolation. It keeps the environment clean and ends what it started; nothing more."""
+
+    name = "host"
+    isolated = False
+
+    def __init__(self, allowed: bool) -> None:
+        self._allowed = allowed
+
+    async def available(self) -> Availability:
+        """Whether the administrator allows it."""
+        if self._allowed:
+            return Availability(True, "no isolation: commands run as the server's own user")
+        return Availability(False, "it isolates nothing and is not allowed", "set c.Aether.allow_host_sandbox = True")
+
+    async def open(self, pid: int, spec: SandboxSpec, home: Path) -> HostSandbox:
+        """A folder to run commands in. Raises `SandboxUnavailable` unless allowed."""
+        if not self._allowed:
+            raise SandboxUnavailable(
+                "the sandbox 'host' isolates nothing and is not allowed; c.Aether.allow_host_sandbox = True allows it"
+            )
+        return HostSandbox(home)
+
+    async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
+        """Nothing is left that could be told from the user's own processes."""
+        return []
+
+
+class HostSandbox:
+    """The bare host, with the agent's home as its working directory."""
+
+    name = "host"
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.workdir = str(home)
+        self._calls = Calls()
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout_s: float,
+        cwd: str = "",
+        env: dict[str, str] | None = None,
+        stdin: bytes = b"",
+        output_limit: int = 1_000_000,
+        on_output: OnOutput | None = None,
+    ) -> Completed:
+        """Run a shell line or an argv in the home; see `aether_jupyter.abc.Sandbox`."""
+        shell = shutil.which("bash") or shutil.which("sh") or "/bin/sh"
+        argv = shell_argv(command, shell)
+        if sys.platform == "win32" and isinstance(command, str) and shutil.which("bash") is None:
+            argv = ["cmd.exe", "/d", "/s", "/c", command]
+        environment = clean_environment(self.workdir, os.environ.get("PATH", os.defpath), env)
+        if sys.platform == "win32":
+            environment |= {n: os.environ[n] for n in ("SystemRoot", "ComSpec", "PATHEXT", "TEMP") if n in os.environ}
+        return await self._calls.run(
+            run_process(
+                argv,
+                timeout_s=timeout_s,
+                env=environment,
+                cwd=os.path.join(self.workdir, cwd),
+                stdin=stdin,
+                output_limit=output_limit,
+                on_output=on_output,
+            )
+        )
+
+    async def close(self) -> None:
+        """End what still runs."""
+        await self._calls.close()

@@ -1,0 +1,525 @@
+"""Tools for files: read, write, edit, find and arrange what lies in the agent's home and its workspaces.
+
+They work on the host below a directory descriptor, so they cost no command in a sandbox; `aether_jupyter.beneath` says
+why nothing outside can be reached. A path `/workspaces/NAME/…` is in a workspace that the agent has mounted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import functools
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from .. import beneath
+from ..abc import FileInfo, Tool, ToolContext
+from ..config import Settings
+from ..declare import tool, tools_of
+from ..model.errors import FileNotFound, ToolFailed, ToolTimeout
+from ..model.tool import Evidence, Outcome
+from ..plugins import hookimpl
+
+T = TypeVar("T")
+
+_INLINE = 64_000
+"""Bytes up to which a file is read or written on the loop: 15 µs and 130 µs, less than the hop to a thread and back."""
+
+_DIFF = 4_000
+_EDITABLE = 5_000_000
+_SEARCH_S = 10.0
+_USAGE_S = 10.0
+
+Line = Annotated[int, msgspec.Meta(ge=1)]
+
+
+@hookimpl
+def register_tools(settings: Settings) -> Iterable[Tool]:
+    """The file tools, which together keep a home within its quota."""
+    return tools_of(Files(settings.home_quota_bytes))
+
+
+class Files:
+    """All tools that touch files. It remembers how full each folder is for a few seconds."""
+
+    def __init__(self, quota_bytes: int) -> None:
+        self._quota = quota_bytes
+        self._used: dict[Path, tuple[float, int]] = {}
+
+    @tool(risk="safe", args={"path": "select:file"}, fields={"content": "text"}, repeatable=True)
+    async def read_file(
+        self,
+        ctx: ToolContext,
+        path: str,
+        offset: Line = 1,
+        limit: Line = 2000,
+    ) -> Outcome:
+        """Read a text file. Returns its lines, as they are, from line `offset` on.
+
+        Args:
+            path: File, relative to your home directory.
+            offset: First line to read, counted from 1.
+            limit: How many lines to read at most.
+        """
+        root, name = _place(ctx, path)
+        size = beneath.stat(root, name).size_bytes
+        if size > 50_000_000 and offset == 1:
+            raise ToolFailed(f"{path!r} has {size} bytes; read parts of it with run_command (head, tail, sed, grep)")
+        data = await _run(size, beneath.read, root, name)
+        if b"\0" in data[:8000]:
+            raise ToolFailed(f"{path!r} is not text ({size} bytes, {_kind_of(data)}); look at it with run_command")
+        lines = data.decode("utf-8", "replace").splitlines(keepends=True)
+        shown = "".join(lines[offset - 1 : offset - 1 + limit])
+        cut = shown.encode()[: ctx.output_limit].decode("utf-8", "ignore")
+        last = offset - 1 + (len(cut.splitlines()) if len(cut) < len(shown) else min(limit, len(lines) - offset + 1))
+        note = ""
+        if offset > max(1, len(lines)):
+            note = f"[the file has {len(lines)} lines; there is no line {offset}]"
+        elif last < len(lines) or len(cut) < len(shown):
+            note = f"\n[lines {offset}-{last} of {len(lines)}; read on with offset={last + 1}]"
+        elif not data:
+            note = "[the file is empty]"
+        return Outcome(ok=True, content=cut + note, evidence=Evidence(path=name, sha256=_sha(data), stdout_bytes=size))
+
+    @tool(
+        risk="write",
+        effect="write",
+        args={"path": "select:file", "content": "content"},
+        fields={"path": "system"},
+        repeatable=True,
+    )
+    async def write_file(self, ctx: ToolContext, path: str, content: str) -> Outcome:
+        """Write a file, replacing what was there. Missing directories are made.
+
+        Args:
+            path: File, relative to your home directory.
+            content: The whole new content.
+        """
+        root, name = _place(ctx, path)
+        data = content.encode("utf-8", "surrogatepass")
+        before = await self._before(root, name)
+        await self._room(root, len(data))
+        await _run(len(data), beneath.write, root, name, data)
+        what = "Wrote" if before is None else "Replaced"
+        return Outcome(
+            ok=True,
+            content=f"{what} {name}: {len(data)} bytes, {_lines(content)} lines.",
+            evidence=Evidence(path=name, sha256=_sha(data), diff=_diff(before, data, name), stdout_bytes=len(data)),
+        )
+
+    @tool(risk="write", effect="write", args={"path": "select:file", "content": "content"}, fields={"path": "system"})
+    async def append_file(self, ctx: ToolContext, path: str, content: str) -> Outcome:
+        """Add text to the end of a file, which is made if missing.
+
+        Args:
+            path: File, relative to your home directory.
+            content: Text to add, with its own line breaks.
+        """
+        root, name = _place(ctx, path)
+        data = content.encode("utf-8", "surrogatepass")
+        await self._room(root, len(data))
+        await _run(len(data), beneath.append, root, name, data)
+        size = beneath.stat(root, name).size_bytes
+        added = "".join(f"+{line}\n" for line in content.splitlines())
+        return Outcome(
+            ok=True,
+            content=f"Added {len(data)} bytes to {name}; it has {size} bytes now.",
+            evidence=Evidence(path=name, diff=added[:_DIFF], stdout_bytes=size),
+        )
+
+    @tool(
+        risk="write",
+        effect="write",
+        args={"path": "select:file", "old_text": "content", "new_text": "content"},
+        fields={"path": "system"},
+    )
+    async def edit_file(
+        self, ctx: ToolContext, path: str, old_text: str, new_text: str, replace_all: bool = False
+    ) -> Outcome:
+        """Replace a piece of a text file. `old_text` must occur exactly once, unless `replace_all` is true.
+
+        Args:
+            path: File, relative to your home directory.
+            old_text: The text to be replaced, exactly as it stands in the file, with its indentation.
+            new_text: The text to put in its place.
+            replace_all: Replace every occurrence.
+        """
+        root, name = _place(ctx, path)
+        if not old_text:
+            raise ToolFailed("old_text is empty; to add text use append_file, to write a new file use write_file")
+        size = beneath.stat(root, name).size_bytes
+        if size > _EDITABLE:
+            raise ToolFailed(f"{name} has {size} bytes; edit it with run_command (sed, python)")
+        before = await _run(size, beneath.read, root, name)
+        try:
+            text = before.decode()
+        except UnicodeDecodeError:
+            raise ToolFailed(f"{name} is not UTF-8 text; change it with run_command") from None
+        count = text.count(old_text)
+        if count == 0:
+            raise ToolFailed(f"old_text does not occur in {name}{_nearest(text, old_text)}")
+        if count > 1 and not replace_all:
+            raise ToolFailed(
+                f"old_text occurs {count} times in {name}; give more of the lines around it, or set replace_all"
+            )
+        after = text.replace(old_text, new_text).encode("utf-8", "surrogatepass")
+        await self._room(root, len(after) - len(before))
+        await _run(len(after), beneath.write, root, name, after)
+        return Outcome(
+            ok=True,
+            content=f"Replaced {count} occurrence{'s' * (count > 1)} in {name}.",
+            evidence=Evidence(path=name, sha256=_sha(after), diff=_diff(before, after, name), stdout_bytes=len(after)),
+        )
+
+    @tool(risk="safe", args={"path": "select:file"}, fields={"entries": "text"}, repeatable=True)
+    async def list_files(self, ctx: ToolContext, path: str = ".", recursive: bool = False) -> Outcome:
+        """List a directory: one entry a line, directories end in '/', sizes in bytes.
+
+        Args:
+            path: Directory, relative to your home directory.
+            recursive: Go into directories as well.
+        """
+        root, name = _place(ctx, path)
+        if recursive:
+            found = await anyio.to_thread.run_sync(lambda: list(beneath.walk(root, name, limit=2001)))
+        else:
+            found = await anyio.to_thread.run_sync(lambda: beneath.listing(root, name, limit=2001))
+        found = [entry for entry in found if not entry.path.startswith(".aether/")]
+        text = "\n".join(_line(entry) for entry in found[:1000])
+        if len(found) > 1000:
+            text += (
+                f"\n[more than {1000 if len(found) > 2000 else len(found)} entries; list a directory below, or search]"
+            )
+        return Outcome(ok=True, content=text or "[empty]", evidence=Evidence(path=name))
+
+    @tool(risk="safe", args={"path": "select:file"}, fields={"matches": "text"}, repeatable=True)
+    async def search_files(self, ctx: ToolContext, pattern: str = "", glob: str = "*", path: str = ".") -> Outcome:
+        """Find files by name, or lines in files by a regular expression. Answers `file:line: text`.
+
+        Args:
+            pattern: Regular expression for lines; empty to find files by name only.
+            glob: Which files, such as '*.py'. It is matched against the name and the path.
+            path: Directory to search in, relative to your home directory.
+        """
+        root, name = _place(ctx, path)
+        return await _search(root, name, pattern, glob, ctx.output_limit)
+
+    @tool(risk="write", effect="write", args={"path": "name:file"}, fields={"path": "system"}, repeatable=True)
+    async def make_directory(self, ctx: ToolContext, path: str) -> Outcome:
+        """Make a directory and its parents. One that exists is fine.
+
+        Args:
+            path: Directory, relative to your home directory.
+        """
+        root, name = _place(ctx, path)
+        beneath.make_directory(root, name)
+        return Outcome(ok=True, content=f"{name or '.'} is there.", evidence=Evidence(path=name))
+
+    @tool(
+        risk="write",
+        effect="write",
+        args={"source": "select:file", "target": "name:file"},
+        fields={"path": "system"},
+    )
+    async def move_file(self, ctx: ToolContext, source: str, target: str) -> Outcome:
+        """Move or rename a file or directory. Into `target` if that is a directory. Replaces a file there.
+
+        Args:
+            source: What to move, relative to your home directory.
+            target: New name, or directory to move it into.
+        """
+        root, old, new = _pair(ctx, source, target)
+        landed = beneath.move(root, old, new)
+        return Outcome(ok=True, content=f"Moved {old} to {landed}.", evidence=Evidence(path=landed))
+
+    @tool(
+        risk="write",
+        effect="write",
+        args={"source": "select:file", "target": "name:file"},
+        fields={"path": "system"},
+        repeatable=True,
+    )
+    async def copy_file(self, ctx: ToolContext, source: str, target: str) -> Outcome:
+        """Copy a file, or a directory with all in it. Into `target` if that is a directory.
+
+        Args:
+            source: What to copy, relative to your home directory.
+            target: Name of the copy, or directory to put it into.
+        """
+        root, old, new = _pair(ctx, source, target)
+        free = self._quota - await self._usage(root)
+        landed = await anyio.to_thread.run_sync(
+            functools.partial(beneath.copy, root, old, new, limit_bytes=max(0, free))
+        )
+        self._used.pop(root, None)
+        return Outcome(ok=True, content=f"Copied {old} to {landed}.", evidence=Evidence(path=landed))
+
+    @tool(risk="destructive", effect="destroy", args={"path": "select:file"}, fields={"path": "system"})
+    async def delete_file(self, ctx: ToolContext, path: str, recursive: bool = False) -> Outcome:
+        """Delete a file, or a directory. It cannot be brought back.
+
+        Args:
+            path: What to delete, relative to your home directory.
+            recursive: Needed for a directory that is not empty.
+        """
+        root, name = _place(ctx, path)
+        count = await anyio.to_thread.run_sync(functools.partial(beneath.delete, root, name, recursive=recursive))
+        self._used.pop(root, None)
+        more = f" and {count - 1} entries in it" if count > 1 else ""
+        return Outcome(ok=True, content=f"Deleted {name}{more}.", evidence=Evidence(path=name))
+
+    @tool(risk="safe", args={"path": "select:file"}, fields={"stat": "text"}, repeatable=True)
+    async def stat_file(self, ctx: ToolContext, path: str) -> Outcome:
+        """Tell what a path is: kind, size in bytes, time of change, SHA-256 of a file.
+
+        Args:
+            path: File or directory, relative to your home directory.
+        """
+        root, name = _place(ctx, path)
+        entry = beneath.stat(root, name)
+        changed = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(entry.modified_at))
+        digest = ""
+        if entry.kind == "file" and entry.size_bytes <= 200_000_000:
+            digest = await _run(entry.size_bytes, _digest, root, name)
+        text = f"{name or '.'}: {entry.kind}, {entry.size_bytes} bytes, changed {changed}"
+        return Outcome(
+            ok=True,
+            content=text + (f", sha256 {digest}" if digest else ""),
+            evidence=Evidence(path=name, sha256=digest, stdout_bytes=entry.size_bytes),
+        )
+
+    @tool(risk="safe", args={"path": "select:file"}, fields={"changes": "text"}, repeatable=True)
+    async def watch_files(
+        self, ctx: ToolContext, path: str = ".", timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
+    ) -> Outcome:
+        """Wait until something below a path is made, changed or removed, and tell what. Tells also if nothing was.
+
+        Args:
+            path: File or directory, relative to your home directory.
+            timeout_s: How many seconds to wait at most.
+        """
+        root, name = _place(ctx, path)
+        before = await anyio.to_thread.run_sync(_picture, root, name)
+        with anyio.move_on_after(min(timeout_s, ctx.max_timeout_s)):
+            pause = 0.2
+            while True:
+                await anyio.sleep(pause)
+                after = await anyio.to_thread.run_sync(_picture, root, name)
+                if after != before:
+                    made = [f"made {p}" for p in after if p not in before]
+                    changed = [f"changed {p}" for p in after if p in before and after[p] != before[p]]
+                    removed = [f"removed {p}" for p in before if p not in after]
+                    return Outcome(ok=True, content="\n".join((made + changed + removed)[:200]))
+                # Big trees are looked at less often, small ones up to five times a second.
+                pause = min(2.0, max(0.2, len(after) / 2000))
+        return Outcome(ok=True, content=f"Nothing changed below {name or '.'} within {timeout_s:g} s.")
+
+    async def _before(self, root: Path, name: str) -> bytes | None:
+        """What a file holds before it is replaced, for the diff; None if it is not there, empty if it is too big."""
+        try:
+            entry = beneath.stat(root, name)
+        except FileNotFound:
+            return None
+        if entry.kind != "file" or entry.size_bytes > _INLINE:
+            return b""
+        return beneath.read(root, name)
+
+    async def _usage(self, root: Path) -> int:
+        known = self._used.get(root)
+        if known is not None and time.monotonic() - known[0] < _USAGE_S:
+            return known[1]
+        few = list(beneath.walk(root, limit=64))
+        if len(few) < 64:
+            used = sum(entry.size_bytes for entry in few if entry.kind == "file")
+        else:
+            used = await anyio.to_thread.run_sync(beneath.usage, root)
+        if len(self._used) > 10_000:
+            self._used.clear()
+        self._used[root] = (time.monotonic(), used)
+        return used
+
+    async def _room(self, root: Path, extra: int) -> None:
+        """Raise `ToolFailed` if `extra` bytes do not fit into the home's quota; count them if they do."""
+        if extra <= 0:
+            return
+        used = await self._usage(root)
+        if used + extra > self._quota:
+            raise ToolFailed(
+                f"the home holds {used} of {self._quota} bytes, and {extra} more do not fit; delete something first"
+            )
+        self._used[root] = (self._used[root][0], used + extra)
+
+
+def _place(ctx: ToolContext, path: str) -> tuple[Path, str]:
+    """The folder a path lies in, and its name below."""
+    names = path.strip().split("/")
+    if names[:2] == ["", "workspaces"] and len(names) > 2:
+        root = ctx.workspaces.get(names[2])
+        if root is None:
+            raise FileNotFound(f"no workspace {names[2]!r}; there are: {', '.join(ctx.workspaces) or 'none'}")
+        return root, "/".join(beneath.parts("/".join(names[3:])))
+    return ctx.home, "/".join(beneath.parts(path, ctx.home))
+
+
+def _pair(ctx: ToolContext, source: str, target: str) -> tuple[Path, str, str]:
+    root, old = _place(ctx, source)
+    other, new = _place(ctx, target)
+    if other != root:
+        raise ToolFailed("source and target are in different workspaces; read the one and write the other")
+    return root, old, new + "/" * (target.endswith("/") and bool(new))
+
+
+async def _run(size: int, work: Callable[..., T], *arguments: object) -> T:
+    """Small work here, large work in a thread."""
+    if size <= _INLINE:
+        return work(*arguments)
+    return await anyio.to_thread.run_sync(functools.partial(work, *arguments))
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest(root: Path, name: str) -> str:
+    digest = hashlib.sha256()
+    offset = 0
+    while block := beneath.read(root, name, offset=offset, limit=1 << 22):
+        digest.update(block)
+        offset += len(block)
+    return digest.hexdigest()
+
+
+def _lines(text: str) -> int:
+    return text.count("\n") + (not text.endswith("\n") and bool(text))
+
+
+def _line(entry: FileInfo) -> str:
+    if entry.kind == "directory":
+        return entry.path + "/"
+    return f"{entry.path}  {entry.size_bytes}" + ("" if entry.kind == "file" else f"  ({entry.kind})")
+
+
+def _kind_of(data: bytes) -> str:
+    for magic, word in ((b"\x89PNG", "PNG image"), (b"\xff\xd8", "JPEG image"), (b"%PDF", "PDF"), (b"PK\3\4", "zip")):
+        if data.startswith(magic):
+            return word
+    return "binary"
+
+
+def _diff(before: bytes | None, after: bytes, name: str) -> str:
+    """A unified diff, shortened; empty where one side is binary or too big to compare in a moment."""
+    if any(b"\0" in side or len(side) > _INLINE for side in (before or b"", after)):
+        return ""
+    old = (before or b"").decode("utf-8", "replace").splitlines()
+    new = after.decode("utf-8", "replace").splitlines()
+    if len(old) > 2000 or len(new) > 2000:
+        return ""
+    if not old:
+        text = "\n".join((f"--- /dev/null\n+++ {name}\n@@ -0,0 +1,{len(new)} @@", *("+" + line for line in new)))
+    else:
+        text = "\n".join(difflib.unified_diff(old, new, name, name, lineterm=""))
+    return text if len(text) <= _DIFF else text[:_DIFF] + "\n[cut]"
+
+
+def _nearest(text: str, wanted: str) -> str:
+    """The line of the file that looks most like the first one wanted, as a hint."""
+    first = next((line.strip() for line in wanted.splitlines() if line.strip()), "")[:200]
+    lines = [line for line in text.splitlines()[:3000] if line.strip()]
+    near = difflib.get_close_matches(first, [line.strip()[:200] for line in lines], 1, 0.6)
+    return f"; the nearest line is {near[0]!r}" if near else "; read the file first and copy the text exactly"
+
+
+def _picture(root: Path, name: str) -> dict[str, tuple[int, float]]:
+    try:
+        entry = beneath.stat(root, name)
+    except FileNotFound:
+        return {}
+    found: Sequence[FileInfo] = [entry]
+    if entry.kind == "directory":
+        found = list(beneath.walk(root, name, limit=20_000))
+    return {e.path: (e.size_bytes, e.modified_at) for e in found if not e.path.startswith(".aether")}
+
+
+async def _search(root: Path, name: str, pattern: str, glob: str, output_limit: int) -> Outcome:
+    if len(pattern) > 1000 or len(glob) > 300:
+        raise ToolFailed("the pattern is too long; use at most 1000 characters, and 300 for glob")
+    find = _line_finder(pattern) if pattern else None
+    deadline = time.monotonic() + _SEARCH_S
+    found: list[str] = []
+    state = {"files": 0, "cut": False}
+
+    def look() -> None:
+        size = 0
+        for entry in beneath.walk(root, name):
+            if time.monotonic() > deadline:
+                raise ToolTimeout(
+                    f"the search took over {_SEARCH_S:g} s; search a smaller directory, or use run_command with rg"
+                )
+            if entry.kind != "file" or entry.path.startswith(".aether/") or not _globbed(entry.path, glob):
+                continue
+            if find is None:
+                state["files"] += 1
+                hits = [entry.path]
+            elif entry.size_bytes > _EDITABLE:
+                continue
+            else:
+                try:
+                    data = beneath.read(root, entry.path)
+                except (FileNotFound, ToolFailed):
+                    # Gone or swapped since it was listed.
+                    continue
+                if b"\0" in data[:8000]:
+                    continue
+                state["files"] += 1
+                hits = [f"{entry.path}:{line}: {text[:300]}" for line, text in find(data.decode("utf-8", "replace"))]
+            for hit in hits:
+                size += len(hit) + 1
+                if len(found) >= 500 or size > output_limit:
+                    state["cut"] = True
+                    return
+                found.append(hit)
+
+    await anyio.to_thread.run_sync(look)
+    text = "\n".join(found)
+    if state["cut"]:
+        text += f"\n[stopped after {len(found)} matches; narrow the pattern, glob or path]"
+    if not found:
+        text = f"[no match in {state['files']} files]" if pattern else "[no such file]"
+    return Outcome(ok=True, content=text, evidence=Evidence(path=name))
+
+
+def _globbed(path: str, glob: str) -> bool:
+    return fnmatch.fnmatchcase(path.rsplit("/", 1)[-1], glob) or fnmatch.fnmatchcase(path, glob.removeprefix("**/"))
+
+
+def _line_finder(pattern: str) -> Callable[[str], Iterable[tuple[int, str]]]:
+    """Finds lines in linear time: Python's own `re` can be made to run for years, and holds the interpreter."""
+    import re2  # type: ignore[import-untyped, unused-ignore]
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 23
+    try:
+        compiled = re2.compile(pattern, options)
+    except re2.error as error:
+        words = error.args[0] if error.args else "not understood"
+        said = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+        raise ToolFailed(
+            f"the pattern is no regular expression that search_files knows: {said} "
+            f"(no look-around, no back-references). To search for this text as it is, give {re.escape(pattern)!r}"
+        ) from None
+
+    def find(text: str) -> Iterable[tuple[int, str]]:
+        for number, line in enumerate(text.splitlines(), 1):
+            if compiled.search(line[:20_000]) is not None:
+                yield number, line
+
+    return find
