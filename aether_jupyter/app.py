@@ -1,0 +1,77 @@
+"""The one composition root: builds every object once, in order; leaving the context takes them down in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from .abc import Clock
+from .clock import SystemClock
+from .config import Settings
+from .kernel.approvals import Approvals
+from .kernel.budgets import Budgets
+from .kernel.feed import Feed
+from .kernel.processes import Processes
+from .plugins import load_plugins
+from .runtime.language import Language
+from .runtime.machines import Machines
+from .runtime.supervisor import Supervisor
+from .runtime.surroundings import LiveSurroundings
+from .runtime.toolbox import Toolbox
+from .store.database import Database, instance_id
+from .store.journal import Journal
+
+
+@dataclass(frozen=True)
+class App:
+    """The open house: what doors and embedding programs may use."""
+
+    settings: Settings
+    instance: str
+    processes: Processes
+    approvals: Approvals
+    feed: Feed
+    budgets: Budgets
+    surroundings: LiveSurroundings
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, *, plugins: Iterable[Any] = (), clock: Clock | None = None
+) -> AsyncIterator[App]:
+    """Build the house from the ground up and run its agents until the block is left.
+
+    `plugins` are further modules or objects with hooks. Raises `StorageFull`, `StorageBusy` or `Conflict` if the
+    database cannot be opened.
+    """
+    clock = clock or SystemClock()
+    loaded = await asyncio.to_thread(load_plugins, settings, tuple(plugins))
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(settings.database, settings.durability))
+        journal = await stack.enter_async_context(Journal.open(database))
+        budgets = Budgets(database, settings.daily_budget_usd)
+        feed = Feed(database, journal, budgets)
+        language = Language(loaded.models, settings, clock)
+        stack.push_async_callback(language.close)
+        toolbox = Toolbox(loaded.tools)
+        machines = await stack.enter_async_context(Machines(loaded.sandboxes, settings))
+        surroundings = LiveSurroundings(settings, database, language, toolbox, machines)
+        processes = Processes(database, journal, budgets, surroundings.admit)
+        approvals = Approvals(database, processes)
+        supervisor = Supervisor(
+            processes, approvals, budgets, feed, journal, language, toolbox, machines, settings, clock
+        )
+        surroundings.supervisor = supervisor
+        for work in (feed.flush(), supervisor.run()):
+            task = asyncio.create_task(work)
+            stack.push_async_callback(_end, task)
+        yield App(settings, await instance_id(database), processes, approvals, feed, budgets, surroundings)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,365 @@
+"""Think, act, observe as data: `fold(state, event)` and `decide(state)`; no clock, no I/O.
+
+The state of an agent is the fold of its journal, and what to do next is read off that state alone. So a test replays
+a transcript without network or event loop, and a restart is nothing special: fold what is there, decide, go on.
+(The idea is that of distributed's worker state machine: events in, instructions out.)
+"""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+import msgspec
+
+from ..model.agent import AgentSpec, Limits
+from ..model.events import (
+    ApprovalClosed,
+    ApprovalDecided,
+    ApprovalRequested,
+    Event,
+    Guidance,
+    LimitsExtended,
+    MessageSent,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    ProcessExited,
+    ProcessReaped,
+    ProcessSpawned,
+    SignalSent,
+    StateChanged,
+    ToolEnded,
+    ToolStarted,
+)
+from ..model.message import ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
+from ..model.process import ExitStatus, State, WaitReason
+
+REPAIRS = 3
+MODEL_TRIES = 3
+REPEATS_ASK, REPEATS_END = 3, 6
+RESULT_TOOL = "final_result"
+QUESTION_TOOL = "ask_person"
+INTERRUPTED = "model_interrupted"
+"""The `error` of a `ModelFailed` that a person's INT or a dead server caused: nobody's fault, so it is not counted."""
+
+CallStatus = Literal["proposed", "asking", "approved", "started"]
+
+
+class OpenCall(msgspec.Struct, frozen=True):
+    """A call of the present step that has not ended. `digest` is what an approval vouched for."""
+
+    call: ToolCall
+    status: CallStatus
+    approval: str = ""
+    digest: str = ""
+    edited: bool = False
+
+
+class AgentState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the next decision rests on."""
+
+    spec: AgentSpec
+    limits: Limits
+    turns: tuple[Turn, ...]
+    step: int = 0
+    thinking: bool = False
+    calls: tuple[OpenCall, ...] = ()
+    inbox: tuple[UserTurn, ...] = ()
+    repairs: int = 0
+    repaired: bool = False
+    doubted: bool = False
+    failed_last: bool = False
+    prints: tuple[str, ...] = ()
+    nudged: int = 0
+    failures: int = 0
+    failure: ModelFailed | None = None
+    limit: str = ""
+    finish: bool = False
+    tokens: int = 0
+    cost_usd: float = 0.0
+    run_s: float = 0.0
+    run_since: float | None = None
+    result: str | None = None
+    head: int = 0
+    ended: bool = False
+
+
+class AskModel(msgspec.Struct, frozen=True):
+    """Ask the model for the next step."""
+
+    step: int
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """Put these proposed calls before the policy."""
+
+    calls: tuple[ToolCall, ...]
+
+
+class RunTools(msgspec.Struct, frozen=True):
+    """Run these approved calls, side by side."""
+
+    calls: tuple[OpenCall, ...]
+
+
+class Guide(msgspec.Struct, frozen=True):
+    """Answer the model in the kernel's own name."""
+
+    guidance: Guidance
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Wait; `delay_s` is for waits that end by themselves."""
+
+    reason: WaitReason
+    delay_s: float | None = None
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """End."""
+
+    status: ExitStatus
+
+
+Instruction = AskModel | Judge | RunTools | Guide | Hold | Exit
+
+
+def begin(spec: AgentSpec) -> AgentState:
+    """The state before the first event."""
+    return AgentState(spec=spec, limits=spec.limits, turns=(UserTurn(spec.goal),))
+
+
+def fold(state: AgentState, event: Event, n: int, at: float) -> AgentState:
+    """The state after one event, the `n`th of this process, at `at` seconds since the epoch."""
+    return msgspec.structs.replace(_fold(state, event, at), head=n)
+
+
+def _fold(s: AgentState, event: Event, at: float) -> AgentState:
+    replace = msgspec.structs.replace
+    match event:
+        case ModelRequested(step=step):
+            return replace(s, step=step, thinking=True)
+        case ModelAnswered(parts=parts):
+            calls = tuple(OpenCall(p, "proposed") for p in parts if isinstance(p, ToolCall))
+            s = replace(
+                s,
+                thinking=False,
+                failures=0,
+                failure=None,
+                turns=(*s.turns, ModelTurn(parts)),
+                calls=calls,
+                repaired=False,
+                tokens=s.tokens + event.usage.input_tokens + event.usage.output_tokens,
+                cost_usd=s.cost_usd + event.cost_usd,
+                prints=(*s.prints, _print(calls))[-REPEATS_END:] if calls else s.prints,
+            )
+            return s if calls else _flush(s)
+        case ModelFailed():
+            counted = event.error != INTERRUPTED
+            return _flush(
+                replace(
+                    s,
+                    thinking=False,
+                    failure=event if counted else None,
+                    failures=s.failures + counted,
+                    cost_usd=s.cost_usd + event.charged_usd,
+                )
+            )
+        case Guidance(reason=reason, text=text):
+            return replace(
+                s,
+                turns=(*s.turns, UserTurn(text, "kernel")),
+                repairs=s.repairs + (reason in ("arguments", "empty", "output")),
+                doubted=s.doubted or reason == "doubt",
+                failed_last=s.failed_last and reason != "doubt",
+                nudged=s.nudged + (reason == "stuck"),
+            )
+        case ToolStarted(call=call):
+            return _set(s, call.id, status="started", call=call)
+        case ToolEnded(call_id=call_id, tool=tool, outcome=outcome):
+            malformed = outcome.error == "tool_arguments"
+            if malformed and not s.repaired:
+                s = replace(s, repairs=s.repairs + 1, repaired=True)
+            elif outcome.ok:
+                s = replace(s, repairs=0)
+            if tool == RESULT_TOOL and outcome.ok:
+                s = replace(s, result=outcome.content)
+            s = replace(s, failed_last=not outcome.ok, doubted=s.doubted and not outcome.ok)
+            return _end(s, ToolTurn(call_id, tool, outcome.content, outcome.ok))
+        case ApprovalRequested(approval=approval):
+            if approval.kind == "limit":
+                return replace(s, limit=approval.id)
+            assert approval.call is not None
+            return _set(s, approval.call.id, status="asking", approval=approval.id, digest=approval.digest)
+        case ApprovalDecided(kind=kind, call_id=call_id, decision=decision):
+            if kind == "limit":
+                return replace(s, limit="", finish=decision.verdict == "finish")
+            tool = next((c.call.tool for c in s.calls if c.call.id == call_id), "")
+            if decision.verdict == "refuse":
+                why = f" because: {decision.reason}" if decision.reason else ""
+                text = f"A person refused this call{why}. Do not try it again; find another way or say what you need."
+                return _end(s, ToolTurn(call_id, tool, text, ok=False))
+            if decision.verdict == "answer":
+                return _end(s, ToolTurn(call_id, tool, decision.answer or ""))
+            if decision.verdict == "edit":
+                return _edit(s, call_id, decision.arguments or {})
+            return _set(s, call_id, status="approved")
+        case LimitsExtended(limits=limits):
+            return replace(s, limits=limits)
+        case MessageSent(sender=sender, text=text, kind=kind, correlation=correlation):
+            about = f" ({kind}{f' {correlation}' if correlation else ''})" if kind != "note" else ""
+            turn = UserTurn(f"Message from {sender}{about}: {text}", sender)
+            s = replace(s, inbox=(*s.inbox, turn))
+            return s if s.calls or s.thinking else _flush(s)
+        case StateChanged(state=to):
+            if to is State.RUNNING:
+                return replace(s, run_since=at)
+            if s.run_since is None:
+                return s
+            return replace(s, run_since=None, run_s=s.run_s + max(0.0, at - s.run_since))
+        case ProcessExited():
+            return replace(s, ended=True)
+        case ProcessSpawned() | SignalSent() | ProcessReaped() | ApprovalClosed():
+            return s
+        case _:
+            assert_never(event)
+
+
+def decide(s: AgentState) -> Instruction | None:
+    """The next thing to do; None when calls are in flight or the process has ended."""
+    if s.ended or s.thinking:
+        return None
+    if s.calls:
+        return _decide_calls(s)
+    if s.finish:
+        return Exit(ExitStatus(0, "limit", _last_words(s) or "Ended at its limit by a person."))
+    if s.limit:
+        return Hold(WaitReason("limit", "A limit is reached.", (s.limit,)))
+    if s.result is not None:
+        return Exit(ExitStatus(0, "completed", _last_words(s) or s.result, msgspec.json.decode(s.result)))
+    if s.repairs > REPAIRS:
+        words = f"The model gave no usable call or answer in {REPAIRS} corrections. Try a stronger model."
+        return Exit(ExitStatus(1, "failed", words, error="model_refused"))
+    if s.failure is not None:
+        return _decide_failure(s, s.failure)
+    last = s.turns[-1]
+    if isinstance(last, ModelTurn):
+        return _decide_answer(s, last)
+    repeats = _repeats(s.prints)
+    if repeats >= REPEATS_END:
+        words = f"Stopped: the same call was made {repeats} times in a row without getting further."
+        return Exit(ExitStatus(1, "stuck", words))
+    if repeats >= REPEATS_ASK and s.nudged < repeats - REPEATS_ASK + 1 and not isinstance(last, UserTurn):
+        text = (
+            f"You have made the same call {repeats} times with the same arguments. Repeating it will not help. "
+            "Try something else, or say plainly what stands in the way."
+        )
+        return Guide(Guidance("stuck", text, s.nudged + 1))
+    return AskModel(s.step + 1)
+
+
+def afford(s: AgentState, tokens: int, cost_usd: float, now: float) -> str | None:
+    """The sentence that says which limit stands in the way of one more model call, or None.
+
+    `tokens` and `cost_usd` are what the call may use at most: they are reserved before it is made.
+    """
+    limits = s.limits
+    spent_s = s.run_s + (now - s.run_since if s.run_since is not None else 0.0)
+    if limits.steps is not None and s.step >= limits.steps:
+        return f"All {limits.steps} steps are used."
+    if limits.tokens is not None and s.tokens + tokens > limits.tokens:
+        return f"The next step may need {tokens:,} tokens; {max(0, limits.tokens - s.tokens):,} are left."
+    if limits.cost_usd is not None and s.cost_usd + cost_usd > limits.cost_usd:
+        left = max(0.0, limits.cost_usd - s.cost_usd)
+        return f"The next step may cost ${cost_usd:.2f}; ${left:.2f} of ${limits.cost_usd:.2f} is left."
+    if limits.wall_s is not None and spent_s >= limits.wall_s:
+        return f"The {limits.wall_s:.0f} s of working time are used."
+    return None
+
+
+def _decide_calls(s: AgentState) -> Instruction | None:
+    proposed = tuple(c.call for c in s.calls if c.status == "proposed")
+    if proposed:
+        return Judge(proposed)
+    approved = tuple(c for c in s.calls if c.status == "approved")
+    if approved:
+        return RunTools(approved)
+    if any(c.status == "started" for c in s.calls):
+        return None
+    asking = [c for c in s.calls if c.status == "asking"]
+    question = all(c.call.tool == QUESTION_TOOL for c in asking)
+    names = ", ".join(sorted({c.call.tool for c in asking}))
+    detail = "It asks you something." if question else f"It asks to run {names}."
+    return Hold(WaitReason("answer" if question else "approval", detail, tuple(c.approval for c in asking)))
+
+
+def _decide_failure(s: AgentState, failure: ModelFailed) -> Instruction:
+    if failure.error in ("model_unavailable", "model_rate_limited", "model_answer_cut") and s.failures < MODEL_TRIES:
+        delay = 15.0 * 2 ** (s.failures - 1)
+        return Hold(WaitReason("resource", f"{failure.message} It tries again in {delay:.0f} s."), delay)
+    return Exit(ExitStatus(1, "failed", failure.message, error=failure.error))
+
+
+def _decide_answer(s: AgentState, answer: ModelTurn) -> Instruction:
+    words = _words(answer)
+    if not words:
+        text = "Your answer was empty. Call a tool, or answer in words when the task is done."
+        return Guide(Guidance("empty", text, s.repairs + 1))
+    if s.spec.output_schema is not None:
+        text = f"Give the result by calling {RESULT_TOOL} with the fields it declares; words alone are not enough."
+        return Guide(Guidance("output", text, s.repairs + 1))
+    if s.failed_last and not s.doubted:
+        text = (
+            "The last tool call failed. Look at what it said: is the task really done? If not, go on and mend it; "
+            "if it cannot be done, say so plainly."
+        )
+        return Guide(Guidance("doubt", text, 1))
+    return Exit(ExitStatus(0, "completed", words))
+
+
+def _words(turn: ModelTurn) -> str:
+    return "\n".join(p.text for p in turn.parts if isinstance(p, Text)).strip()
+
+
+def _last_words(s: AgentState) -> str:
+    return next((w for t in reversed(s.turns) if isinstance(t, ModelTurn) and (w := _words(t))), "")
+
+
+def _set(s: AgentState, call_id: str, **changes: object) -> AgentState:
+    calls = tuple(msgspec.structs.replace(c, **changes) if c.call.id == call_id else c for c in s.calls)
+    return msgspec.structs.replace(s, calls=calls)
+
+
+def _edit(s: AgentState, call_id: str, arguments: dict[str, object]) -> AgentState:
+    """A person's own arguments are their approval; the old digest no longer binds."""
+    calls = tuple(
+        OpenCall(msgspec.structs.replace(c.call, arguments=arguments), "approved", c.approval, "", edited=True)
+        if c.call.id == call_id
+        else c
+        for c in s.calls
+    )
+    return msgspec.structs.replace(s, calls=calls)
+
+
+def _end(s: AgentState, turn: ToolTurn) -> AgentState:
+    calls = tuple(c for c in s.calls if c.call.id != turn.call_id)
+    s = msgspec.structs.replace(s, calls=calls, turns=(*s.turns, turn))
+    return s if calls else _flush(s)
+
+
+def _flush(s: AgentState) -> AgentState:
+    """Messages that came in the middle of a step are read after its results, as every model API wants."""
+    return msgspec.structs.replace(s, turns=(*s.turns, *s.inbox), inbox=()) if s.inbox else s
+
+
+def _print(calls: tuple[OpenCall, ...]) -> str:
+    return msgspec.json.encode([(c.call.tool, c.call.arguments) for c in calls], order="sorted").decode()
+
+
+def _repeats(prints: tuple[str, ...]) -> int:
+    count = 0
+    for value in reversed(prints):
+        if value != prints[-1]:
+            break
+        count += 1
+    return count

@@ -1,0 +1,122 @@
+"""The usage ledger: what each call cost, by owner, day, process and model; and the owner's budget of the day."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from ..model.access import Principal, require
+from ..model.errors import OverBudget
+from ..model.events import ModelAnswered, ModelFailed
+from ..model.process import Process
+from ..model.view import Spend
+from ..store import tables
+from ..store.database import Database, Transaction
+
+u = tables.usage
+_row = insert(u).values(
+    owner=bindparam("owner"),
+    day=bindparam("day"),
+    pid=bindparam("pid"),
+    model=bindparam("model"),
+    name=bindparam("name"),
+    calls=1,
+    input_tokens=bindparam("input_tokens"),
+    output_tokens=bindparam("output_tokens"),
+    cost_usd=bindparam("cost_usd"),
+)
+_CHARGE = _row.on_conflict_do_update(
+    index_elements=[u.c.owner, u.c.day, u.c.pid, u.c.model],
+    set_={
+        "calls": u.c.calls + 1,
+        "input_tokens": u.c.input_tokens + _row.excluded.input_tokens,
+        "output_tokens": u.c.output_tokens + _row.excluded.output_tokens,
+        "cost_usd": u.c.cost_usd + _row.excluded.cost_usd,
+    },
+)
+_SPENT = select(func.coalesce(func.sum(u.c.cost_usd), 0.0)).where(
+    u.c.owner == bindparam("owner"), u.c.day == bindparam("day")
+)
+_RESERVED = select(func.coalesce(func.sum(tables.process.c.reserved_usd), 0.0)).where(
+    tables.process.c.owner == bindparam("owner"), tables.process.c.state == "RUNNING"
+)
+
+
+class UsageRow(msgspec.Struct, frozen=True):
+    """What one agent used of one model on one day (the server's local day, `YYYY-MM-DD`)."""
+
+    day: str
+    model: str
+    pid: int
+    name: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+class Budgets:
+    """`daily_usd` is what one owner may spend a day; None is no limit."""
+
+    def __init__(self, database: Database, daily_usd: float | None) -> None:
+        self._database = database
+        self.daily_usd = daily_usd
+
+    def charge(self, tx: Transaction, process: Process, event: ModelAnswered | ModelFailed) -> None:
+        """Write one call to the ledger, inside the transaction that records it."""
+        if isinstance(event, ModelFailed):
+            if not event.charged_usd:
+                return
+            tokens, cost = (0, 0), event.charged_usd
+        else:
+            tokens, cost = (event.usage.input_tokens, event.usage.output_tokens), event.cost_usd
+        tx.run(
+            _CHARGE,
+            {
+                "owner": process.owner,
+                "day": day(tx.now),
+                "pid": process.pid,
+                "model": event.model,
+                "name": process.name[:200],
+                "input_tokens": tokens[0],
+                "output_tokens": tokens[1],
+                "cost_usd": cost,
+            },
+        )
+
+    async def check(self, owner: str, wanted_usd: float) -> None:
+        """Raise `OverBudget` if what is spent, reserved and wanted is more than the day's budget."""
+        if self.daily_usd is None or wanted_usd <= 0:
+            return
+        spent = (await self._database.fetch(_SPENT, {"owner": owner, "day": day(time.time())}))[0][0]
+        reserved = (await self._database.fetch(_RESERVED, {"owner": owner}))[0][0]
+        if spent + reserved + wanted_usd > self.daily_usd:
+            raise OverBudget(
+                f"Today's budget of ${self.daily_usd:.2f} is used: ${spent:.2f} spent, ${reserved:.2f} reserved. "
+                "It goes on tomorrow, or when the administrator raises c.Aether.daily_budget_usd."
+            )
+
+    async def spend(self, actor: Principal) -> Spend:
+        """What the owner has spent today."""
+        require(actor, "usage:read")
+        today = day(time.time())
+        rows = await self._database.fetch(_SPENT, {"owner": actor.owner, "day": today})
+        return Spend(today, rows[0][0], self.daily_usd)
+
+    async def usage(self, actor: Principal, *, days: int = 30) -> list[UsageRow]:
+        """The ledger of the last `days`, newest day first."""
+        require(actor, "usage:read")
+        since = day(time.time() - (days - 1) * 86_400)
+        statement = select(u).where(u.c.owner == actor.owner, u.c.day >= since).order_by(u.c.day.desc(), u.c.pid.desc())
+        return [
+            UsageRow(r.day, r.model, r.pid, r.name, r.calls, r.input_tokens, r.output_tokens, r.cost_usd)
+            for r in await self._database.fetch(statement)
+        ]
+
+
+def day(at: float) -> str:
+    """The local day of a moment."""
+    return time.strftime("%Y-%m-%d", time.localtime(at))

@@ -1,0 +1,627 @@
+"""Processes: spawn, signal, send, extend, reap – and the claims by which the runtime runs them.
+
+Every public method is one action: one transaction that writes rows and events. `append` is the only place that
+changes a process; it derives the row from the events by the same fold that the screens use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from uuid_utils import uuid7
+
+from ..engine.lifecycle import deliver, move
+from ..model.access import RUNTIME, Principal, may_see, require
+from ..model.agent import AgentSpec, Limits
+from ..model.errors import AetherError, BadRequest, Fenced, IllegalTransition, ProcessNotFound, TooMany
+from ..model.events import (
+    ApprovalClosed,
+    ApprovalDecided,
+    ApprovalRequested,
+    Event,
+    LimitsExtended,
+    MessageSent,
+    ModelAnswered,
+    ModelFailed,
+    ProcessExited,
+    ProcessReaped,
+    ProcessSpawned,
+    Record,
+    StateChanged,
+)
+from ..model.process import ExitStatus, Process, Signal, State, WaitReason
+from ..model.tool import Approval, Decision
+from ..model.view import advance
+from ..store import tables
+from ..store.database import Database, Transaction
+from ..store.journal import Journal, decode_event, to_record
+from .action import action
+from .budgets import Budgets
+
+CHILDREN, DEPTH = 20, 5
+NAME_CHARS = 80
+
+_encode = msgspec.json.Encoder().encode
+_process = msgspec.json.Decoder(Process).decode
+_spec = msgspec.json.Decoder(AgentSpec).decode
+_approval = msgspec.json.Decoder(Approval).decode
+
+p = tables.process
+_LOAD = select(p.c.body, p.c.epoch, p.c.worker, p.c.reaped).where(p.c.pid == bindparam("k"))
+_SAVE = (
+    update(p)
+    .where(p.c.pid == bindparam("k"))
+    .values(
+        state=bindparam("state"),
+        epoch=bindparam("epoch"),
+        worker=bindparam("worker"),
+        ready_at=bindparam("ready_at"),
+        until=bindparam("until"),
+        head=bindparam("head"),
+        reserved_usd=bindparam("reserved_usd"),
+        ended_at=bindparam("ended_at"),
+        reaped=bindparam("reaped"),
+        body=bindparam("body"),
+    )
+)
+_INSERT = insert(p)
+_BODY = update(p).where(p.c.pid == bindparam("k")).values(body=bindparam("body"))
+_EVENTS = (
+    select(tables.event.c.n, tables.event.c.at, tables.event.c.body)
+    .where(tables.event.c.pid == bindparam("k"), tables.event.c.n > bindparam("after"))
+    .order_by(tables.event.c.n)
+)
+_WAITING = select(tables.approval.c.id, tables.approval.c.body).where(
+    tables.approval.c.pid == bindparam("k"), tables.approval.c.status == "waiting"
+)
+_CLOSE = (
+    update(tables.approval)
+    .where(tables.approval.c.id == bindparam("k"), tables.approval.c.status == "waiting")
+    .values(status=bindparam("status"), body=bindparam("body"))
+)
+
+
+class Row(msgspec.Struct):
+    """A process as the writer holds it inside one transaction."""
+
+    process: Process
+    epoch: int
+    worker: int | None
+    reaped: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The right to run a process: valid while its epoch is the row's."""
+
+    pid: int
+    epoch: int
+    worker: int
+    owner: str
+    name: str
+    spec: AgentSpec
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What a runner learns from `record`: the process, and what others had appended before its own events."""
+
+    process: Process
+    missed: tuple[tuple[int, float, Event], ...]
+    at: float
+
+
+class SignalReport(msgspec.Struct, frozen=True):
+    """Which processes took a signal and why others did not."""
+
+    delivered: list[int]
+    failed: dict[int, str]
+
+
+class Processes:
+    """`admit` is given each new spec and returns it clamped and completed, or raises what is wrong with it."""
+
+    def __init__(
+        self, database: Database, journal: Journal, budgets: Budgets, admit: Callable[[AgentSpec], AgentSpec]
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._budgets = budgets
+        self._admit = admit
+
+    # --- system calls --------------------------------------------------------------------------------------------
+
+    @action("processes:spawn")
+    def spawn(self, tx: Transaction, actor: Principal, spec: AgentSpec, *, parent: int | None = None) -> Process:
+        """Record a new process in READY; the supervisor starts it after the commit. Returns it with its PID."""
+        spec = self._admit(spec)
+        parent = actor.pid if actor.pid is not None else parent
+        if parent is not None:
+            self._check_parent(tx, actor, parent)
+        name = spec.name.strip() or _name(spec.goal)
+        process = Process(
+            pid=0,
+            name=name,
+            owner=actor.owner,
+            goal=spec.goal,
+            model=spec.model,
+            sandbox=spec.sandbox.kind,
+            mode=spec.mode,
+            limits=spec.limits,
+            parent=parent,
+            created_at=tx.now,
+            origin=f"agent:{parent}" if actor.pid is not None else spec.origin,
+            head=1,
+        )
+        values = self._columns(process, tx.now, 0, None, None, False) | {
+            "owner": process.owner,
+            "name": name[:200],
+            "parent": parent,
+            "spec": _encode(spec),
+        }
+        pid = tx.run(_INSERT, values).inserted_primary_key[0]
+        process = msgspec.structs.replace(process, pid=pid)
+        tx.run(_BODY, {"k": pid, "body": _encode(process)})
+        self._write(tx, Row(process, 0, None), actor.name, (ProcessSpawned(process, spec),), 1)
+        return process
+
+    @action("processes:signal")
+    def signal(self, tx: Transaction, actor: Principal, pid: int, signal: Signal) -> Process:
+        """Deliver a signal. Raises `IllegalTransition` if the process has ended."""
+        return self._signal(tx, actor, pid, signal)
+
+    @action("processes:signal")
+    def signal_many(self, tx: Transaction, actor: Principal, signal: Signal, pids: Sequence[int]) -> SignalReport:
+        """Deliver one signal to many; those that cannot take it are named and hinder nobody."""
+        report = SignalReport([], {})
+        for pid in dict.fromkeys(pids):
+            try:
+                self._signal(tx, actor, pid, signal)
+            except AetherError as error:
+                report.failed[pid] = error.message
+            else:
+                report.delivered.append(pid)
+        return report
+
+    @action("processes:send")
+    def send(
+        self,
+        tx: Transaction,
+        actor: Principal,
+        pid: int,
+        text: str,
+        *,
+        kind: str = "note",
+        correlation: str = "",
+        interrupt: bool = False,
+    ) -> str:
+        """Write to an agent; it reads this before its next model call. Returns the message's id."""
+        if not text.strip():
+            raise BadRequest("text: an empty message tells the agent nothing")
+        row = self.load(tx, actor, pid)
+        if row.process.state is State.ZOMBIE:
+            raise IllegalTransition(f"Process {pid} has ended; it reads no more messages")
+        message = MessageSent(str(uuid7()), actor.name, text, kind, correlation)
+        events: list[Event] = [message]
+        wait = row.process.wait
+        if row.process.state is State.WAITING and wait is not None and wait.kind == "message":
+            events.append(StateChanged(State.READY))
+        elif interrupt:
+            events += deliver(row.process, Signal.INT)
+            if row.process.state is State.READY:
+                events.append(StateChanged(State.READY))
+        self.append(tx, row, actor.name, events)
+        return message.id
+
+    @action("processes:limits")
+    def extend(
+        self,
+        tx: Transaction,
+        actor: Principal,
+        pid: int,
+        *,
+        steps: int | None = None,
+        tokens: int | None = None,
+        cost_usd: float | None = None,
+        wall_s: float | None = None,
+    ) -> Process:
+        """Add to the limits; a process that waits at one goes on."""
+        added = {"steps": steps, "tokens": tokens, "cost_usd": cost_usd, "wall_s": wall_s}
+        if not any(added.values()) or any(value is not None and value < 0 for value in added.values()):
+            raise BadRequest("Say how much more: steps, tokens, cost_usd or wall_s, each above zero")
+        row = self.load(tx, actor, pid)
+        return self.enlarge(tx, row, actor.name, added)
+
+    @action("processes:reap")
+    def reap(self, tx: Transaction, actor: Principal, pid: int, *, keep_home: bool = False) -> Process:
+        """Take note of an end: the process leaves the lists, and its home goes unless it is kept."""
+        row = self.load(tx, actor, pid)
+        if row.process.state is not State.ZOMBIE:
+            raise IllegalTransition(f"Process {pid} is {row.process.state}; only an ended process is reaped")
+        if row.reaped:
+            return row.process
+        keep = keep_home or self._spec_of(tx, pid).keep_home
+        return self.append(tx, row, actor.name, (ProcessReaped(keep),))
+
+    # --- reads ---------------------------------------------------------------------------------------------------
+
+    async def get(self, actor: Principal, pid: int) -> Process:
+        """One process. Raises `ProcessNotFound` also for what belongs to somebody else."""
+        require(actor, "processes:read")
+        rows = await self._database.fetch(_LOAD, {"k": pid}) if 0 <= pid < 2**63 else []
+        return _seen(actor, pid, _process(rows[0].body) if rows else None)
+
+    async def spec(self, actor: Principal, pid: int) -> AgentSpec:
+        """What the process was spawned with."""
+        await self.get(actor, pid)
+        return _spec((await self._database.fetch(select(p.c.spec).where(p.c.pid == pid)))[0].spec)
+
+    async def list(
+        self,
+        actor: Principal,
+        *,
+        states: Sequence[State] = (),
+        name: str = "",
+        parent: int | None = None,
+        reaped: bool = False,
+        limit: int = 1000,
+    ) -> list[Process]:
+        """One's processes, newest first."""
+        require(actor, "processes:read")
+        statement = select(p.c.body).order_by(p.c.pid.desc()).limit(limit)
+        if actor is not RUNTIME:
+            statement = statement.where(p.c.owner == actor.owner)
+        if not reaped:
+            statement = statement.where(p.c.reaped.is_(False))
+        if states:
+            statement = statement.where(p.c.state.in_([str(s) for s in states]))
+        if name:
+            statement = statement.where(func.lower(p.c.name).contains(name.lower(), autoescape=True))
+        if parent is not None:
+            statement = statement.where(p.c.parent == parent)
+        return [_process(row.body) for row in await self._database.fetch(statement)]
+
+    async def records(
+        self, actor: Principal, pid: int, *, after: int = 0, before: int | None = None, limit: int = 200
+    ) -> list[Record]:
+        """Events of one process by their number, ascending; with `before`, the last `limit` below it."""
+        await self.get(actor, pid)
+        e = tables.event
+        statement = select(e).where(e.c.pid == pid, e.c.n > after).limit(limit)
+        if before is not None:
+            rows = await self._database.fetch(statement.where(e.c.n < before).order_by(e.c.n.desc()))
+            return [to_record(row) for row in reversed(rows)]
+        return [to_record(row) for row in await self._database.fetch(statement.order_by(e.c.n))]
+
+    async def wait(self, actor: Principal, pid: int, *, timeout_s: float) -> Process:
+        """The process once it has ended or needs a person, or as it is after `timeout_s`."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            seq = self._journal.last
+            process = await self.get(actor, pid)
+            left = deadline - loop.time()
+            if process.state is State.ZOMBIE or process.needs_person or left <= 0:
+                return process
+            while (left := deadline - loop.time()) > 0:
+                await self._journal.changed(seq, left)
+                entries = self._journal.after(seq)
+                seq = self._journal.last
+                if entries is None or any(entry.pid == pid for entry in entries):
+                    break
+
+    # --- what the runtime does -----------------------------------------------------------------------------------
+
+    @action("system:run")
+    def claim(self, tx: Transaction, actor: Principal, worker: int, most: int) -> list[tuple[Claim, Process]]:
+        """Take up to `most` READY processes, the next slot always to the owner with the fewest running."""
+        if tx.one(select(tables.worker.c.id).where(tables.worker.c.id == worker)) is None:
+            raise Fenced("this server's lease was lost")
+        running = dict(
+            tx.run(select(p.c.owner, func.count()).where(p.c.state == "RUNNING").group_by(p.c.owner)).all()  # type: ignore[arg-type]
+        )
+        ready = tx.all(
+            select(p.c.owner, p.c.pid, p.c.body, p.c.epoch, p.c.ready_at, p.c.spec)
+            .where(p.c.state == "READY")
+            .order_by(p.c.ready_at)
+            .limit(max(most * 4, 64))
+        )
+        ranked = []
+        taken: dict[str, int] = {}
+        for row in ready:
+            taken[row.owner] = taken.get(row.owner, 0) + 1
+            ranked.append((running.get(row.owner, 0) + taken[row.owner], row.ready_at, row))
+        ranked.sort(key=lambda item: item[:2])
+        claims = []
+        for _, _, found in ranked[:most]:
+            row = Row(_process(found.body), found.epoch + 1, worker)
+            process = self.append(tx, row, actor.name, (StateChanged(State.RUNNING),), worker=worker)
+            claim = Claim(process.pid, row.epoch, worker, process.owner, process.name, _spec(found.spec))
+            claims.append((claim, process))
+        return claims
+
+    @action("system:run")
+    def record(
+        self,
+        tx: Transaction,
+        actor: Principal,
+        claim: Claim,
+        known: int,
+        events: Sequence[Event],
+        until: float | None = None,
+    ) -> Recorded:
+        """Append what a runner did. Raises `Fenced`, with nothing written, if the claim is no longer its own."""
+        row = self._fenced(tx, claim)
+        missed: tuple[tuple[int, float, Event], ...] = ()
+        if row.process.head > known:
+            found = tx.all(_EVENTS, {"k": claim.pid, "after": known})
+            missed = tuple((each.n, each.at, decode_event(each.body)) for each in found)
+        process = self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker, until=until) if events else row.process
+        return Recorded(process, missed, tx.now)
+
+    async def history(self, pid: int) -> list[tuple[int, float, Event]]:
+        """All events of one process, for its runner."""
+        rows = await self._database.fetch(_EVENTS, {"k": pid, "after": 0})
+        return [(row.n, row.at, decode_event(row.body)) for row in rows]
+
+    @action("system:run")
+    def wake_due(self, tx: Transaction, actor: Principal) -> int:
+        """Make READY what waited for a time that has come. Returns how many."""
+        due = tx.all(select(p.c.pid).where(p.c.state == "WAITING", p.c.until < tx.now))
+        for found in due:
+            self.append(tx, self._row(tx, found.pid), actor.name, (StateChanged(State.READY),))
+        return len(due)
+
+    @action("system:run")
+    def reap_old(self, tx: Transaction, actor: Principal, keep_s: float) -> int:
+        """Reap what ended more than `keep_s` ago, a hundred at a time."""
+        old = tx.all(
+            select(p.c.pid).where(p.c.state == "ZOMBIE", p.c.reaped.is_(False), p.c.ended_at < tx.now - keep_s).limit(100)
+        )
+        for found in old:
+            row = self._row(tx, found.pid)
+            self.append(tx, row, actor.name, (ProcessReaped(self._spec_of(tx, found.pid).keep_home),))
+        return len(old)
+
+    @action("system:run")
+    def register(self, tx: Transaction, actor: Principal, lease_s: float, about: str) -> int:
+        """A new worker with a lease; returns its id."""
+        values = {"lease_until": tx.now + lease_s, "about": about}
+        return int(tx.run(insert(tables.worker), values).inserted_primary_key[0])
+
+    @action("system:run")
+    def renew(self, tx: Transaction, actor: Principal, worker: int, lease_s: float) -> bool:
+        """Extend a lease. False means that this worker was declared dead: its claims are others' now."""
+        w = tables.worker
+        return bool(tx.run(update(w).where(w.c.id == worker).values(lease_until=tx.now + lease_s)).rowcount)
+
+    @action("system:run")
+    def steal(self, tx: Transaction, actor: Principal) -> list[int]:
+        """Free the processes of workers whose lease has run out. Dead is final. Returns the PIDs."""
+        w = tables.worker
+        tx.run(delete(w).where(w.c.lease_until < tx.now))
+        orphans = tx.all(
+            select(p.c.pid).where(p.c.state == "RUNNING", or_(p.c.worker.is_(None), p.c.worker.not_in(select(w.c.id))))
+        )
+        for found in orphans:
+            row = self._row(tx, found.pid)
+            row.epoch += 1
+            self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it is gone."),))
+        return [found.pid for found in orphans]
+
+    @action("system:run")
+    def retire(self, tx: Transaction, actor: Principal, worker: int) -> None:
+        """Give back everything a worker holds, and the worker itself: a server that stops in good order."""
+        for found in tx.all(select(p.c.pid).where(p.c.state == "RUNNING", p.c.worker == worker)):
+            row = self._row(tx, found.pid)
+            row.epoch += 1
+            self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it stopped."),))
+        tx.run(delete(tables.worker).where(tables.worker.c.id == worker))
+
+    async def alive(self) -> frozenset[int]:
+        """The PIDs that have not ended: whose sandboxes may live."""
+        rows = await self._database.fetch(select(p.c.pid).where(p.c.state != "ZOMBIE"))
+        return frozenset(row.pid for row in rows)
+
+    async def homes_to_remove(self, pids: Iterable[int]) -> list[int]:
+        """Which of these homes belong to reaped processes that did not keep them, or to nobody."""
+        wanted = list(pids)
+        rows = await self._database.fetch(select(p.c.pid, p.c.reaped, p.c.spec).where(p.c.pid.in_(wanted)))
+        kept = {row.pid for row in rows if not row.reaped}
+        reaped = [row.pid for row in rows if row.reaped]
+        e = tables.event
+        marks = await self._database.fetch(select(e.c.pid, e.c.body).where(e.c.pid.in_(reaped)).order_by(e.c.n.desc()))
+        for mark in marks:
+            event = decode_event(mark.body)
+            if isinstance(event, ProcessReaped) and event.home_kept:
+                kept.add(mark.pid)
+        return [pid for pid in wanted if pid not in kept]
+
+    # --- inside a transaction ------------------------------------------------------------------------------------
+
+    def load(self, tx: Transaction, actor: Principal, pid: int) -> Row:
+        """The row, or `ProcessNotFound` also for what belongs to somebody else."""
+        found = tx.one(_LOAD, {"k": pid}) if 0 <= pid < 2**63 else None
+        _seen(actor, pid, _process(found.body) if found else None)
+        assert found is not None
+        return Row(_process(found.body), found.epoch, found.worker, found.reaped)
+
+    def append(
+        self,
+        tx: Transaction,
+        row: Row,
+        actor: str,
+        events: Sequence[Event],
+        *,
+        worker: int | None = None,
+        until: float | None = None,
+    ) -> Process:
+        """Write events and the row they lead to. The only place where a process changes."""
+        if not events:
+            return row.process
+        first = row.process.head + 1
+        process = row.process
+        extra: list[Event] = []
+        for event in events:
+            match event:
+                case StateChanged(state=state) if state is not process.state:
+                    move(process, state)
+                case ProcessExited(status=status):
+                    move(process, State.ZOMBIE)
+                    extra += self._closing(tx, process.pid, status)
+                    row.epoch += 1
+                case ApprovalRequested(approval=approval):
+                    self._insert_approval(tx, approval)
+                case ModelAnswered() | ModelFailed():
+                    self._budgets.charge(tx, process, event)
+                case _:
+                    pass
+            process = advance(process, event, tx.now, process.head + 1)
+        for event in extra:
+            process = advance(process, event, tx.now, process.head + 1)
+        row.reaped = row.reaped or process.reaped_at is not None
+        row.worker = worker if process.state is State.RUNNING and worker is not None else row.worker
+        if process.state is not State.RUNNING:
+            row.worker = None
+        row.process = process
+        tx.run(_SAVE, self._columns(process, tx.now, row.epoch, row.worker, until, row.reaped) | {"k": process.pid})
+        self._write(tx, row, actor, (*events, *extra), first)
+        if process.state is State.ZOMBIE and process.parent is not None and process.reaped_at is None:
+            self._tell_parent(tx, process)
+        return process
+
+    def enlarge(self, tx: Transaction, row: Row, actor: str, added: dict[str, Any]) -> Process:
+        """New limits; closes a question about the limit, and makes a process READY that waited at it."""
+        process = row.process
+        if process.state is State.ZOMBIE:
+            raise IllegalTransition(f"Process {process.pid} has ended; its limits cannot grow")
+        old = msgspec.structs.asdict(process.limits)
+        used = {"steps": process.step, "tokens": process.tokens, "cost_usd": process.cost_usd, "wall_s": process.run_s}
+        new = {}
+        for key, limit in old.items():
+            more = added.get(key)
+            new[key] = limit if more is None or limit is None else max(limit, used[key]) + more
+        events: list[Event] = [LimitsExtended(Limits(**new))]
+        if process.wait is not None and process.wait.kind == "limit":
+            for found in tx.all(_WAITING, {"k": process.pid}):
+                approval = _approval(found.body)
+                if approval.kind == "limit":
+                    decision = Decision(verdict="extend", by=actor, at=tx.now, steps=added.get("steps"))
+                    self.close(tx, approval, decision)
+                    events.append(ApprovalDecided(approval.id, "limit", approval.id, decision))
+            events.append(StateChanged(State.READY if process.state is State.WAITING else State.STOPPED))
+        return self.append(tx, row, actor, events)
+
+    def close(self, tx: Transaction, approval: Approval, decision: Decision) -> Approval:
+        """Mark an approval as decided."""
+        decided = msgspec.structs.replace(approval, decision=decision)
+        tx.run(_CLOSE, {"k": approval.id, "status": "decided", "body": _encode(decided)})
+        return decided
+
+    # --- private -------------------------------------------------------------------------------------------------
+
+    def _signal(self, tx: Transaction, actor: Principal, pid: int, signal: Signal) -> Process:
+        row = self.load(tx, actor, pid)
+        if actor.pid is not None and row.process.parent != actor.pid:
+            raise ProcessNotFound(f"Process {pid} is not a child of {actor.pid}; an agent signals only its own children")
+        events = deliver(row.process, signal)
+        # A CONT that finds the decision already made goes to READY rather than back to a question nobody asks.
+        wait = row.process.wait
+        if signal is Signal.CONT and row.process.state is State.STOPPED and wait is not None and wait.approvals:
+            waiting = {found.id for found in tx.all(_WAITING, {"k": pid})}
+            if not waiting.intersection(wait.approvals):
+                events = (events[0], StateChanged(State.READY))
+        return self.append(tx, row, actor.name, events)
+
+    def _check_parent(self, tx: Transaction, actor: Principal, parent: int) -> None:
+        self.load(tx, actor, parent)
+        children = tx.one(select(func.count()).where(p.c.parent == parent, p.c.state != "ZOMBIE"))[0]
+        if children >= CHILDREN:
+            raise TooMany(f"Process {parent} has {children} live children; the limit is {CHILDREN}. Wait for one to end.")
+        depth, at = 1, parent
+        while (found := tx.one(select(p.c.parent).where(p.c.pid == at))) is not None and found.parent is not None:
+            depth, at = depth + 1, found.parent
+        if depth >= DEPTH:
+            raise TooMany(f"Process {parent} is {depth} generations down; the limit is {DEPTH}.")
+
+    def _row(self, tx: Transaction, pid: int) -> Row:
+        found = tx.one(_LOAD, {"k": pid})
+        return Row(_process(found.body), found.epoch, found.worker, found.reaped)
+
+    def _fenced(self, tx: Transaction, claim: Claim) -> Row:
+        row = self._row(tx, claim.pid)
+        if row.epoch != claim.epoch or row.worker != claim.worker:
+            raise Fenced(f"Process {claim.pid} is no longer run by this server (epoch {row.epoch}, not {claim.epoch})")
+        return row
+
+    def _spec_of(self, tx: Transaction, pid: int) -> AgentSpec:
+        return _spec(tx.one(select(p.c.spec).where(p.c.pid == pid)).spec)
+
+    def _insert_approval(self, tx: Transaction, approval: Approval) -> None:
+        tx.run(
+            insert(tables.approval),
+            {
+                "id": approval.id,
+                "pid": approval.pid,
+                "owner": approval.owner,
+                "status": "waiting",
+                "created_at": approval.created_at,
+                "body": _encode(approval),
+            },
+        )
+
+    def _closing(self, tx: Transaction, pid: int, status: ExitStatus) -> list[Event]:
+        closed: list[Event] = []
+        for found in tx.all(_WAITING, {"k": pid}):
+            why = f"The agent ended ({status.reason})."
+            body = _encode(msgspec.structs.replace(_approval(found.body), closed=why))
+            tx.run(_CLOSE, {"k": found.id, "status": "closed", "body": body})
+            closed.append(ApprovalClosed(found.id, why))
+        return closed
+
+    def _tell_parent(self, tx: Transaction, child: Process) -> None:
+        assert child.parent is not None and child.exit is not None
+        row = self._row(tx, child.parent)
+        if row.process.state is State.ZOMBIE:
+            return
+        text = f"Agent {child.pid} ({child.name}) ended with {child.exit.code}: {child.exit.message[:2000]}"
+        self.append(tx, row, f"agent:{child.pid}", (MessageSent(str(uuid7()), f"agent:{child.pid}", text, "exit"),))
+
+    def _write(self, tx: Transaction, row: Row, actor: str, events: Sequence[Event], first: int) -> None:
+        process = row.process
+        self._journal.append(
+            tx, pid=process.pid, n=first, owner=process.owner, actor=actor, epoch=row.epoch, events=events
+        )
+
+    def _columns(
+        self, process: Process, now: float, epoch: int, worker: int | None, until: float | None, reaped: bool
+    ) -> dict[str, Any]:
+        return {
+            "state": str(process.state),
+            "epoch": epoch,
+            "worker": worker,
+            "ready_at": now,
+            "until": until,
+            "head": process.head,
+            "reserved_usd": process.reserved_usd,
+            "ended_at": process.ended_at,
+            "reaped": reaped,
+            "body": _encode(process),
+        }
+
+
+def _seen(actor: Principal, pid: int, process: Process | None) -> Process:
+    if process is None or not may_see(actor, process.owner):
+        raise ProcessNotFound(f"No process {pid}")
+    return process
+
+
+def _name(goal: str) -> str:
+    line = " ".join(goal.strip().split("\n", 1)[0].split())
+    return line if len(line) <= NAME_CHARS else line[: NAME_CHARS - 1].rstrip() + "…"
+
+
+__all__ = ["Claim", "Processes", "Recorded", "Row", "SignalReport", "WaitReason"]

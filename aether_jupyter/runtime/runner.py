@@ -1,0 +1,527 @@
+"""One agent at work: folds its journal, does what `engine.loop` decides, and records what came of it.
+
+A step takes two commits: one with the model's answer and the calls that begin, one with how they ended and the next
+request. Nothing is done before the fact that it begins is durable, so whatever a crash cuts off can be told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from uuid_utils import uuid7
+
+from ..abc import Clock, ToolContext
+from ..config import Settings
+from ..engine import context, loop, policy
+from ..engine.lifecycle import INTERRUPTED, ended_by
+from ..kernel.approvals import Approvals
+from ..kernel.budgets import Budgets
+from ..kernel.feed import Feed
+from ..kernel.processes import Claim, Processes
+from ..model.access import RUNTIME, Principal
+from ..model.agent import AgentSpec
+from ..model.errors import AetherError, Fenced, ModelError, OverBudget, SandboxUnavailable, StorageBusy, StorageFull
+from ..model.events import (
+    ApprovalRequested,
+    Event,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    Notice,
+    OutputDelta,
+    Preparing,
+    ProcessExited,
+    StateChanged,
+    TextDelta,
+    ToolEnded,
+    ToolStarted,
+)
+from ..model.message import ToolCall
+from ..model.process import ExitStatus, Process, Signal, State, WaitReason
+from ..model.tool import Approval, Outcome, Risk
+from .language import Language
+from .machines import Machines
+from .peers import AgentPeers
+from .toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+TURN_STEPS = 3
+"""Steps after which an agent gives its slot to another that waits for one."""
+NOTICE_S = 0.1
+STORAGE_RETRY_S = 0.5
+STORAGE_RETRY_MOST_S = 5.0
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What every run needs; `start` makes one. `lease` returns once this server's lease is known to be fresh."""
+
+    processes: Processes
+    approvals: Approvals
+    budgets: Budgets
+    feed: Feed
+    language: Language
+    toolbox: Toolbox
+    machines: Machines
+    settings: Settings
+    clock: Clock
+    lease: Callable[[], Awaitable[None]]
+    others_wait: Callable[[], bool]
+
+    def start(self, claim: Claim, process: Process) -> Run:
+        """A run of this process under this claim; await its `go`."""
+        return Run(self, claim, process)
+
+
+class Run:
+    """One process under one claim. It ends when the process waits, stops, ends, yields – or the claim is lost."""
+
+    def __init__(self, runner: Runner, claim: Claim, process: Process) -> None:
+        self._r = runner
+        self._claim = claim
+        self._process = process
+        self._queue: list[Event] = []
+        self._deed: asyncio.Future[Any] | None = None
+        self._interrupted = False
+        self._steps = 0
+        self._session = runner.language.session()
+
+    def deliver(self, signal: Signal) -> None:
+        """A signal came. INT drops the deed in flight; STOP and TERM are seen before the next one."""
+        self._process = msgspec.structs.replace(self._process, signal=signal)
+        if signal is Signal.INT and self._deed is not None:
+            self._interrupted = True
+            self._deed.cancel()
+
+    async def go(self) -> None:
+        """Work until there is nothing left to do. Never raises but for cancellation: a fault ends the process."""
+        try:
+            await self._work()
+        except Fenced:
+            log.info("process %s is run elsewhere now", self._claim.pid)
+        except (SandboxUnavailable, ModelError) as error:
+            await self._fail(error.message, error.code)
+        except AetherError as error:
+            log.exception("process %s failed", self._claim.pid)
+            await self._fail(error.message, error.code)
+        except Exception as error:
+            log.exception("process %s met a fault of the server", self._claim.pid)
+            await self._fail(f"A fault of the server ended it ({type(error).__name__}); its log has the trace.", "aether_error")
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        await self._load()
+        while True:
+            if await self._heed():
+                return
+            instruction = loop.decide(self._state)
+            match instruction:
+                case loop.AskModel(step=step):
+                    if self._steps >= TURN_STEPS and self._r.others_wait():
+                        await self._commit(StateChanged(State.READY))
+                        return
+                    if await self._think(step):
+                        return
+                case loop.Judge(calls=calls):
+                    await self._run(await self._judge(calls))
+                case loop.RunTools(calls=calls):
+                    await self._run([self._approved(call) for call in calls])
+                case loop.Guide(guidance=guidance):
+                    self._note(guidance)
+                case loop.Hold(reason=reason, delay_s=delay):
+                    until = self._r.clock.now() + delay if delay is not None else None
+                    reason = msgspec.structs.replace(reason, until=until)
+                    await self._commit(StateChanged(State.WAITING, reason), until=until)
+                    return
+                case loop.Exit(status=status):
+                    await self._commit(ProcessExited(status))
+                    return
+                case None:
+                    return
+
+    async def _load(self) -> None:
+        r = self._r
+        self._spec: AgentSpec = self._claim.spec
+        self._tools = context.offered(r.toolbox.specs(self._spec.tools), self._spec)
+        self._by_name = {tool.name: tool for tool in self._tools}
+        self._system = context.system_prompt(self._spec, self._claim.name)
+        state = loop.begin(self._spec)
+        # A process that was just spawned and claimed has no history worth a read: 1 is its birth, 2 this claim.
+        fresh = self._process.head == 2
+        began = StateChanged(State.RUNNING)
+        history = [(2, r.clock.now(), began)] if fresh else await r.processes.history(self._claim.pid)
+        for n, at, event in history:
+            state = loop.fold(state, event, n, at)
+        self._kept = self._state = state
+        await r.machines.resolve(self._spec.sandbox.kind)
+        if state.thinking:
+            words = "The server ended while the model was asked; it is asked again."
+            self._note(
+                ModelFailed(state.step, self._process.model, loop.INTERRUPTED, words, self._process.reserved_usd)
+            )
+        again: list[ToolCall] = []
+        for each in state.calls:
+            if each.status != "started":
+                continue
+            tool = self._by_name.get(each.call.tool)
+            if tool is not None and tool.repeatable:
+                again.append(each.call)
+                continue
+            words = (
+                "The server ended while this call ran. Whether it took effect is not known: look before you repeat it."
+            )
+            self._note(self._ended(each.call, Outcome(ok=False, content=words, error="tool_interrupted")))
+        if again:
+            await self._run(again, started=True)
+
+    async def _heed(self) -> bool:
+        """Obey a pending signal. True if that ends the run."""
+        signal = self._process.signal
+        if signal is Signal.STOP:
+            await self._commit(StateChanged(State.STOPPED))
+            return True
+        if signal is Signal.TERM:
+            await self._commit(ProcessExited(ended_by(signal)))
+            return True
+        if signal is Signal.INT:
+            for each in self._state.calls:
+                if each.status != "asking":
+                    self._note(self._dropped(each.call))
+            if not self._state.calls:
+                await self._commit(StateChanged(State.WAITING, INTERRUPTED))
+                return True
+        return False
+
+    async def _think(self, step: int) -> bool:
+        """Ask the model. True if a limit ends the run instead."""
+        r, state, spec = self._r, self._state, self._spec
+        models = (spec.model or r.language.default_model(), *spec.fallbacks)
+        tokens, usd = r.language.estimate(models[0], self._system, state.turns, self._tools, spec.max_output_tokens)
+        sentence = loop.afford(state, tokens, usd, r.clock.now())
+        if sentence is not None:
+            await self._ask_limit(sentence, usd)
+            return True
+        try:
+            await r.budgets.check(self._claim.owner, usd)
+        except OverBudget as error:
+            until = _midnight(r.clock.now())
+            await self._commit(StateChanged(State.WAITING, WaitReason("resource", error.message, until=until)), until=until)
+            return True
+        await self._commit(ModelRequested(step, models[0], tokens, usd))
+        if self._process.signal in (Signal.STOP, Signal.TERM, Signal.INT):
+            self._note(ModelFailed(step, models[0], loop.INTERRUPTED, "Stopped before the model was asked."))
+            return False
+        await r.lease()
+        self._steps += 1
+        try:
+            answer = await self._perform(
+                r.language.ask(
+                    models,
+                    system=self._system,
+                    turns=self._state.turns,
+                    tools=self._tools,
+                    temperature=spec.temperature,
+                    max_output_tokens=spec.max_output_tokens,
+                    on_text=self._words(step) if r.feed.watched(self._claim.pid) else None,
+                    on_prepare=self._preparing,
+                    session=self._session,
+                )
+            )
+        except ModelError as error:
+            log.info("process %s: %s", self._claim.pid, error.message)
+            self._note(ModelFailed(step, models[0], error.code, error.message))
+            return False
+        if answer is None:
+            self._note(ModelFailed(step, models[0], loop.INTERRUPTED, "A person interrupted the model.", usd))
+            return False
+        cost = answer.cost_usd if answer.usage.known else usd
+        self._note(
+            ModelAnswered(
+                step,
+                answer.model,
+                answer.parts,
+                answer.usage,
+                cost,
+                answer.cost_known and answer.usage.known,
+                answer.duration_s,
+                answer.attempts,
+            )
+        )
+        return False
+
+    async def _judge(self, calls: Sequence[ToolCall]) -> list[ToolCall]:
+        """Put calls before the policy; what may run now is returned, with its beginning noted."""
+        run: list[ToolCall] = []
+        for call in calls:
+            try:
+                arguments = self._checked(call)
+            except AetherError as error:
+                self._note(self._ended(call, Outcome(ok=False, content=error.message, error="tool_arguments")))
+                continue
+            if call.tool == loop.RESULT_TOOL:
+                self._note(self._result(call, arguments))
+            elif call.tool == loop.QUESTION_TOOL:
+                self._note(ApprovalRequested(self._question(call, arguments)))
+            elif (begun := await self._rule(call)) is not None:
+                run.append(begun)
+        return run
+
+    async def _rule(self, call: ToolCall) -> ToolCall | None:
+        spec, tool, r = self._spec, self._by_name[call.tool], self._r
+        resolved = await r.machines.resolve(spec.sandbox.kind) if tool.risk is Risk.EXECUTE else spec.sandbox.kind
+        ruling = policy.rule(tool, spec.mode, spec.sandbox, resolved)
+        why = ruling.why
+        if ruling.verdict == "ask" and ruling.risk is not Risk.DESTRUCTIVE:
+            rule = await r.approvals.use_rule(RUNTIME, self._claim.owner, self._claim.pid, call.tool)
+            if rule is not None:
+                ruling, why = policy.Ruling("allow", ruling.risk, ""), f"rule {rule}"
+        if ruling.verdict == "deny":
+            self._note(self._ended(call, Outcome(ok=False, content=ruling.why, error="tool_refused")))
+            return None
+        if ruling.verdict == "ask":
+            self._note(ApprovalRequested(self._approval(call, ruling, resolved)))
+            return None
+        self._note(ToolStarted(self._state.step, call, why))
+        return call
+
+    def _approved(self, open_call: loop.OpenCall) -> ToolCall:
+        """The call a person approved, with its beginning noted. What was approved is what runs, to the byte."""
+        call = open_call.call
+        if open_call.digest and policy.digest(call, self._claim.pid) != open_call.digest:
+            raise Fenced(f"The approval of call {call.id} is for other arguments")
+        self._note(ToolStarted(self._state.step, call, "edited by a person" if open_call.edited else "approved by a person"))
+        return call
+
+    async def _run(self, calls: Sequence[ToolCall], *, started: bool = False) -> None:
+        """Run calls that have begun, side by side; each end is recorded as it comes."""
+        if not calls:
+            return
+        if not started:
+            await self._commit()
+            if self._process.signal is Signal.INT:
+                for call in calls:
+                    self._note(self._dropped(call))
+                return
+        await self._r.lease()
+        if len(calls) == 1:
+            outcome = await self._perform(self._r.toolbox.run(calls[0], self._context(calls[0])))
+            self._note(self._dropped(calls[0]) if outcome is None else self._ended(calls[0], outcome))
+        else:
+            await self._run_many(calls)
+        for call in calls:
+            self._refuse_without_sandbox(call)
+
+    async def _run_many(self, calls: Sequence[ToolCall]) -> None:
+        tasks = {asyncio.ensure_future(self._r.toolbox.run(call, self._context(call))): call for call in calls}
+        left = set(tasks)
+        try:
+            while left:
+                done = await self._perform(asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED))
+                if done is None:
+                    break
+                for task in done[0]:
+                    left.discard(task)
+                    self._note(self._ended(tasks[task], task.result()))
+                if left:
+                    await self._commit()
+        finally:
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        for task in left:
+            self._note(self._dropped(tasks[task]))
+
+    async def _perform(self, deed: Awaitable[Any]) -> Any:
+        """Await a deed that INT may cut off; None if it did."""
+        self._interrupted = False
+        self._deed = asyncio.ensure_future(deed)
+        try:
+            return await self._deed
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._interrupted and (task is None or not task.cancelling()):
+                return None
+            self._deed.cancel()
+            raise
+        finally:
+            self._deed = None
+
+    # --- recording -----------------------------------------------------------------------------------------------
+
+    def _note(self, event: Event) -> None:
+        """Fold an event now; it is written with the next commit, before anything else is done."""
+        self._queue.append(event)
+        self._state = loop.fold(self._state, event, self._state.head + 1, self._r.clock.now())
+
+    async def _commit(self, *events: Event, until: float | None = None) -> None:
+        """Write what is queued and these. The state is then folded from what the journal really holds."""
+        batch = [*self._queue, *events]
+        delay = STORAGE_RETRY_S
+        while True:
+            try:
+                recorded = await self._r.processes.record(RUNTIME, self._claim, self._kept.head, batch, until)
+                break
+            except (StorageFull, StorageBusy) as error:
+                # Nothing was written and nothing is lost: the agent pauses until the disk is well again.
+                log.warning("process %s pauses: %s", self._claim.pid, error.message)
+                await self._r.clock.sleep(delay)
+                delay = min(delay * 2, STORAGE_RETRY_MOST_S)
+        self._queue.clear()
+        state = self._kept
+        for n, at, event in recorded.missed:
+            state = loop.fold(state, event, n, at)
+        n = state.head
+        for event in batch:
+            n += 1
+            state = loop.fold(state, event, n, recorded.at)
+        self._kept = self._state = state
+        self._process = recorded.process
+
+    async def _fail(self, words: str, error: str) -> None:
+        status = ExitStatus(1, "failed", words, error=error)
+        try:
+            await self._commit(ProcessExited(status))
+        except Fenced:
+            log.info("process %s is run elsewhere now", self._claim.pid)
+        except Exception:
+            # The batch itself may be what cannot be written; the end must be.
+            log.exception("process %s: its last events could not be written", self._claim.pid)
+            self._queue.clear()
+            await self._commit(ProcessExited(status))
+
+    # --- making events -------------------------------------------------------------------------------------------
+
+    def _checked(self, call: ToolCall) -> dict[str, Any]:
+        tool = self._by_name.get(call.tool)
+        if tool is None and call.tool in {spec.name for spec in self._r.toolbox.all()}:
+            from ..model.errors import UnknownName
+
+            raise UnknownName(f"This agent has no tool {call.tool!r}. It has: {', '.join(self._by_name)}")
+        if call.tool == loop.RESULT_TOOL and tool is not None:
+            return _fits(call, tool.parameters)
+        return self._r.toolbox.check(call)
+
+    def _result(self, call: ToolCall, arguments: dict[str, Any]) -> ToolEnded:
+        schema = self._spec.output_schema
+        assert schema is not None
+        value = context.unwrapped(self._by_name[loop.RESULT_TOOL], arguments, schema)
+        return self._ended(call, Outcome(ok=True, content=msgspec.json.encode(value).decode()))
+
+    def _ended(self, call: ToolCall, outcome: Outcome) -> ToolEnded:
+        return ToolEnded(self._state.step, call.id, call.tool, outcome)
+
+    def _dropped(self, call: ToolCall) -> ToolEnded:
+        words = "A person interrupted this call. Whether it took effect is not known."
+        return self._ended(call, Outcome(ok=False, content=words, error="tool_interrupted"))
+
+    def _approval(self, call: ToolCall, ruling: policy.Ruling, resolved: str) -> Approval:
+        return self._asking("call", call=call, risk=ruling.risk, because=ruling.why, where=f"{resolved}, home of {self._claim.pid}")
+
+    def _question(self, call: ToolCall, arguments: dict[str, Any]) -> Approval:
+        options = tuple(str(option) for option in arguments.get("options") or ())
+        return self._asking("question", call=call, question=str(arguments.get("question", "")), options=options)
+
+    def _asking(self, kind: Literal["call", "question", "limit"], **fields: Any) -> Approval:
+        call = fields.get("call")
+        return Approval(
+            id=str(uuid7()),
+            pid=self._claim.pid,
+            owner=self._claim.owner,
+            name=self._claim.name,
+            kind=kind,
+            step=self._state.step,
+            created_at=self._r.clock.now(),
+            digest=policy.digest(call, self._claim.pid) if call is not None else "",
+            **fields,
+        )
+
+    async def _ask_limit(self, sentence: str, usd: float) -> None:
+        state, limits = self._state, self._state.limits
+        if sentence.startswith("All "):
+            offer = "steps=25"
+        elif "tokens" in sentence:
+            offer = f"tokens={limits.tokens or 0}"
+        elif "$" in sentence:
+            offer = f"cost_usd={max(limits.cost_usd or 0.0, usd):.2f}"
+        else:
+            offer = f"wall_s={limits.wall_s or 0.0:.0f}"
+        approval = self._asking("limit", question=sentence, options=(offer,))
+        wait = WaitReason("limit", sentence, (approval.id,))
+        log.info("process %s waits at step %s: %s", self._claim.pid, state.step, sentence)
+        await self._commit(ApprovalRequested(approval), StateChanged(State.WAITING, wait))
+
+    def _refuse_without_sandbox(self, call: ToolCall) -> None:
+        last = self._queue[-1] if self._queue else None
+        if isinstance(last, ToolEnded) and last.call_id == call.id and last.outcome.error == SandboxUnavailable.code:
+            raise SandboxUnavailable(last.outcome.content)
+
+    # --- for tools and screens -----------------------------------------------------------------------------------
+
+    def _context(self, call: ToolCall) -> ToolContext:
+        r, pid = self._r, self._claim.pid
+        return ToolContext(
+            pid=pid,
+            owner=self._claim.owner,
+            call_id=call.id,
+            step=self._state.step,
+            home=r.machines.home(pid),
+            sandbox=lambda: r.machines.open(pid, self._spec.sandbox),
+            notify=self._notify,
+            peers=AgentPeers(r.processes, Principal.agent(pid, self._claim.owner)),
+            timeout_s=r.settings.command_timeout_s,
+            max_timeout_s=r.settings.max_command_timeout_s,
+            output_limit=r.settings.output_limit_bytes,
+        )
+
+    def _notify(self, notice: Notice) -> None:
+        if not isinstance(notice, OutputDelta) or self._r.feed.watched(self._claim.pid):
+            self._r.feed.publish(self._claim.owner, notice)
+
+    def _preparing(self, what: str, done: float | None) -> None:
+        self._r.feed.publish(self._claim.owner, Preparing(self._claim.pid, what, done))
+
+    def _words(self, step: int) -> Callable[[Literal["text", "thinking"], str], None]:
+        """Collects words and shows them ten times a second, not a token at a time."""
+        held: dict[Literal["text", "thinking"], str] = {}
+        last = 0.0
+
+        def hear(kind: Literal["text", "thinking"], text: str) -> None:
+            nonlocal last
+            held[kind] = held.get(kind, "") + text
+            now = self._r.clock.monotonic()
+            if now - last >= NOTICE_S:
+                last = now
+                for each, words in held.items():
+                    self._r.feed.publish(self._claim.owner, TextDelta(self._claim.pid, step, each, words))
+                held.clear()
+
+        return hear
+
+
+def _fits(call: ToolCall, schema: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the result tool, if they satisfy its schema."""
+    from jsonschema import Draft202012Validator
+
+    from ..model.errors import ToolArguments
+
+    if call.arguments is None:
+        raise ToolArguments(f"{call.tool}: the arguments are not a JSON object. You gave: {call.raw[:300]}")
+    faults = sorted(Draft202012Validator(schema).iter_errors(call.arguments), key=lambda fault: list(fault.path))
+    if faults:
+        told = "; ".join(f"{'.'.join(map(str, f.path)) or 'the object'}: {f.message[:200]}" for f in faults[:5])
+        raise ToolArguments(f"{call.tool} does not fit its schema: {told}")
+    return call.arguments
+
+
+def _midnight(now: float) -> float:
+    import time
+
+    local = time.localtime(now)
+    return time.mktime((local.tm_year, local.tm_mon, local.tm_mday + 1, 0, 0, 1, 0, 0, -1))

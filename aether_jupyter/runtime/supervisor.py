@@ -1,0 +1,200 @@
+"""Follows what the kernel holds and does the deeds: claims READY processes, runs each in a task, delivers signals.
+
+Nobody who spawns an agent has to start it. A restart is nothing special: the supervisor finds the same facts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from ..abc import Clock
+from ..config import Settings
+from ..kernel.approvals import Approvals
+from ..kernel.budgets import Budgets
+from ..kernel.feed import Feed
+from ..kernel.processes import Claim, Processes
+from ..model.access import RUNTIME
+from ..model.errors import AetherError, Fenced
+from ..model.events import ProcessExited, ProcessReaped, ProcessSpawned, SignalSent, StateChanged
+from ..model.process import Process, State
+from ..store.journal import Entry, Journal
+from .dispatch import Lease
+from .language import Language
+from .machines import Machines
+from .runner import Run, Runner
+from .toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+SWEEP_S = 0.5
+REAP_S = 30.0
+
+
+class Supervisor:
+    """`run` works until it is cancelled, and then gives back what it holds."""
+
+    def __init__(
+        self,
+        processes: Processes,
+        approvals: Approvals,
+        budgets: Budgets,
+        feed: Feed,
+        journal: Journal,
+        language: Language,
+        toolbox: Toolbox,
+        machines: Machines,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._processes = processes
+        self._journal = journal
+        self._machines = machines
+        self._settings = settings
+        self._clock = clock
+        self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
+        self._chores: set[asyncio.Future[None]] = set()
+        self._wake = asyncio.Event()
+        self._ready = False
+        self._alive = False
+        self._lease = Lease(processes, clock, settings.lease_s, self._drop_all)
+        self._runner = Runner(
+            processes=processes,
+            approvals=approvals,
+            budgets=budgets,
+            feed=feed,
+            language=language,
+            toolbox=toolbox,
+            machines=machines,
+            settings=settings,
+            clock=clock,
+            lease=self._lease.fresh,
+            others_wait=lambda: self._ready,
+        )
+
+    @property
+    def running(self) -> int:
+        """Agents that this server runs now."""
+        return len(self._runs)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it claims and runs."""
+        return self._alive
+
+    async def run(self) -> None:
+        """Claim and run, for ever."""
+        await self._lease.register()
+        self._alive = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._lease.keep())
+                group.create_task(self._follow())
+                group.create_task(self._repeat(SWEEP_S, self._sweep))
+                group.create_task(self._repeat(REAP_S, self._reap))
+                await self._claim_for_ever(group)
+        finally:
+            self._alive = False
+            self._drop_all()
+            tasks = [task for _, task in self._runs.values()]
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(AetherError):
+                await self._processes.retire(RUNTIME, self._lease.worker)
+
+    async def _claim_for_ever(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            free = self._settings.slots - len(self._runs)
+            if free > 0:
+                try:
+                    claims = await self._processes.claim(RUNTIME, self._lease.worker, min(free, 64))
+                except Fenced:
+                    claims = []
+                except AetherError as error:
+                    log.warning("no agent could be claimed: %s", error.message)
+                    claims = []
+                for claim, process in claims:
+                    self._start(group, claim, process)
+                self._ready = len(claims) == free
+                if len(claims) == min(free, 64):
+                    continue
+            else:
+                self._ready = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
+
+    def _start(self, group: asyncio.TaskGroup, claim: Claim, process: Process) -> None:
+        run = self._runner.start(claim, process)
+        task = group.create_task(run.go(), name=f"agent-{claim.pid}")
+        self._runs[claim.pid] = (run, task)
+        task.add_done_callback(lambda done: self._left(claim.pid, done))
+
+    def _left(self, pid: int, task: asyncio.Task[None]) -> None:
+        if pid in self._runs and self._runs[pid][1] is task:
+            del self._runs[pid]
+        if self._ready:
+            self._wake.set()
+
+    def _drop_all(self) -> None:
+        for _, task in self._runs.values():
+            task.cancel()
+
+    async def _follow(self) -> None:
+        async for entries in self._journal.follow():
+            for entry in entries:
+                self._heed(entry)
+
+    def _heed(self, entry: Entry) -> None:
+        held = self._runs.get(entry.pid)
+        match entry.event:
+            case ProcessSpawned() | StateChanged(state=State.READY):
+                self._wake.set()
+            case SignalSent(signal=signal) if held is not None:
+                held[0].deliver(signal)
+            case ProcessExited(status=status):
+                # Ended by somebody else's KILL: the claim is fenced already, and nothing more must be done.
+                if held is not None and status.reason in ("killed", "terminated"):
+                    held[1].cancel()
+                self._later(self._machines.close(entry.pid))
+            case ProcessReaped(home_kept=False):
+                self._later(self._remove_homes([entry.pid]))
+            case _:
+                pass
+
+    def _later(self, deed: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(deed)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _repeat(self, every_s: float, deed: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await deed()
+            except AetherError as error:
+                log.warning("%s", error.message)
+            await self._clock.sleep(every_s)
+
+    async def _sweep(self) -> None:
+        stolen = await self._processes.steal(RUNTIME)
+        if stolen:
+            log.info("%d agents of a server that is gone go on here", len(stolen))
+        await self._processes.wake_due(RUNTIME)
+
+    async def _reap(self) -> None:
+        await self._machines.reap(await self._processes.alive())
+        await self._processes.reap_old(RUNTIME, self._settings.keep_ended_s)
+        homes = await asyncio.to_thread(self._homes)
+        await self._remove_homes(await self._processes.homes_to_remove(homes))
+
+    def _homes(self) -> list[int]:
+        root = self._settings.homes
+        return [int(path.name) for path in root.iterdir() if path.name.isdigit()] if root.is_dir() else []
+
+    async def _remove_homes(self, pids: list[int]) -> None:
+        for pid in pids:
+            await asyncio.to_thread(shutil.rmtree, self._settings.homes / str(pid), ignore_errors=True)

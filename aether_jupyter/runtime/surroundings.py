@@ -1,0 +1,92 @@
+"""What the doors show of the runtime: models, tools, sandboxes, files and health, asked of the parts themselves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from .. import beneath
+from ..abc import Check, FileInfo, ModelInfo, SandboxInfo
+from ..config import Settings
+from ..engine.policy import clamp
+from ..model.agent import AgentSpec
+from ..model.errors import AetherError, SandboxUnavailable
+from ..model.tool import ToolSpec
+from ..store.database import Database
+from .health import checks
+from .language import Language
+from .machines import Machines
+from .supervisor import Supervisor
+from .toolbox import Toolbox
+
+
+
+class LiveSurroundings:
+    """Implements `abc.Surroundings`, and admits specs: the one place that knows what this server can run."""
+
+    def __init__(
+        self, settings: Settings, database: Database, language: Language, toolbox: Toolbox, machines: Machines
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._language = language
+        self._toolbox = toolbox
+        self._machines = machines
+        self.supervisor: Supervisor | None = None
+
+    async def models(self) -> list[ModelInfo]:
+        """Every model one may choose; looking for local ones may touch the disk, so it is done in a thread."""
+        return await asyncio.to_thread(self._language.models)
+
+    def default_model(self) -> str:
+        """The model of agents that name none, or empty where none is set up."""
+        try:
+            return self._language.default_model()
+        except AetherError:
+            return ""
+
+    def tools(self) -> list[ToolSpec]:
+        """Every tool, as declared."""
+        return list(self._toolbox.all())
+
+    async def sandboxes(self) -> list[SandboxInfo]:
+        """Every kind of sandbox and whether it can be used."""
+        return await self._machines.statuses()
+
+    async def health(self) -> list[Check]:
+        """Each part's own answer."""
+        return await checks(self._settings, self._database, self._language, self._machines, self.supervisor)
+
+    async def files(self, pid: int, path: str) -> list[FileInfo]:
+        """The entries of a folder in an agent's home."""
+        home = self._settings.homes / str(pid)
+        if not home.is_dir():
+            return []
+        return await asyncio.to_thread(beneath.listing, home, path)
+
+    async def read_file(self, pid: int, path: str, *, offset: int = 0, limit: int = 1_000_000) -> bytes:
+        """A part of a file in an agent's home."""
+        return await asyncio.to_thread(lambda: beneath.read(self._settings.homes / str(pid), path, offset=offset, limit=limit))
+
+    def admit(self, spec: AgentSpec) -> AgentSpec:
+        """The spec as it will run: model chosen, mode clamped. Raises what a person can mend before anything starts."""
+        model = spec.model or self._language.default_model()
+        self._language.check(model)
+        fallbacks = spec.fallbacks or self._settings.fallback_models
+        self._toolbox.specs(spec.tools)
+        kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind
+        if kind == "host" and not self._settings.allow_host_sandbox:
+            raise SandboxUnavailable(
+                "The sandbox 'host' isolates nothing and is not allowed here. Choose auto, or ask the administrator for "
+                "c.Aether.allow_host_sandbox = True"
+            )
+        return msgspec.structs.replace(
+            spec,
+            model=model,
+            fallbacks=fallbacks,
+            mode=clamp(spec.mode, self._settings.max_mode),
+            sandbox=msgspec.structs.replace(spec.sandbox, kind=kind),
+        )
+
+

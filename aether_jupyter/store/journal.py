@@ -1,0 +1,190 @@
+"""The journal: rows appended inside an action's transaction, and a tail in memory that followers read from.
+
+A group of rows that this process committed joins the tail without being read back. Rows of another server on the same
+file are found by a poll and read from the database, so the tail is always in the order of `seq`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+from uuid_utils import uuid7
+
+from ..model.events import Event, Record
+from . import tables
+from .database import Appended, Database, Transaction
+
+TAIL = 20_000
+TAIL_BYTES = 32_000_000
+POLL_S = 0.25
+
+_encode = msgspec.json.Encoder().encode
+decode_event = msgspec.json.Decoder(Event).decode
+
+_AFTER = (
+    select(tables.event).where(tables.event.c.seq > bindparam("after")).order_by(tables.event.c.seq).limit(bindparam("most"))
+)
+_LAST = select(func.coalesce(func.max(tables.event.c.seq), 0))
+
+
+class Entry(NamedTuple):
+    """One journal row as followers need it: `raw` is the encoded `Record`."""
+
+    seq: int
+    pid: int
+    owner: str
+    raw: bytes
+    event: Event
+
+
+class Journal:
+    """Appends and follows. `Journal.open(database)` keeps the tail true until it is left."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tail: deque[Entry] = deque()
+        self._bytes = 0
+        self.last = 0
+        self._changed = asyncio.Event()
+        self._behind = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, database: Database) -> AsyncIterator[Journal]:
+        """Start at the end of what is there."""
+        journal = cls(database)
+        journal.last = int((await database.fetch(_LAST))[0][0])
+        database.on_commit(journal._committed)
+        task = asyncio.create_task(journal._catch_up())
+        try:
+            yield journal
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def append(
+        self, tx: Transaction, *, pid: int, n: int, owner: str, actor: str, epoch: int, events: Iterable[Event]
+    ) -> None:
+        """Add events `n`, `n+1`, … of one process to this transaction."""
+        for event in events:
+            row = {
+                "pid": pid,
+                "n": n,
+                "id": str(uuid7()),
+                "owner": owner,
+                "actor": actor,
+                "epoch": epoch,
+                "at": tx.now,
+                "body": _encode(event),
+            }
+            tx.appended.append(Appended(row, event))
+            n += 1
+
+    def after(self, seq: int) -> list[Entry] | None:
+        """The entries after `seq`, or None where the tail no longer reaches back that far."""
+        missing = self.last - seq
+        if missing <= 0:
+            return []
+        if missing > len(self._tail):
+            return None
+        tail = self._tail
+        return [tail[i] for i in range(len(tail) - missing, len(tail))]
+
+    async def changed(self, seq: int, timeout_s: float | None = None) -> None:
+        """Return when something after `seq` is there, when somebody nudges, or after `timeout_s`."""
+        if self.last > seq:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+
+    def nudge(self) -> None:
+        """Wake whoever waits in `changed`, to look at something that is not in the journal."""
+        self._signal()
+
+    async def follow(self) -> AsyncIterator[list[Entry]]:
+        """Every batch of entries from now on, in order, for readers that keep up (the runtime)."""
+        seq = self.last
+        while True:
+            await self.changed(seq)
+            entries = self.after(seq)
+            if entries is None:
+                entries = await self.read(seq)
+            if entries:
+                seq = entries[-1].seq
+                yield entries
+
+    async def read(self, after: int, most: int = TAIL) -> list[Entry]:
+        """Entries from the database."""
+        rows = await self._database.fetch(_AFTER, {"after": after, "most": most})
+        return [_entry(row._mapping, decode_event(row.body)) for row in rows]
+
+    def _committed(self, rows: list[Appended]) -> None:
+        if rows[0].row["seq"] == self.last + 1 and not self._behind.is_set():
+            self._extend(_entry(appended.row, appended.event) for appended in rows)
+        elif rows[-1].row["seq"] > self.last:
+            self._behind.set()
+
+    def _extend(self, entries: Iterable[Entry]) -> None:
+        tail = self._tail
+        for entry in entries:
+            tail.append(entry)
+            self._bytes += len(entry.raw)
+            self.last = entry.seq
+        while len(tail) > TAIL or (self._bytes > TAIL_BYTES and len(tail) > 1):
+            self._bytes -= len(tail.popleft().raw)
+        self._signal()
+
+    def _signal(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _catch_up(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._behind.wait()
+            if not self._behind.is_set() and int((await self._database.fetch(_LAST))[0][0]) <= self.last:
+                continue
+            # From here until the flag is cleared, commits of this process wait for this read as well.
+            self._behind.set()
+            entries = await self.read(self.last)
+            self._extend(entry for entry in entries if entry.seq > self.last)
+            if len(entries) < TAIL:
+                self._behind.clear()
+
+
+def to_record(row: msgspec.Struct | object) -> Record:
+    """A row of `tables.event` as a `Record`."""
+    return Record(
+        seq=row.seq,  # type: ignore[union-attr]
+        id=row.id,  # type: ignore[union-attr]
+        pid=row.pid,  # type: ignore[union-attr]
+        n=row.n,  # type: ignore[union-attr]
+        owner=row.owner,  # type: ignore[union-attr]
+        actor=row.actor,  # type: ignore[union-attr]
+        at=row.at,  # type: ignore[union-attr]
+        event=decode_event(row.body),  # type: ignore[union-attr]
+    )
+
+
+def _entry(row: dict[str, object] | object, event: Event) -> Entry:
+    get = row.__getitem__  # type: ignore[attr-defined]
+    raw = b'{"seq":%d,"id":"%s","pid":%d,"n":%d,"owner":%s,"actor":%s,"at":%s,"event":%s}' % (
+        get("seq"),
+        get("id").encode(),
+        get("pid"),
+        get("n"),
+        _encode(get("owner")),
+        _encode(get("actor")),
+        _encode(get("at")),
+        get("body"),
+    )
+    return Entry(get("seq"), get("pid"), get("owner"), raw, event)
