@@ -173,7 +173,6 @@ class ModelProvider(Protocol):
     async def close(self) -> None: ...
 
 
-
 @dataclass(frozen=True)
 class SandboxInfo:
     """One kind of sandbox as a person chooses it."""
@@ -185,7 +184,7 @@ class SandboxInfo:
 
 @dataclass(frozen=True)
 class Check:
-    """One part's answer to "how are you": `fix` says what to do where not ok. `fatal` means nothing works without it."""
+    """One part's answer to "how are you": `fix` says what to do where not ok; without a `fatal` part nothing works."""
 
     name: str
     ok: bool

@@ -1,4 +1,4 @@
-"""Settings: traitlets at the edge (`c.Aether.…`), one frozen `Settings` within. The only file that reads the environment."""
+"""Settings: traitlets at the edge (`c.Aether.…`), one frozen `Settings` within; only here is the environment read."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ class Aether(Configurable):
         config=True
     )
     default_model = Unicode("", help="Model of agents that name none, as provider:model.").tag(config=True)
-    fallback_models = List(Unicode(), help="Models tried in order when the first is not to be reached.").tag(config=True)
+    fallback_models = List(Unicode(), help="Models tried in order when the first is not to be reached.").tag(
+        config=True
+    )
     sandbox = Enum(
         ["auto", "docker", "bubblewrap", "host"],
         "auto",
@@ -103,7 +105,9 @@ class Aether(Configurable):
     ).tag(config=True)
     slots = Int(256, help="Agents that may be RUNNING at once on this server.").tag(config=True)
     model_calls = Int(128, help="Model calls in flight at once on this server.").tag(config=True)
-    daily_budget_usd = Float(0.0, help="Money one owner may spend a day, in US dollars; 0 is no limit.").tag(config=True)
+    daily_budget_usd = Float(0.0, help="Money one owner may spend a day, in US dollars; 0 is no limit.").tag(
+        config=True
+    )
     command_timeout_s = Float(120.0, help="Seconds a command may run unless it asks for more.").tag(config=True)
     max_command_timeout_s = Float(600.0, help="Seconds a command may ask for at most.").tag(config=True)
     output_limit_bytes = Int(16_000, help="Bytes of output a model reads; the rest goes to a file.").tag(config=True)

@@ -40,14 +40,17 @@ class Hooks:
     @hookspec
     def register_tools(self, settings: Settings) -> Iterable[Tool]:
         """Tools, one object each."""
+        return ()
 
     @hookspec
     def register_models(self, settings: Settings) -> Iterable[ModelProvider]:
         """Model providers, one a prefix."""
+        return ()
 
     @hookspec
     def register_sandboxes(self, settings: Settings) -> Iterable[SandboxKind]:
         """Kinds of sandbox, the most isolated first."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,12 @@ def load_plugins(settings: Settings, extra: Iterable[Any] = ()) -> Plugins:
         manager.register(plugin)
     hook = manager.hook
     return Plugins(
-        tools=_by_name((t.spec.name, t) for offered in reversed(hook.register_tools(settings=settings)) for t in offered),
-        models=_by_name((m.prefix, m) for offered in reversed(hook.register_models(settings=settings)) for m in offered),
+        tools=_by_name(
+            (t.spec.name, t) for offered in reversed(hook.register_tools(settings=settings)) for t in offered
+        ),
+        models=_by_name(
+            (m.prefix, m) for offered in reversed(hook.register_models(settings=settings)) for m in offered
+        ),
         sandboxes=_by_name(
             (s.name, s) for offered in reversed(hook.register_sandboxes(settings=settings)) for s in offered
         ),

@@ -33,7 +33,7 @@ def result_tool(schema: dict[str, Any]) -> ToolSpec:
     wrapped = schema.get("type") != "object" and "properties" not in schema and "$ref" not in schema
     parameters = schema
     if wrapped:
-        definitions = {k: schema[k] for k in ("$defs", "definitions") if k in schema}
+        definitions: dict[str, Any] = {k: v for k, v in schema.items() if k in ("$defs", "definitions")}
         inner = {k: v for k, v in schema.items() if k not in definitions}
         parameters = {"type": "object", "properties": {"result": inner}, "required": ["result"], **definitions}
     return ToolSpec(

@@ -19,7 +19,9 @@ def move(process: Process, to: State) -> None:
 def ended_by(signal: Signal) -> ExitStatus:
     """The exit status of an end by signal: 128 + its number."""
     word = "Killed" if signal is Signal.KILL else "Terminated"
-    return ExitStatus(128 + NUMBERS[signal], "killed" if signal is Signal.KILL else "terminated", f"{word} by a person.")
+    return ExitStatus(
+        128 + NUMBERS[signal], "killed" if signal is Signal.KILL else "terminated", f"{word} by a person."
+    )
 
 
 def deliver(process: Process, signal: Signal) -> tuple[Event, ...]:

@@ -43,6 +43,6 @@ def action(scope: str) -> Callable[[Body[S, P, R]], Action[S, P, R]]:
             require(actor, scope)
             return await self._database.write(lambda tx: body(self, tx, actor, *args, **options))
 
-        return act  # type: ignore[return-value]
+        return act
 
     return decorate

@@ -6,6 +6,8 @@ again – after a week and two restarts just the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import delete, insert, or_, select, update
 from uuid_utils import uuid7
@@ -84,7 +86,7 @@ class Approvals:
 
     async def list(
         self, actor: Principal, *, waiting: bool = True, pid: int | None = None, limit: int = 200
-    ) -> list[Approval]:
+    ) -> Sequence[Approval]:
         """What waits, or what was decided or closed; newest first."""
         require(actor, "approvals:read")
         statement = select(a.c.body).where(a.c.owner == actor.owner).order_by(a.c.created_at.desc()).limit(limit)
@@ -93,7 +95,7 @@ class Approvals:
             statement = statement.where(a.c.pid == pid)
         return [_approval(row.body) for row in await self._database.fetch(statement)]
 
-    async def rules(self, actor: Principal) -> list[ApprovalRule]:
+    async def rules(self, actor: Principal) -> Sequence[ApprovalRule]:
         """The standing approvals of an owner, newest first."""
         require(actor, "rules:read")
         rows = await self._database.fetch(select(r).where(r.c.owner == actor.owner).order_by(r.c.created_at.desc()))

@@ -116,7 +116,8 @@ class Feed:
         key = (owner, cursor, last)
         frame = self._frames.get(key)
         if frame is None:
-            size, chosen = 0, []
+            size = 0
+            chosen: list[bytes] = []
             for entry in entries:
                 if entry.owner == owner:
                     if chosen and size + len(entry.raw) > FRAME_BYTES:

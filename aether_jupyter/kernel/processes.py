@@ -6,7 +6,8 @@ changes a process; it derives the row from the events by the same fold that the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ from ..model.events import (
     Record,
     StateChanged,
 )
-from ..model.process import ExitStatus, Process, Signal, State, WaitReason
+from ..model.process import ExitStatus, Process, Signal, State
 from ..model.tool import Approval, Decision
 from ..model.view import advance
 from ..store import tables
@@ -266,7 +267,7 @@ class Processes:
         parent: int | None = None,
         reaped: bool = False,
         limit: int = 1000,
-    ) -> list[Process]:
+    ) -> Sequence[Process]:
         """One's processes, newest first."""
         require(actor, "processes:read")
         statement = select(p.c.body).order_by(p.c.pid.desc()).limit(limit)
@@ -284,7 +285,7 @@ class Processes:
 
     async def records(
         self, actor: Principal, pid: int, *, after: int = 0, before: int | None = None, limit: int = 200
-    ) -> list[Record]:
+    ) -> Sequence[Record]:
         """Events of one process by their number, ascending; with `before`, the last `limit` below it."""
         await self.get(actor, pid)
         e = tables.event
@@ -296,8 +297,6 @@ class Processes:
 
     async def wait(self, actor: Principal, pid: int, *, timeout_s: float) -> Process:
         """The process once it has ended or needs a person, or as it is after `timeout_s`."""
-        import asyncio
-
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while True:
@@ -316,13 +315,11 @@ class Processes:
     # --- what the runtime does -----------------------------------------------------------------------------------
 
     @action("system:run")
-    def claim(self, tx: Transaction, actor: Principal, worker: int, most: int) -> list[tuple[Claim, Process]]:
+    def claim(self, tx: Transaction, actor: Principal, worker: int, most: int) -> Sequence[tuple[Claim, Process]]:
         """Take up to `most` READY processes, the next slot always to the owner with the fewest running."""
         if tx.one(select(tables.worker.c.id).where(tables.worker.c.id == worker)) is None:
             raise Fenced("this server's lease was lost")
-        running = dict(
-            tx.run(select(p.c.owner, func.count()).where(p.c.state == "RUNNING").group_by(p.c.owner)).all()  # type: ignore[arg-type]
-        )
+        running = dict(tx.run(select(p.c.owner, func.count()).where(p.c.state == "RUNNING").group_by(p.c.owner)).all())
         ready = tx.all(
             select(p.c.owner, p.c.pid, p.c.body, p.c.epoch, p.c.ready_at, p.c.spec)
             .where(p.c.state == "READY")
@@ -359,10 +356,14 @@ class Processes:
         if row.process.head > known:
             found = tx.all(_EVENTS, {"k": claim.pid, "after": known})
             missed = tuple((each.n, each.at, decode_event(each.body)) for each in found)
-        process = self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker, until=until) if events else row.process
+        process = (
+            self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker, until=until)
+            if events
+            else row.process
+        )
         return Recorded(process, missed, tx.now)
 
-    async def history(self, pid: int) -> list[tuple[int, float, Event]]:
+    async def history(self, pid: int) -> Sequence[tuple[int, float, Event]]:
         """All events of one process, for its runner."""
         rows = await self._database.fetch(_EVENTS, {"k": pid, "after": 0})
         return [(row.n, row.at, decode_event(row.body)) for row in rows]
@@ -379,7 +380,9 @@ class Processes:
     def reap_old(self, tx: Transaction, actor: Principal, keep_s: float) -> int:
         """Reap what ended more than `keep_s` ago, a hundred at a time."""
         old = tx.all(
-            select(p.c.pid).where(p.c.state == "ZOMBIE", p.c.reaped.is_(False), p.c.ended_at < tx.now - keep_s).limit(100)
+            select(p.c.pid)
+            .where(p.c.state == "ZOMBIE", p.c.reaped.is_(False), p.c.ended_at < tx.now - keep_s)
+            .limit(100)
         )
         for found in old:
             row = self._row(tx, found.pid)
@@ -399,7 +402,7 @@ class Processes:
         return bool(tx.run(update(w).where(w.c.id == worker).values(lease_until=tx.now + lease_s)).rowcount)
 
     @action("system:run")
-    def steal(self, tx: Transaction, actor: Principal) -> list[int]:
+    def steal(self, tx: Transaction, actor: Principal) -> Sequence[int]:
         """Free the processes of workers whose lease has run out. Dead is final. Returns the PIDs."""
         w = tables.worker
         tx.run(delete(w).where(w.c.lease_until < tx.now))
@@ -426,7 +429,7 @@ class Processes:
         rows = await self._database.fetch(select(p.c.pid).where(p.c.state != "ZOMBIE"))
         return frozenset(row.pid for row in rows)
 
-    async def homes_to_remove(self, pids: Iterable[int]) -> list[int]:
+    async def homes_to_remove(self, pids: Iterable[int]) -> Sequence[int]:
         """Which of these homes belong to reaped processes that did not keep them, or to nobody."""
         wanted = list(pids)
         rows = await self._database.fetch(select(p.c.pid, p.c.reaped, p.c.spec).where(p.c.pid.in_(wanted)))
@@ -464,7 +467,7 @@ class Processes:
             return row.process
         first = row.process.head + 1
         process = row.process
-        extra: list[Event] = []
+        extra: MutableSequence[Event] = []
         for event in events:
             match event:
                 case StateChanged(state=state) if state is not process.state:
@@ -504,7 +507,7 @@ class Processes:
         for key, limit in old.items():
             more = added.get(key)
             new[key] = limit if more is None or limit is None else max(limit, used[key]) + more
-        events: list[Event] = [LimitsExtended(Limits(**new))]
+        events: MutableSequence[Event] = [LimitsExtended(Limits(**new))]
         if process.wait is not None and process.wait.kind == "limit":
             for found in tx.all(_WAITING, {"k": process.pid}):
                 approval = _approval(found.body)
@@ -526,7 +529,9 @@ class Processes:
     def _signal(self, tx: Transaction, actor: Principal, pid: int, signal: Signal) -> Process:
         row = self.load(tx, actor, pid)
         if actor.pid is not None and row.process.parent != actor.pid:
-            raise ProcessNotFound(f"Process {pid} is not a child of {actor.pid}; an agent signals only its own children")
+            raise ProcessNotFound(
+                f"Process {pid} is not a child of {actor.pid}; an agent signals only its own children"
+            )
         events = deliver(row.process, signal)
         # A CONT that finds the decision already made goes to READY rather than back to a question nobody asks.
         wait = row.process.wait
@@ -540,7 +545,9 @@ class Processes:
         self.load(tx, actor, parent)
         children = tx.one(select(func.count()).where(p.c.parent == parent, p.c.state != "ZOMBIE"))[0]
         if children >= CHILDREN:
-            raise TooMany(f"Process {parent} has {children} live children; the limit is {CHILDREN}. Wait for one to end.")
+            raise TooMany(
+                f"Process {parent} has {children} live children; the limit is {CHILDREN}. Wait for one to end."
+            )
         depth, at = 1, parent
         while (found := tx.one(select(p.c.parent).where(p.c.pid == at))) is not None and found.parent is not None:
             depth, at = depth + 1, found.parent
@@ -573,8 +580,8 @@ class Processes:
             },
         )
 
-    def _closing(self, tx: Transaction, pid: int, status: ExitStatus) -> list[Event]:
-        closed: list[Event] = []
+    def _closing(self, tx: Transaction, pid: int, status: ExitStatus) -> MutableSequence[Event]:
+        closed: MutableSequence[Event] = []
         for found in tx.all(_WAITING, {"k": pid}):
             why = f"The agent ended ({status.reason})."
             body = _encode(msgspec.structs.replace(_approval(found.body), closed=why))
@@ -583,7 +590,8 @@ class Processes:
         return closed
 
     def _tell_parent(self, tx: Transaction, child: Process) -> None:
-        assert child.parent is not None and child.exit is not None
+        assert child.parent is not None
+        assert child.exit is not None
         row = self._row(tx, child.parent)
         if row.process.state is State.ZOMBIE:
             return
@@ -622,6 +630,3 @@ def _seen(actor: Principal, pid: int, process: Process | None) -> Process:
 def _name(goal: str) -> str:
     line = " ".join(goal.strip().split("\n", 1)[0].split())
     return line if len(line) <= NAME_CHARS else line[: NAME_CHARS - 1].rstrip() + "…"
-
-
-__all__ = ["Claim", "Processes", "Recorded", "Row", "SignalReport", "WaitReason"]

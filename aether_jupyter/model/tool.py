@@ -46,7 +46,7 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What proves an outcome: exit code, head and tail of the output, hashes, paths. Text is shortened, never invented."""
+    """What proves an outcome: exit code, head and tail of the output, hashes, paths. Text may be shortened."""
 
     exit_code: int | None = None
     stdout: str = ""
@@ -82,7 +82,7 @@ Remember = Literal["once", "session", "always"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a person said. `arguments` goes with edit, `answer` with answer, `reason` with refuse, `steps` with extend."""
+    """What a person said: `arguments` with edit, `answer` with answer, `reason` with refuse, `steps` with extend."""
 
     verdict: Verdict
     by: str = ""

@@ -112,7 +112,9 @@ class Run:
             await self._fail(error.message, error.code)
         except Exception as error:
             log.exception("process %s met a fault of the server", self._claim.pid)
-            await self._fail(f"A fault of the server ended it ({type(error).__name__}); its log has the trace.", "aether_error")
+            await self._fail(
+                f"A fault of the server ended it ({type(error).__name__}); its log has the trace.", "aether_error"
+            )
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -212,7 +214,9 @@ class Run:
             await r.budgets.check(self._claim.owner, usd)
         except OverBudget as error:
             until = _midnight(r.clock.now())
-            await self._commit(StateChanged(State.WAITING, WaitReason("resource", error.message, until=until)), until=until)
+            await self._commit(
+                StateChanged(State.WAITING, WaitReason("resource", error.message, until=until)), until=until
+            )
             return True
         await self._commit(ModelRequested(step, models[0], tokens, usd))
         if self._process.signal in (Signal.STOP, Signal.TERM, Signal.INT):
@@ -296,7 +300,9 @@ class Run:
         call = open_call.call
         if open_call.digest and policy.digest(call, self._claim.pid) != open_call.digest:
             raise Fenced(f"The approval of call {call.id} is for other arguments")
-        self._note(ToolStarted(self._state.step, call, "edited by a person" if open_call.edited else "approved by a person"))
+        self._note(
+            ToolStarted(self._state.step, call, "edited by a person" if open_call.edited else "approved by a person")
+        )
         return call
 
     async def _run(self, calls: Sequence[ToolCall], *, started: bool = False) -> None:
@@ -422,7 +428,9 @@ class Run:
         return self._ended(call, Outcome(ok=False, content=words, error="tool_interrupted"))
 
     def _approval(self, call: ToolCall, ruling: policy.Ruling, resolved: str) -> Approval:
-        return self._asking("call", call=call, risk=ruling.risk, because=ruling.why, where=f"{resolved}, home of {self._claim.pid}")
+        return self._asking(
+            "call", call=call, risk=ruling.risk, because=ruling.why, where=f"{resolved}, home of {self._claim.pid}"
+        )
 
     def _question(self, call: ToolCall, arguments: dict[str, Any]) -> Approval:
         options = tuple(str(option) for option in arguments.get("options") or ())
@@ -507,7 +515,7 @@ class Run:
 
 def _fits(call: ToolCall, schema: dict[str, Any]) -> dict[str, Any]:
     """The arguments of the result tool, if they satisfy its schema."""
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
     from ..model.errors import ToolArguments
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from ..abc import Clock
@@ -195,6 +195,6 @@ class Supervisor:
         root = self._settings.homes
         return [int(path.name) for path in root.iterdir() if path.name.isdigit()] if root.is_dir() else []
 
-    async def _remove_homes(self, pids: list[int]) -> None:
+    async def _remove_homes(self, pids: Sequence[int]) -> None:
         for pid in pids:
             await asyncio.to_thread(shutil.rmtree, self._settings.homes / str(pid), ignore_errors=True)

@@ -21,7 +21,6 @@ from .supervisor import Supervisor
 from .toolbox import Toolbox
 
 
-
 class LiveSurroundings:
     """Implements `abc.Surroundings`, and admits specs: the one place that knows what this server can run."""
 
@@ -67,7 +66,9 @@ class LiveSurroundings:
 
     async def read_file(self, pid: int, path: str, *, offset: int = 0, limit: int = 1_000_000) -> bytes:
         """A part of a file in an agent's home."""
-        return await asyncio.to_thread(lambda: beneath.read(self._settings.homes / str(pid), path, offset=offset, limit=limit))
+        return await asyncio.to_thread(
+            lambda: beneath.read(self._settings.homes / str(pid), path, offset=offset, limit=limit)
+        )
 
     def admit(self, spec: AgentSpec) -> AgentSpec:
         """The spec as it will run: model chosen, mode clamped. Raises what a person can mend before anything starts."""
@@ -78,8 +79,8 @@ class LiveSurroundings:
         kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind
         if kind == "host" and not self._settings.allow_host_sandbox:
             raise SandboxUnavailable(
-                "The sandbox 'host' isolates nothing and is not allowed here. Choose auto, or ask the administrator for "
-                "c.Aether.allow_host_sandbox = True"
+                "The sandbox 'host' isolates nothing and is not allowed here. "
+                "Choose auto, or ask the administrator for c.Aether.allow_host_sandbox = True"
             )
         return msgspec.structs.replace(
             spec,
@@ -88,5 +89,3 @@ class LiveSurroundings:
             mode=clamp(spec.mode, self._settings.max_mode),
             sandbox=msgspec.structs.replace(spec.sandbox, kind=kind),
         )
-
-

@@ -185,7 +185,7 @@ class Database:
                     appended.row["seq"] = seq + offset
                 connection.execute(_APPEND, [appended.row for appended in rows])
             driver.execute("COMMIT")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, every waiting caller must be told
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             translated = _translate(error)
@@ -244,7 +244,10 @@ def _guard(body: Callable[[], None]) -> None:
 
 def _engine(path: Path, durability: str) -> Any:
     engine = create_engine(
-        f"sqlite:///{path}", isolation_level="AUTOCOMMIT", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        f"sqlite:///{path}",
+        isolation_level="AUTOCOMMIT",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, func, select
@@ -28,7 +28,10 @@ _encode = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(Event).decode
 
 _AFTER = (
-    select(tables.event).where(tables.event.c.seq > bindparam("after")).order_by(tables.event.c.seq).limit(bindparam("most"))
+    select(tables.event)
+    .where(tables.event.c.seq > bindparam("after"))
+    .order_by(tables.event.c.seq)
+    .limit(bindparam("most"))
 )
 _LAST = select(func.coalesce(func.max(tables.event.c.seq), 0))
 
@@ -161,30 +164,29 @@ class Journal:
                 self._behind.clear()
 
 
-def to_record(row: msgspec.Struct | object) -> Record:
+def to_record(row: Any) -> Record:
     """A row of `tables.event` as a `Record`."""
     return Record(
-        seq=row.seq,  # type: ignore[union-attr]
-        id=row.id,  # type: ignore[union-attr]
-        pid=row.pid,  # type: ignore[union-attr]
-        n=row.n,  # type: ignore[union-attr]
-        owner=row.owner,  # type: ignore[union-attr]
-        actor=row.actor,  # type: ignore[union-attr]
-        at=row.at,  # type: ignore[union-attr]
-        event=decode_event(row.body),  # type: ignore[union-attr]
+        seq=row.seq,
+        id=row.id,
+        pid=row.pid,
+        n=row.n,
+        owner=row.owner,
+        actor=row.actor,
+        at=row.at,
+        event=decode_event(row.body),
     )
 
 
-def _entry(row: dict[str, object] | object, event: Event) -> Entry:
-    get = row.__getitem__  # type: ignore[attr-defined]
+def _entry(row: Mapping[str, Any], event: Event) -> Entry:
     raw = b'{"seq":%d,"id":"%s","pid":%d,"n":%d,"owner":%s,"actor":%s,"at":%s,"event":%s}' % (
-        get("seq"),
-        get("id").encode(),
-        get("pid"),
-        get("n"),
-        _encode(get("owner")),
-        _encode(get("actor")),
-        _encode(get("at")),
-        get("body"),
+        row["seq"],
+        row["id"].encode(),
+        row["pid"],
+        row["n"],
+        _encode(row["owner"]),
+        _encode(row["actor"]),
+        _encode(row["at"]),
+        row["body"],
     )
-    return Entry(get("seq"), get("pid"), get("owner"), raw, event)
+    return Entry(row["seq"], row["pid"], row["owner"], raw, event)
