@@ -1,0 +1,207 @@
+"""One agent's whole conversation as a file: JSON that loses nothing, text for reading, a notebook for Jupyter.
+
+Agents wrote most of what is in it. So the text holds no control characters, and the notebook's Markdown neither HTML
+nor pictures, which would be fetched from elsewhere when somebody opens it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..model.agent import AgentSpec
+from ..model.events import (
+    ApprovalClosed,
+    ApprovalDecided,
+    ApprovalRequested,
+    Event,
+    Guidance,
+    LimitsExtended,
+    MessageSent,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    ProcessExited,
+    ProcessReaped,
+    ProcessSpawned,
+    Record,
+    SignalSent,
+    StateChanged,
+    ToolEnded,
+    ToolStarted,
+)
+from ..model.message import Text, Thinking, ToolCall
+from ..model.process import Process
+from ..model.tool import Outcome
+from ..model.view import describe
+from .bodies import ExportFormat
+from .routing import Attachment
+
+
+def export(kind: ExportFormat, process: Process, spec: AgentSpec, records: Iterable[Record]) -> Attachment:
+    """The conversation as a file in one of the formats. Pure: the same records give the same bytes."""
+    write, ending, media_type = _FORMATS[kind]
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", process.name).strip("-.")[:60] or "agent"
+    return Attachment(f"{process.pid}-{stem}.{ending}", media_type, write(process, spec, list(records)))
+
+
+def as_json(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
+    """`{"process", "spec", "records"}` in the encodings of the API."""
+    return msgspec.json.format(msgspec.json.encode({"process": process, "spec": spec, "records": records}), indent=2)
+
+
+def as_text(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
+    """A transcript to be read from top to bottom; times are UTC."""
+    lines = [
+        f"Process {process.pid} · {process.name} · {process.state.value}",
+        f"Model: {process.model}   Sandbox: {process.sandbox}   Mode: {process.mode.value}",
+        f"Steps: {process.step}   Tokens: {process.tokens}   Cost: ${process.cost_usd:.4f}",
+        "",
+        "Goal",
+        *_indented(spec.goal),
+    ]
+    for record in records:
+        for entry in _entries(record.event):
+            lines += ["", f"{_when(record.at)}  {entry.title}", *_indented(entry.text)]
+    return _CONTROL.sub("�", "\n".join(lines) + "\n").encode(errors="replace")
+
+
+def as_notebook(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
+    """Notebook format 4.5: thoughts as Markdown, tool calls as code cells with what came of them."""
+    cells = [_markdown("goal", f"# {_plain(process.name)}\n\n{_plain(spec.goal)}")]
+    outcomes = {r.event.call_id: r.event.outcome for r in records if isinstance(r.event, ToolEnded)}
+    for record in records:
+        event = record.event
+        for index, entry in enumerate(_entries(event)):
+            name = f"r{record.n}-{index}"
+            if isinstance(event, ToolStarted):
+                cells.append(_code(name, event.call, outcomes.get(event.call.id)))
+            elif not isinstance(event, ToolEnded):
+                cells.append(_markdown(name, f"**{_plain(entry.title)}**\n\n{_plain(entry.text)}".strip()))
+    notebook = {
+        "cells": cells,
+        "metadata": {
+            "aether": {"pid": process.pid, "model": process.model, "state": process.state.value},
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode(errors="replace")
+
+
+_FORMATS: dict[ExportFormat, tuple[Callable[[Process, AgentSpec, list[Record]], bytes], str, str]] = {
+    "json": (as_json, "json", "application/json"),
+    "text": (as_text, "txt", "text/plain; charset=utf-8"),
+    "notebook": (as_notebook, "ipynb", "application/x-ipynb+json"),
+}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class _Entry(NamedTuple):
+    title: str
+    text: str = ""
+
+
+def _entries(event: Event) -> Iterator[_Entry]:
+    match event:
+        case ModelAnswered(step=step, parts=parts):
+            for part in parts:
+                if isinstance(part, Text | Thinking) and part.text.strip():
+                    yield _Entry(f"step {step} · {'thinking' if isinstance(part, Thinking) else 'says'}", part.text)
+        case ModelFailed(step=step, error=error, message=message):
+            yield _Entry(f"step {step} · no answer ({error})", message)
+        case Guidance(text=text):
+            yield _Entry("guidance", text)
+        case ToolStarted(step=step, call=call):
+            yield _Entry(f"step {step} · {call.tool}", _arguments(call))
+        case ToolEnded(tool=tool, outcome=outcome):
+            code = outcome.evidence.exit_code if outcome.evidence else None
+            how = "done" if outcome.ok else f"failed ({outcome.error})" if outcome.error else "failed"
+            exit_code = f", exit code {code}" if code is not None else ""
+            yield _Entry(f"{tool} {how} in {outcome.duration_s:.2f} s{exit_code}", outcome.content)
+        case MessageSent(sender=sender, text=text, kind=kind):
+            yield _Entry(f"{kind} from {sender}", text)
+        case ApprovalRequested(approval=approval):
+            asked = describe(approval.call) if approval.call else approval.question
+            yield _Entry(f"asks a person · {approval.kind}", "\n".join(t for t in (asked, approval.because) if t))
+        case ApprovalDecided(decision=decision):
+            said = decision.answer or decision.reason or ""
+            yield _Entry(f"{decision.by or 'a person'} decided: {decision.verdict}", said)
+        case ApprovalClosed(why=why):
+            yield _Entry("question withdrawn", why)
+        case StateChanged(state=state, wait=wait, why=why) if why or wait:
+            yield _Entry(state.value, why or (wait.detail if wait else ""))
+        case SignalSent(signal=signal):
+            yield _Entry(f"signal {signal.value}")
+        case ProcessExited(status=status):
+            yield _Entry(f"ended · {status.reason} (code {status.code})", status.message)
+        case StateChanged() | ProcessSpawned() | LimitsExtended() | ProcessReaped() | ModelRequested():
+            return
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.splitlines()]
+
+
+def _arguments(call: ToolCall) -> str:
+    if call.arguments is None:
+        return call.raw
+    if call.tool == "run_command" and isinstance(call.arguments.get("command"), str):
+        return f"$ {call.arguments['command']}"
+    return json.dumps(call.arguments, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+def _plain(text: str) -> str:
+    """Markdown without HTML and pictures."""
+    return _CONTROL.sub("�", text).replace("<", "\\<").replace("![", "!\\[")
+
+
+def _markdown(name: str, text: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+
+
+def _code(name: str, call: ToolCall, outcome: Outcome | None) -> dict[str, Any]:
+    outputs: list[dict[str, Any]] = []
+    if outcome is not None:
+        evidence = outcome.evidence
+        printed = (
+            [
+                {"output_type": "stream", "name": stream, "text": text}
+                for stream, text in (("stdout", evidence.stdout), ("stderr", evidence.stderr))
+                if text
+            ]
+            if evidence
+            else []
+        )
+        outputs = printed or [
+            {"output_type": "stream", "name": "stdout" if outcome.ok else "stderr", "text": outcome.content}
+        ]
+    return {
+        "cell_type": "code",
+        "id": name,
+        "metadata": {"aether": {"tool": call.tool, "call_id": call.id}},
+        "execution_count": None,
+        "source": _source(call),
+        "outputs": outputs,
+    }
+
+
+def _source(call: ToolCall) -> str:
+    arguments = call.arguments or {}
+    command, path, content = (arguments.get(key) for key in ("command", "path", "content"))
+    if call.tool == "run_command" and isinstance(command, str):
+        return f"%%bash\n{command}"
+    if call.tool == "write_file" and isinstance(path, str) and isinstance(content, str) and "\n" not in path:
+        return f"%%writefile {path}\n{content}"
+    return "\n".join(f"# {line}" for line in f"{call.tool} {_arguments(call)}".splitlines())

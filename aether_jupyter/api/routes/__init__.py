@@ -1,0 +1,8 @@
+"""Every route, one file a noun."""
+
+from __future__ import annotations
+
+from ..routing import routes_in
+from . import approvals, processes, system
+
+ROUTES = routes_in(system, processes, approvals)

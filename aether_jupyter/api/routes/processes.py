@@ -1,0 +1,167 @@
+"""Agents as processes: spawn, list, watch, signal, talk to, extend, reap; their timelines and files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio.to_thread
+import msgspec
+
+from ...model.access import Principal
+from ...model.agent import AgentSpec
+from ...model.errors import FileNotFound, IllegalTransition, OverBudget, ProcessNotFound, TooMany, UnknownName
+from ...model.events import Record
+from ...model.process import Process, State
+from ..bodies import (
+    ExportFormat,
+    Extend,
+    FileList,
+    Natural,
+    Pid,
+    ProcessList,
+    RecordList,
+    Said,
+    Say,
+    SendSignal,
+    SignalMany,
+    SignalReport,
+    Spawn,
+)
+from ..export import export
+from ..routing import Attachment, House, route
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+FilePath = Annotated[str, msgspec.Meta(max_length=4096)]
+PIECE_BYTES = 1_000_000
+
+
+@route("GET", "/processes", scope="processes:read")
+async def list_processes(
+    house: House,
+    who: Principal,
+    *,
+    state: tuple[State, ...] = (),
+    name: Annotated[str, msgspec.Meta(max_length=120)] = "",
+    parent: Pid | None = None,
+    reaped: bool = False,
+    limit: Limit = 1000,
+) -> ProcessList:
+    """One's agents, newest first. `state` takes several, with commas; reaped ones are left out unless asked for."""
+    found = await house.processes.list(who, states=state, name=name, parent=parent, reaped=reaped, limit=limit)
+    return ProcessList(found)
+
+
+@route("POST", "/processes", scope="processes:spawn", status=201, errors=(UnknownName, OverBudget, TooMany))
+async def spawn_process(house: House, who: Principal, body: Spawn) -> Process:
+    """Start an agent. It is READY when this answers; the feed tells how it goes on."""
+    return await house.processes.spawn(who, body.spec(), parent=body.parent)
+
+
+@route("GET", "/processes/{pid}", scope="processes:read", errors=(ProcessNotFound,))
+async def get_process(house: House, who: Principal, pid: Pid) -> Process:
+    """One agent as it stands."""
+    return await house.processes.get(who, pid)
+
+
+@route("DELETE", "/processes/{pid}", scope="processes:reap", errors=(ProcessNotFound, IllegalTransition))
+async def reap_process(house: House, who: Principal, pid: Pid, *, keep_home: bool = False) -> Process:
+    """Take note of the end of an agent. Its files are removed unless `keep_home`."""
+    return await house.processes.reap(who, pid, keep_home=keep_home)
+
+
+@route("GET", "/processes/{pid}/spec", scope="processes:read", errors=(ProcessNotFound,))
+async def get_spec(house: House, who: Principal, pid: Pid) -> AgentSpec:
+    """What was asked for when it was spawned."""
+    return await house.processes.spec(who, pid)
+
+
+@route("GET", "/processes/{pid}/records", scope="processes:read", errors=(ProcessNotFound,))
+async def list_records(
+    house: House,
+    who: Principal,
+    pid: Pid,
+    *,
+    after: Natural = 0,
+    before: Natural | None = None,
+    limit: Limit = 200,
+) -> RecordList:
+    """Its journal by `n`, ascending: at most `limit` lines after `after`, or the last `limit` before `before`."""
+    return RecordList(await house.processes.records(who, pid, after=after, before=before, limit=limit))
+
+
+@route("GET", "/processes/{pid}/wait", scope="processes:read", errors=(ProcessNotFound,))
+async def wait_process(
+    house: House, who: Principal, pid: Pid, *, timeout_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 30.0
+) -> Process:
+    """Answers when it has ended or only a person can let it go on, or after `timeout_s` with the state as it is."""
+    return await house.processes.wait(who, pid, timeout_s=timeout_s)
+
+
+@route("POST", "/processes/{pid}/signals", scope="processes:signal", errors=(ProcessNotFound, IllegalTransition))
+async def signal_process(house: House, who: Principal, pid: Pid, body: SendSignal) -> Process:
+    """Pause, continue, interrupt or end it."""
+    return await house.processes.signal(who, pid, body.signal)
+
+
+@route("POST", "/signals", scope="processes:signal")
+async def signal_processes(house: House, who: Principal, body: SignalMany) -> SignalReport:
+    """One signal to many; each that did not get it is named with the reason."""
+    report = await house.processes.signal_many(who, body.signal, list(dict.fromkeys(body.pids)))
+    return SignalReport(list(report.delivered), dict(report.failed))
+
+
+@route("POST", "/processes/{pid}/messages", scope="processes:send", status=201, errors=(ProcessNotFound,))
+async def send_message(house: House, who: Principal, pid: Pid, body: Say) -> Said:
+    """Words for it, read before its next model call."""
+    return Said(
+        await house.processes.send(
+            who, pid, body.text, kind=body.kind, correlation=body.correlation, interrupt=body.interrupt
+        )
+    )
+
+
+@route("POST", "/processes/{pid}/limits", scope="processes:limits", errors=(ProcessNotFound, IllegalTransition))
+async def extend_limits(house: House, who: Principal, pid: Pid, body: Extend) -> Process:
+    """Add to its limits; if it waited at one, it goes on."""
+    return await house.processes.extend(
+        who, pid, steps=body.steps, tokens=body.tokens, cost_usd=body.cost_usd, wall_s=body.wall_s
+    )
+
+
+@route("GET", "/processes/{pid}/files", scope="processes:read", errors=(ProcessNotFound, FileNotFound))
+async def list_files(house: House, who: Principal, pid: Pid, *, path: FilePath = "") -> FileList:
+    """The entries of one folder of its home; `path` is relative to the home."""
+    await house.processes.get(who, pid)
+    return FileList(await house.surroundings.files(pid, path))
+
+
+@route("GET", "/processes/{pid}/files/content", scope="processes:read", errors=(ProcessNotFound, FileNotFound))
+async def read_file(house: House, who: Principal, pid: Pid, *, path: FilePath) -> Attachment:
+    """The bytes of one file of its home, for the disk: an agent wrote them."""
+    await house.processes.get(who, pid)
+    return Attachment(path.rstrip("/").rpartition("/")[2], "application/octet-stream", _pieces(house, pid, path))
+
+
+async def _pieces(house: House, pid: int, path: str) -> AsyncIterator[bytes]:
+    offset = 0
+    while piece := await house.surroundings.read_file(pid, path, offset=offset, limit=PIECE_BYTES):
+        yield piece
+        offset += len(piece)
+
+
+@route("GET", "/processes/{pid}/export", scope="processes:read", errors=(ProcessNotFound,))
+async def export_process(
+    house: House,
+    who: Principal,
+    pid: Pid,
+    *,
+    format: ExportFormat = "json",  # noqa: A002 (the name in the query)
+) -> Attachment:
+    """The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter."""
+    process = await house.processes.get(who, pid)
+    spec = await house.processes.spec(who, pid)
+    records: list[Record] = []
+    while page := await house.processes.records(who, pid, after=records[-1].n if records else 0, limit=1000):
+        records += page
+    return await anyio.to_thread.run_sync(export, format, process, spec, records)

@@ -1,0 +1,63 @@
+"""Who one is, what the server has, how it is, and what was used."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+
+from ... import __version__
+from ...model.access import Principal
+from ..bodies import Health, Me, ModelList, SandboxList, Server, ToolList, UsageReport, UsageRow
+from ..routing import House, route
+
+
+@route("GET", "/me", scope="system:read")
+async def me(house: House, who: Principal) -> Me:
+    """Who asks, what they may do, and which server this is."""
+    home_id = hashlib.sha256(str(house.settings.home).encode()).hexdigest()[:16]
+    return Me(who.name, sorted(who.scopes), Server(__version__, home_id))
+
+
+@route("GET", "/openapi.json", scope="system:read")
+async def openapi(house: House, who: Principal) -> dict[str, Any]:
+    """This document."""
+    from ..openapi import document
+
+    return document()
+
+
+@route("GET", "/aether/health", scope="system:read", absolute=True)
+async def health(house: House, who: Principal) -> Health:
+    """Asks each part how it is; what is not well says what to do."""
+    checks = await house.surroundings.health()
+    return Health(all(check.ok for check in checks if check.fatal), checks)
+
+
+@route("GET", "/usage", scope="usage:read")
+async def usage(house: House, who: Principal, *, days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 30) -> UsageReport:
+    """Tokens and money by day, model and agent over the last `days`, and what today has cost."""
+    rows = await house.budgets.usage(who, days=days)
+    lines = msgspec.convert(rows, list[UsageRow], from_attributes=True)
+    return UsageReport(lines, await house.budgets.spend(who))
+
+
+@route("GET", "/models", scope="system:read")
+async def list_models(house: House, who: Principal) -> ModelList:
+    """The models to choose from, each with whether it can be used here and if not, what to do."""
+    models = await house.surroundings.models()
+    usable = next((model.id for model in models if model.available.ok), "")
+    return ModelList(models, house.settings.default_model or usable)
+
+
+@route("GET", "/tools", scope="system:read")
+async def list_tools(house: House, who: Principal) -> ToolList:
+    """The tools that agents can be given, as they declare themselves."""
+    return ToolList(house.surroundings.tools())
+
+
+@route("GET", "/sandboxes", scope="system:read")
+async def list_sandboxes(house: House, who: Principal) -> SandboxList:
+    """Where tools can run, the most isolated first."""
+    return SandboxList(await house.surroundings.sandboxes())

@@ -1,0 +1,347 @@
+"""`@route`: identity to principal, parse, call, serialise; errors become problem JSON.
+
+A route is a plain asynchronous function. Its first two arguments are the house and who asks; arguments named in the
+path come from there, one named `body` is the JSON body, and keyword-only ones are the query. The same signature is what
+`openapi.py` writes down, so the document cannot differ from what is parsed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from urllib.parse import quote
+
+import msgspec
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from ..model.access import require
+from ..model.errors import AetherError, BadRequest, Forbidden, NotFound, TooMany
+from .identity import principal
+
+if TYPE_CHECKING:
+    from ..abc import Surroundings
+    from ..config import Settings
+    from ..kernel.approvals import Approvals
+    from ..kernel.budgets import Budgets
+    from ..kernel.feed import Feed
+    from ..kernel.processes import Processes
+
+PREFIX = "/aether/api/v1"
+BODY_BYTES = 4_000_000
+RESOURCE = "aether"
+PROBLEM = "application/problem+json"
+
+Method = Literal["GET", "POST", "DELETE"]
+ACTIONS: dict[str, str] = {"GET": "read", "POST": "write", "DELETE": "write"}
+
+
+@dataclass(frozen=True)
+class House:
+    """What the doors open onto: the open app, as far as a door needs it."""
+
+    settings: Settings
+    processes: Processes
+    approvals: Approvals
+    feed: Feed
+    budgets: Budgets
+    surroundings: Surroundings
+
+
+class Entrance(Protocol):
+    """Where handlers find the house: `house` waits until it is open, or raises why it is not."""
+
+    async def house(self) -> House: ...
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """Bytes for the disk and never for the page: they may be anything an agent wrote."""
+
+    filename: str
+    media_type: str
+    content: bytes | AsyncIterator[bytes]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One value that a route takes from the path or the query."""
+
+    name: str
+    type: Any
+    default: Any = inspect.Parameter.empty
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method on one path, read off the function's signature. `path` lies under `PREFIX` unless `absolute`."""
+
+    method: Method
+    path: str
+    scope: str
+    call: Callable[..., Awaitable[Any]]
+    status: int
+    absolute: bool
+    in_path: tuple[Argument, ...]
+    in_query: tuple[Argument, ...]
+    body: Any
+    returns: Any
+    errors: tuple[type[AetherError], ...]
+    decoder: msgspec.json.Decoder[Any] | None
+
+    @property
+    def full_path(self) -> str:
+        """The path under the server's base URL."""
+        return self.path if self.absolute else PREFIX + self.path
+
+    @property
+    def operation_id(self) -> str:
+        """The function's name in camel case."""
+        head, *tail = self.call.__name__.split("_")
+        return head + "".join(word.capitalize() for word in tail)
+
+
+def route(
+    method: Method,
+    path: str,
+    *,
+    scope: str,
+    status: int = 200,
+    absolute: bool = False,
+    errors: tuple[type[AetherError], ...] = (),
+) -> Callable[[Callable[..., Awaitable[Any]]], Route]:
+    """Make a function a route. `errors` are those worth documenting beside 400, 403 and 404."""
+
+    def made(call: Callable[..., Awaitable[Any]]) -> Route:
+        hints = typing.get_type_hints(call, include_extras=True)
+        names = re.findall(r"{(\w+)}", path)
+        in_path, in_query = [], []
+        for parameter in list(inspect.signature(call).parameters.values())[2:]:
+            kind = hints[parameter.name]
+            if parameter.name in names:
+                in_path.append(Argument(parameter.name, kind))
+            elif parameter.kind is parameter.KEYWORD_ONLY:
+                in_query.append(Argument(parameter.name, kind, parameter.default, typing.get_origin(kind) is tuple))
+        body = hints.get("body")
+        return Route(
+            method=method,
+            path=path,
+            scope=scope,
+            call=call,
+            status=status,
+            absolute=absolute,
+            in_path=tuple(in_path),
+            in_query=tuple(in_query),
+            body=body,
+            returns=hints["return"],
+            errors=errors,
+            decoder=msgspec.json.Decoder(body) if body is not None else None,
+        )
+
+    return made
+
+
+def routes_in(*modules: types.ModuleType) -> tuple[Route, ...]:
+    """Every route of the modules, in the order in which they are written."""
+    return tuple(thing for module in modules for thing in vars(module).values() if isinstance(thing, Route))
+
+
+class Door(APIHandler):
+    """One path: who, parse, call, serialise. Subclasses are made by `handlers`, one for each path."""
+
+    auth_resource = RESOURCE
+    routes: typing.ClassVar[dict[str, Route]] = {}
+    entrance: Entrance
+
+    def initialize(self, entrance: Entrance) -> None:
+        """Tornado's own hook for a handler's arguments."""
+        self.entrance = entrance
+
+    def set_default_headers(self) -> None:
+        """Answers are for this person now: not to be kept, guessed at or read by other origins."""
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+
+    def _request_summary(self) -> str:
+        # Tornado's own holds the query, where a token may be.
+        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+
+    async def serve(self, chosen: Route, in_path: dict[str, str]) -> None:
+        """Answer one request. Nothing that a client sends may end as a 500."""
+        try:
+            who = principal(self.identity_provider, self.current_user)
+            require(who, chosen.scope)
+            arguments = self._arguments(chosen, in_path)
+            house = await self.entrance.house()
+            answer = await chosen.call(house, who, **arguments)
+            if isinstance(answer, Attachment):
+                await self._attach(answer)
+            elif answer is None:
+                self.set_status(204)
+                await self.finish()
+            else:
+                self.set_status(chosen.status)
+                await self.finish(msgspec.json.encode(answer))
+        except AetherError as error:
+            self._problem(error, error.status)
+        except (web.HTTPError, StreamClosedError):
+            raise
+        except Exception:
+            # Tornado would log the request with its address, which may hold a token.
+            self.log.exception("Aether: %s %s failed", chosen.method, chosen.full_path)
+            self._problem(AetherError("the server made a mistake; its log says more"), 500)
+
+    def _arguments(self, chosen: Route, in_path: dict[str, str]) -> dict[str, Any]:
+        found = {a.name: _parsed(a.name, in_path[a.name], a.type) for a in chosen.in_path}
+        found.update(parse_query(chosen.in_query, self.request.query_arguments))
+        if chosen.decoder is not None:
+            found["body"] = self._body(chosen.decoder)
+        return found
+
+    def _body(self, decoder: msgspec.json.Decoder[Any]) -> Any:
+        if len(self.request.body) > BODY_BYTES:
+            raise web.HTTPError(413, f"the body is larger than {BODY_BYTES} bytes")
+        media_type = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise web.HTTPError(415, "the body must be JSON; send Content-Type: application/json")
+        try:
+            return decoder.decode(self.request.body)
+        except msgspec.ValidationError as error:
+            raise BadRequest(_named(error)) from None
+        except msgspec.DecodeError as error:
+            raise BadRequest(f"the body is not JSON: {error}") from None
+        except RecursionError:
+            raise BadRequest("the body is nested too deeply") from None
+
+    async def _attach(self, attachment: Attachment) -> None:
+        content = attachment.content
+        # Before the first header: the first piece may still raise.
+        first = content if isinstance(content, bytes) else await anext(content, b"")
+        name = quote(attachment.filename or "file", safe="")
+        self.set_header("Content-Disposition", f"attachment; filename*=utf-8''{name}")
+        self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+        self.set_header("Content-Type", attachment.media_type)
+        self.write(first)
+        if not isinstance(content, bytes):
+            async for piece in content:
+                await self.flush()
+                self.write(piece)
+        await self.finish(set_content_type=attachment.media_type)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """What Jupyter and Tornado refuse is problem JSON too."""
+        self._problem(refusal(status_code, self._reason, kwargs.get("exc_info")), status_code)
+
+    def _problem(self, error: AetherError, status: int) -> None:
+        if self._headers_written:
+            # Half of a file is out. A torn connection says so; a tidy end would pass for the whole file.
+            self.log.error("Aether: an answer was cut off: %s", error.message)
+            if self.request.connection is not None and not self._finished:
+                self.request.connection.stream.close()  # type: ignore[attr-defined]
+            return
+        self.set_status(status)
+        retry_after_s = error.details.get("retry_after_s")
+        if isinstance(retry_after_s, int | float):
+            self.set_header("Retry-After", str(max(1, round(retry_after_s))))
+        self.finish(problem(error, status), set_content_type=PROBLEM)
+
+
+def problem(error: AetherError, status: int) -> bytes:
+    """The error as problem JSON, under the status that is sent."""
+    return msgspec.json.encode({**error.to_json(), "status": status}, enc_hook=str)
+
+
+def refusal(status: int, reason: str, exc_info: Any = None) -> AetherError:
+    """What Jupyter or Tornado refused, as the class nearest in meaning."""
+    cause = exc_info[1] if exc_info else None
+    said = (cause.log_message or "").replace("%%", "%") if isinstance(cause, web.HTTPError) else ""
+    kinds = {403: Forbidden, 404: NotFound, 429: TooMany}
+    kind = kinds.get(status, BadRequest if 400 <= status < 500 else AetherError)
+    return kind(said or reason or "the request was refused")
+
+
+def handlers(routes: Iterable[Route], entrance: Entrance) -> list[tuple[str, type[Door], dict[str, Any]]]:
+    """Tornado's handlers, one a path: `(pattern, class, arguments)`."""
+    by_path: dict[str, dict[str, Route]] = {}
+    for each in routes:
+        by_path.setdefault(each.full_path, {})[each.method] = each
+    return [(_pattern(path), _door(path, methods), {"entrance": entrance}) for path, methods in by_path.items()]
+
+
+def _door(path: str, methods: dict[str, Route]) -> type[Door]:
+    def method(chosen: Route) -> Any:
+        # `authorized` remembers what it was first asked for unless both are given.
+        @web.authenticated
+        @authorized(action=ACTIONS[chosen.method], resource=RESOURCE)  # type: ignore[untyped-decorator]
+        async def answer(self: Door, **in_path: str) -> None:
+            await self.serve(chosen, in_path)
+
+        return answer
+
+    members: dict[str, Any] = {name.lower(): method(chosen) for name, chosen in methods.items()}
+    name = "".join(part.strip("{}").capitalize() for part in path.split("/")) + "Door"
+    allowed = (*methods, "OPTIONS")
+    return cast("type[Door]", type(name, (Door,), {**members, "routes": methods, "SUPPORTED_METHODS": allowed}))
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path) + "/?"
+
+
+def parse_query(wanted: tuple[Argument, ...], given: dict[str, list[bytes]]) -> dict[str, Any]:
+    """The values of a query by name, converted. Raises `BadRequest` with the name of what does not fit."""
+    found: dict[str, Any] = {}
+    for argument in wanted:
+        values = given.get(argument.name)
+        if values is None:
+            if argument.default is inspect.Parameter.empty:
+                raise BadRequest(f"{argument.name}: missing from the query")
+            found[argument.name] = argument.default
+            continue
+        try:
+            texts = [value.decode() for value in values]
+        except UnicodeDecodeError:
+            raise BadRequest(f"{argument.name}: not UTF-8") from None
+        if argument.many:
+            words = [word for text in texts for word in text.split(",") if word]
+            found[argument.name] = _parsed(argument.name, words, argument.type)
+        elif len(texts) > 1:
+            raise BadRequest(f"{argument.name}: given {len(texts)} times")
+        elif texts[0] == "" and argument.default is not inspect.Parameter.empty:
+            found[argument.name] = argument.default
+        else:
+            found[argument.name] = _parsed(argument.name, texts[0], argument.type)
+    known = {argument.name for argument in wanted}
+    for name in given:
+        # Jupyter's own: the token, the mark of polling, and the number by which Lab gets round caches.
+        if name not in known and name not in ("token", "no_track_activity", "_xsrf", "_") and not name.isdecimal():
+            raise BadRequest(f"{name}: no such argument in the query; there is {', '.join(sorted(known)) or 'none'}")
+    return found
+
+
+def _parsed(name: str, value: Any, kind: Any) -> Any:
+    texts = value if isinstance(value, list) else [value]
+    if any("\0" in text for text in texts):
+        raise BadRequest(f"{name}: holds a NUL character")
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{name}: {_named(error)}") from None
+
+
+def _named(error: msgspec.ValidationError) -> str:
+    """`Expected …, got … - at `$.limits.steps`` with the field in front."""
+    said, at, where = str(error).partition(" - at `")
+    if not at:
+        return said
+    field = re.sub(r"^key in ", "", where.rstrip("`")).removeprefix("$").lstrip(".")
+    return f"{field}: {said}" if field else said
