@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ from ..model.tool import Approval, Decision
 from ..model.view import advance
 from ..store import tables
 from ..store.database import Database, Transaction
-from ..store.journal import Journal, decode_event, to_record
+from ..store.journal import Entry, Journal, decode_event, to_record
 from .action import action
 from .budgets import Budgets
 
@@ -52,6 +53,14 @@ _approval = msgspec.json.Decoder(Approval).decode
 
 p = tables.process
 _LOAD = select(p.c.body, p.c.epoch, p.c.worker, p.c.reaped).where(p.c.pid == bindparam("k"))
+_LOAD_ALL = select(p.c.body, p.c.epoch, p.c.spec).where(p.c.pid == bindparam("k"))
+_READY_OWNERS = select(p.c.owner).where(p.c.state == "READY").distinct()
+_READY = (
+    select(p.c.pid, p.c.ready_at)
+    .where(p.c.owner == bindparam("owner"), p.c.state == "READY")
+    .order_by(p.c.ready_at)
+    .limit(bindparam("most"))
+)
 _SAVE = (
     update(p)
     .where(p.c.pid == bindparam("k"))
@@ -130,6 +139,8 @@ class Processes:
         self._journal = journal
         self._budgets = budgets
         self._admit = admit
+        self._waiters: dict[int, set[asyncio.Event]] = {}
+        journal.on_entry(self._wake)
 
     # --- system calls --------------------------------------------------------------------------------------------
 
@@ -297,20 +308,21 @@ class Processes:
 
     async def wait(self, actor: Principal, pid: int, *, timeout_s: float) -> Process:
         """The process once it has ended or needs a person, or as it is after `timeout_s`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        while True:
-            seq = self._journal.last
+        stopped = asyncio.Event()
+        self._waiters.setdefault(pid, set()).add(stopped)
+        try:
             process = await self.get(actor, pid)
-            left = deadline - loop.time()
-            if process.state is State.ZOMBIE or process.needs_person or left <= 0:
-                return process
-            while (left := deadline - loop.time()) > 0:
-                await self._journal.changed(seq, left)
-                entries = self._journal.after(seq)
-                seq = self._journal.last
-                if entries is None or any(entry.pid == pid for entry in entries):
-                    break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while not _settled(process):
+                        await stopped.wait()
+                        stopped.clear()
+                        process = await self.get(actor, pid)
+            return process if _settled(process) else await self.get(actor, pid)
+        finally:
+            self._waiters[pid].discard(stopped)
+            if not self._waiters[pid]:
+                del self._waiters[pid]
 
     # --- what the runtime does -----------------------------------------------------------------------------------
 
@@ -320,20 +332,14 @@ class Processes:
         if tx.one(select(tables.worker.c.id).where(tables.worker.c.id == worker)) is None:
             raise Fenced("this server's lease was lost")
         running = dict(tx.run(select(p.c.owner, func.count()).where(p.c.state == "RUNNING").group_by(p.c.owner)).all())
-        ready = tx.all(
-            select(p.c.owner, p.c.pid, p.c.body, p.c.epoch, p.c.ready_at, p.c.spec)
-            .where(p.c.state == "READY")
-            .order_by(p.c.ready_at)
-            .limit(max(most * 4, 64))
-        )
-        ranked = []
-        taken: dict[str, int] = {}
-        for row in ready:
-            taken[row.owner] = taken.get(row.owner, 0) + 1
-            ranked.append((running.get(row.owner, 0) + taken[row.owner], row.ready_at, row))
-        ranked.sort(key=lambda item: item[:2])
+        ranked: MutableSequence[tuple[int, float, int]] = []
+        for (owner,) in tx.all(_READY_OWNERS):
+            for place, found in enumerate(tx.all(_READY, {"owner": owner, "most": most}), 1):
+                ranked.append((running.get(owner, 0) + place, found.ready_at, found.pid))
+        ranked.sort()
         claims = []
-        for _, _, found in ranked[:most]:
+        for _, _, pid in ranked[:most]:
+            found = tx.one(_LOAD_ALL, {"k": pid})
             row = Row(_process(found.body), found.epoch + 1, worker)
             process = self.append(tx, row, actor.name, (StateChanged(State.RUNNING),), worker=worker)
             claim = Claim(process.pid, row.epoch, worker, process.owner, process.name, _spec(found.spec))
@@ -524,6 +530,15 @@ class Processes:
         tx.run(_CLOSE, {"k": approval.id, "status": "decided", "body": _encode(decided)})
         return decided
 
+    def _wake(self, entry: Entry) -> None:
+        if (
+            entry.pid in self._waiters
+            and isinstance(entry.event, ProcessExited | StateChanged)
+            and not _goes_on(entry.event)
+        ):
+            for stopped in self._waiters[entry.pid]:
+                stopped.set()
+
     # --- private -------------------------------------------------------------------------------------------------
 
     def _signal(self, tx: Transaction, actor: Principal, pid: int, signal: Signal) -> Process:
@@ -619,6 +634,14 @@ class Processes:
             "reaped": reaped,
             "body": _encode(process),
         }
+
+
+def _goes_on(event: ProcessExited | StateChanged) -> bool:
+    return isinstance(event, StateChanged) and event.state in (State.READY, State.RUNNING)
+
+
+def _settled(process: Process) -> bool:
+    return process.state is State.ZOMBIE or process.needs_person
 
 
 def _seen(actor: Principal, pid: int, process: Process | None) -> Process:

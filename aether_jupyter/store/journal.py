@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -54,6 +54,7 @@ class Journal:
         self._tail: deque[Entry] = deque()
         self._bytes = 0
         self.last = 0
+        self._listeners: list[Callable[[Entry], None]] = []
         self._changed = asyncio.Event()
         self._behind = asyncio.Event()
 
@@ -108,6 +109,10 @@ class Journal:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
 
+    def on_entry(self, listener: Callable[[Entry], None]) -> None:
+        """Call `listener` for each entry as it joins the tail; it must be quick and must not raise."""
+        self._listeners.append(listener)
+
     def nudge(self) -> None:
         """Wake whoever waits in `changed`, to look at something that is not in the journal."""
         self._signal()
@@ -139,6 +144,8 @@ class Journal:
         tail = self._tail
         for entry in entries:
             tail.append(entry)
+            for listener in self._listeners:
+                listener(entry)
             self._bytes += len(entry.raw)
             self.last = entry.seq
         while len(tail) > TAIL or (self._bytes > TAIL_BYTES and len(tail) > 1):
