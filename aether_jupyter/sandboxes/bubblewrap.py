@@ -23,7 +23,7 @@ from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable
 from ..plugins import hookimpl
-from .command import Calls, clean_environment, run_process, shell_argv
+from .command import Calls, clean_environment, own_home, run_process, shell_argv
 
 WORKDIR = "/home/agent"
 
@@ -109,7 +109,7 @@ class Bubblewrap:
         if not answer.ok:
             raise SandboxUnavailable(f"bubblewrap: {answer.detail}. {answer.fix}", fix=answer.fix)
         if os.geteuid() == 0:
-            await asyncio.to_thread(_own, home)
+            await asyncio.to_thread(own_home, home, 0, os.getegid())
         group = self._groups.make(str(pid), spec) if self._groups is not None else None
         return BubblewrapSandbox(home, spec, self._prefix, self._quota, group)
 
@@ -281,17 +281,6 @@ def _write_files(etc: Path) -> None:
             part = etc / f".{name}.{os.getpid()}"
             part.write_text(text)
             part.replace(target)
-
-
-def _own(home: Path) -> None:
-    """A home that another sandbox gave to another user comes back to the server's; links are not followed."""
-    if home.stat().st_uid == os.geteuid():
-        return
-    for folder, folders, files in os.walk(home):
-        for name in (*folders, *files):
-            with contextlib.suppress(FileNotFoundError):
-                os.chown(os.path.join(folder, name), os.geteuid(), os.getegid(), follow_symlinks=False)
-    os.chown(home, os.geteuid(), os.getegid())
 
 
 def _joining(group: _Group) -> list[str]:

@@ -70,6 +70,9 @@ async def run_process(
             end_tree(transport.get_pid())
         transport.close()
     code = transport.get_returncode()
+    if code is not None and code < 0:
+        # As a shell says it, and as commands in a container say it.
+        code = 128 - code
     return Completed(
         exit_code=None if timed_out else code,
         stdout=bytes(protocol.kept[1]),
@@ -235,3 +238,14 @@ def clean_environment(home: str, path: str, extra: dict[str, str] | None = None)
         "PYTHONDONTWRITEBYTECODE": "1",
         **(extra or {}),
     }
+
+
+def own_home(home: Path, uid: int, gid: int) -> None:
+    """A home made by or for another user becomes this one's, with all in it; links are not followed."""
+    if home.stat().st_uid == uid:
+        return
+    for folder, folders, files in os.walk(home):
+        for name in (*folders, *files):
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
+    os.chown(home, uid, gid)
