@@ -221,7 +221,7 @@ def _model_class() -> Any:
         return _CLASS[0]
     from pydantic import TypeAdapter
     from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ThinkingPart
-    from pydantic_ai.models import Model, ModelRequestParameters
+    from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.settings import ModelSettings
 
     from .spoken import OnText, SpokenModel, to_turns

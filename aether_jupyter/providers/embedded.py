@@ -58,12 +58,12 @@ You are an agent in a Linux home folder. Do the task with tools, one JSON object
 - Do every part of the task, then finish with a short answer that states the result."""
 
 _EXAMPLES: tuple[tuple[str, str], ...] = (
-    ("user", "Task: Put the sum of the second column of sales.csv into total.txt."),
-    ("assistant", '{"tool":"run_command","command":"head -3 sales.csv"}'),
-    ("user", "ok: exit code: 0\nstdout:\nitem,price\npen,3\ncup,8"),
+    ("user", "Task: Put the sum of the prices in sales.txt into total.txt."),
+    ("assistant", '{"tool":"run_command","command":"cat sales.txt"}'),
+    ("user", "ok: exit code: 0\nstdout:\npen 3\ncup 8"),
     (
         "assistant",
-        r"""{"tool":"run_command","command":"awk -F, 'NR>1 {s+=$2} END {print s}' sales.csv > total.txt; cat total.txt"}""",
+        r"""{"tool":"run_command","command":"awk '{s+=$2} END{print s}' sales.txt > total.txt; cat total.txt"}""",
     ),
     ("user", "ok: exit code: 0\nstdout:\n11"),
     ("assistant", '{"tool":"finish","answer":"The sum is 11; it is in total.txt."}'),
