@@ -332,13 +332,12 @@ class Processes:
         if tx.one(select(tables.worker.c.id).where(tables.worker.c.id == worker)) is None:
             raise Fenced("this server's lease was lost")
         running = dict(tx.run(select(p.c.owner, func.count()).where(p.c.state == "RUNNING").group_by(p.c.owner)).all())
-        ranked: MutableSequence[tuple[int, float, int]] = []
+        ranked = []
         for (owner,) in tx.all(_READY_OWNERS):
             for place, found in enumerate(tx.all(_READY, {"owner": owner, "most": most}), 1):
                 ranked.append((running.get(owner, 0) + place, found.ready_at, found.pid))
-        ranked.sort()
         claims = []
-        for _, _, pid in ranked[:most]:
+        for _, _, pid in sorted(ranked)[:most]:
             found = tx.one(_LOAD_ALL, {"k": pid})
             row = Row(_process(found.body), found.epoch + 1, worker)
             process = self.append(tx, row, actor.name, (StateChanged(State.RUNNING),), worker=worker)
@@ -531,11 +530,7 @@ class Processes:
         return decided
 
     def _wake(self, entry: Entry) -> None:
-        if (
-            entry.pid in self._waiters
-            and isinstance(entry.event, ProcessExited | StateChanged)
-            and not _goes_on(entry.event)
-        ):
+        if entry.pid in self._waiters and _stops(entry.event):
             for stopped in self._waiters[entry.pid]:
                 stopped.set()
 
@@ -636,8 +631,9 @@ class Processes:
         }
 
 
-def _goes_on(event: ProcessExited | StateChanged) -> bool:
-    return isinstance(event, StateChanged) and event.state in (State.READY, State.RUNNING)
+def _stops(event: Event) -> bool:
+    going = (State.READY, State.RUNNING)
+    return isinstance(event, ProcessExited) or (isinstance(event, StateChanged) and event.state not in going)
 
 
 def _settled(process: Process) -> bool:
