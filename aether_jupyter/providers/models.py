@@ -91,7 +91,6 @@ class OpenAICompatible(_Networked):
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0, ttl_dns_cache=300),
                 headers={"User-Agent": "aether-jupyter"},
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
             )
         return self._open
 

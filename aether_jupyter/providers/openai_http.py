@@ -6,11 +6,14 @@ chunks are read into the few fields that matter, and one connection pool serves 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -64,6 +67,8 @@ class OpenAIHTTPModel(SpokenModel):
         self._base_url = urlunsplit((split.scheme, split.netloc, split.path.rstrip("/"), "", ""))
         self._url = f"{self._base_url}/chat/completions"
         self._query = dict(parse_qsl(split.query)) or None
+        # aiohttp's own look at the environment reads a file in a thread for every request.
+        self._proxy = None if proxy_bypass(split.hostname or "") else getproxies().get(split.scheme)
         self._session = session
         self._headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         if api_key:
@@ -94,6 +99,7 @@ class OpenAIHTTPModel(SpokenModel):
                 data=body,
                 headers=self._headers,
                 params=self._query,
+                proxy=self._proxy,
                 timeout=self._timeout(silence_s if isinstance(silence_s, int | float) else 120.0),
             ) as response:
                 if response.status >= 400:
@@ -224,6 +230,12 @@ class OpenAIHTTPModel(SpokenModel):
                 raise ModelAnswerCut(
                     f"{self.system}:{self.model_name}: the answer was cut short, the connection broke"
                 ) from error
+        if done and not content.at_eof():
+            # A connection is only used again when its answer was read to the last byte.
+            with suppress(TimeoutError, aiohttp.ClientError):
+                async with asyncio.timeout(0.25):
+                    while await content.readany():
+                        pass
         if reason is None and not done:
             raise ModelAnswerCut(f"{self.system}:{self.model_name}: the answer was cut short before its end")
         parts: list[ModelResponsePart] = []

@@ -8,10 +8,14 @@ come for less than pydantic-ai's event stream costs; any other pydantic-ai model
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import random
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from ..abc import Clock, ModelInfo, ModelProvider
@@ -118,7 +122,7 @@ class Language:
 
     def models(self) -> list[ModelInfo]:
         """Every model that a person may choose, ready ones and others."""
-        return [info for provider in self._providers.values() for info in provider.models()]
+        return [self._priced(info) for provider in self._providers.values() for info in provider.models()]
 
     def check(self, model_id: str) -> None:
         """Raise `UnknownName` or `ModelNotConfigured` for a model that cannot be asked, with the ways out."""
@@ -309,6 +313,10 @@ class Language:
                 self._models[model_id] = await provider.create(name, progress)
             return self._models[model_id]
 
+    def _priced(self, info: ModelInfo) -> ModelInfo:
+        price = self._price(info.id) if info.input_usd is None else None
+        return info if price is None else replace(info, input_usd=price.input_usd, output_usd=price.output_usd)
+
     def _price(self, model_id: str) -> _Price | None:
         if model_id not in self._prices:
             self._prices[model_id] = _price(model_id)
@@ -348,16 +356,22 @@ class _Heard:
         self.spoke = False
 
 
-_imported = False
+_IMPORTED: set[str] = set()
 
 
 async def _import_pydantic_ai() -> None:
     """In a thread, for it takes a second or more and the event loop must go on."""
-    global _imported
-    if not _imported:
-        await asyncio.to_thread(__import__, "pydantic_ai.models", fromlist=["Model"])
-        await asyncio.to_thread(__import__, "pydantic_ai.direct", fromlist=["model_request"])
-        _imported = True
+    if not _IMPORTED:
+        await asyncio.to_thread(_import_all)
+
+
+def _import_all() -> None:
+    for name in ("pydantic_ai.models", "pydantic_ai.direct", "pydantic_ai.messages", "genai_prices"):
+        importlib.import_module(name)
+        _IMPORTED.add(name)
+    from genai_prices.data_snapshot import get_snapshot
+
+    get_snapshot()
 
 
 async def _request(
@@ -422,12 +436,14 @@ def _mapped(error: Exception, model_id: str, spoke: bool) -> ModelError:
     if isinstance(error, ModelHTTPError):
         return from_status(error.status_code, model_id, error.headers or {}, error.body)
     if isinstance(error, TimeoutError):
-        return ModelUnavailable(f"{model_id} stayed silent too long")
+        silent = f"{model_id} stayed silent too long"
+        return ModelAnswerCut(f"{silent} within its answer") if spoke else ModelUnavailable(silent)
     if isinstance(error, ModelAPIError) or type(error).__module__.partition(".")[0] in _CLIENTS:
         if spoke:
             return ModelAnswerCut(f"{model_id}: the answer was cut short ({_first_line(error)})")
         return ModelUnavailable(f"{model_id} is not to be reached ({_first_line(error)})")
-    if isinstance(error, UnexpectedModelBehavior):
+    if isinstance(error, UnexpectedModelBehavior | ValueError):
+        # A chunk that is no JSON comes out of the SDKs as it is.
         return ModelAnswerCut(f"{model_id} gave an answer that cannot be read ({_first_line(error)})")
     if isinstance(error, UserError):
         return ModelRefused(f"{model_id}: {_first_line(error)}")
@@ -468,20 +484,36 @@ def _reason(body: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], body: object) -> float | None:
+    """Seconds the provider asks to wait: in a header, or in Google's `RetryInfo`."""
+    named = {name.lower(): value for name, value in headers.items()}
     try:
-        if "retry-after-ms" in headers:
-            return float(headers["retry-after-ms"]) / 1000
-        return float(headers["retry-after"]) if "retry-after" in headers else None
+        if "retry-after-ms" in named:
+            return max(0.0, float(named["retry-after-ms"]) / 1000)
+        if "retry-after" in named:
+            return max(0.0, float(named["retry-after"]))
+        found = _RETRY_DELAY.search(json.dumps(body, default=str)) if isinstance(body, dict | list) else None
+        return float(found.group(1)) if found is not None else None
+    except ValueError:
+        return _until(named.get("retry-after", ""))
+
+
+_RETRY_DELAY = re.compile(r'"retryDelay": "(\d+(?:\.\d+)?)s"')
+
+
+def _until(date: str) -> float | None:
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
     except ValueError:
         return None
 
 
 def _backoff(error: ModelError, attempt: int) -> float:
-    """Seconds to wait: what the provider asked for and a little more, else full jitter over a growing span."""
+    """Seconds to wait: what the provider asked for and a little more, else a span that doubles, half of it chance."""
     asked = error.details.get("retry_after_s")
     if isinstance(asked, int | float):
-        return min(float(asked), LONGEST_RETRY_AFTER_S) + random.uniform(0.0, 0.25)
-    return random.uniform(0.0, min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0**attempt))
+        return min(float(asked), LONGEST_RETRY_AFTER_S) + random.uniform(0.05, 0.3)  # noqa: S311 no secret
+    span = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (attempt - 1))
+    return span / 2 + random.uniform(0.0, span / 2)  # noqa: S311 no secret
 
 
 def _chars(turn: Turn) -> int:
