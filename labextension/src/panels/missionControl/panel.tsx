@@ -1,0 +1,62 @@
+/** Mission Control as a widget of Lab. */
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Message } from '@lumino/messaging';
+import * as React from 'react';
+
+import { VisibleStore } from '../../state/visible';
+import { WordsProvider } from '../../ui';
+import { type PanelServices, ServicesProvider } from '../services';
+import {
+  type Choice,
+  MissionControl,
+  type MissionControlHandle
+} from './MissionControl';
+
+export class MissionControlPanel extends ReactWidget {
+  constructor(
+    private readonly _options: {
+      services: PanelServices;
+      trans: TranslationBundle;
+      choice: Choice;
+      throughput: boolean;
+      onChoice: (choice: Choice) => void;
+    }
+  ) {
+    super();
+    this.addClass('jp-Aether');
+    this.addClass('jp-AetherMissionControl');
+    this.node.tabIndex = -1;
+    const { services } = _options;
+    this._services = {
+      ...services,
+      store: new VisibleStore(services.store, this)
+    };
+  }
+
+  readonly handle: React.MutableRefObject<MissionControlHandle | null> = {
+    current: null
+  };
+
+  protected onActivateRequest(_message: Message): void {
+    if (!this.node.contains(document.activeElement)) this.node.focus();
+  }
+
+  protected render(): React.JSX.Element {
+    const { trans, choice, throughput, onChoice } = this._options;
+    return (
+      <WordsProvider value={trans}>
+        <ServicesProvider value={this._services}>
+          <MissionControl
+            first={choice}
+            throughput={throughput}
+            onChoice={onChoice}
+            handle={this.handle}
+          />
+        </ServicesProvider>
+      </WordsProvider>
+    );
+  }
+
+  private readonly _services: PanelServices;
+}

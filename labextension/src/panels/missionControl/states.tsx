@@ -1,0 +1,228 @@
+/** Mission Control without agents, while loading, and without a connection. */
+import * as React from 'react';
+
+import type { ModelInfo } from '../../api/types';
+import { CommandIDs } from '../../commands/ids';
+import type { Connection } from '../../state/store';
+import { Button, figures, Icon, Patience, Skeleton, useWords } from '../../ui';
+import { useClock, useCommand, useServices } from '../services';
+import { FleetBarSkeleton } from './FleetBar';
+
+const WALTZ = [10, 22, 34];
+
+/** What a newcomer sees: one sentence, two ways on, and the model that will be used. */
+export function Empty(): React.JSX.Element {
+  const trans = useWords();
+  const run = useCommand();
+  return (
+    <div className="mc-empty">
+      <svg width="200" height="56" viewBox="0 0 200 56" aria-hidden="true">
+        <g fill="var(--ae-track)">
+          {Array.from({ length: 20 }, (_, index) => {
+            const height = WALTZ[index % 3];
+            return (
+              <rect
+                key={index}
+                x={index * 10}
+                y={56 - height}
+                width="6"
+                height={height}
+                rx="2"
+              />
+            );
+          })}
+        </g>
+      </svg>
+      <h2>{trans.__('No agents yet')}</h2>
+      <p className="ae-2">
+        {trans.__(
+          'An agent is a process: it gets a goal, works in a sandbox, and stops at the limits you set.'
+        )}
+      </p>
+      <div className="mc-ways">
+        <button
+          type="button"
+          className="mc-way"
+          onClick={() => run(CommandIDs.newAgent)}
+        >
+          <Icon name="plus" size={20} />
+          <b>{trans.__('Start with a goal')}</b>
+          <span>
+            {trans.__('You see model, sandbox and budget before it runs.')}
+          </span>
+          <em>{trans.__('Find why tests/upload fails, and fix it')}</em>
+        </button>
+        <button
+          type="button"
+          className="mc-way"
+          onClick={() => run(CommandIDs.openTutorial)}
+        >
+          <Icon name="notebook" size={20} />
+          <b>{trans.__('Start in a notebook')}</b>
+          <span>
+            {trans.__(
+              'Write a goal in a cell and watch the agent work under it.'
+            )}
+          </span>
+          <code>
+            %%agent
+            <br />
+            {trans.__('Profile data/orders.csv')}
+          </code>
+        </button>
+      </div>
+      <ModelLine />
+    </div>
+  );
+}
+
+/** Which model new agents will use, and whether it is ready. */
+function ModelLine(): React.JSX.Element | null {
+  const trans = useWords();
+  const { client } = useServices();
+  const [model, setModel] = React.useState<ModelInfo | string | null>(null);
+  React.useEffect(() => {
+    let gone = false;
+    client
+      .models()
+      .then(({ models, default: id }) => {
+        if (gone) return;
+        setModel(models.find(known => known.id === id) ?? id);
+      })
+      .catch(() => undefined);
+    return () => {
+      gone = true;
+    };
+  }, [client]);
+  if (model === null) return <p className="ae-small ae-2">&nbsp;</p>;
+  if (typeof model === 'string') {
+    return (
+      <p className="ae-small ae-2">
+        {model
+          ? trans.__('Agents use %1.', model)
+          : trans.__(
+              'No model is set up. Set a provider’s key for the server, or choose a model for each agent.'
+            )}
+      </p>
+    );
+  }
+  return (
+    <p className="ae-small ae-2">
+      {model.available.ok
+        ? trans.__('Agents use %1.', model.label || model.id)
+        : `${trans.__('%1 is not ready here.', model.label || model.id)} ${model.available.detail} ${model.available.fix}`}
+    </p>
+  );
+}
+
+/** The final layout in grey. */
+export function Loading(): React.JSX.Element {
+  const trans = useWords();
+  return (
+    <>
+      <FleetBarSkeleton />
+      <section className="mc-bar" aria-hidden="true">
+        <Skeleton width={340} height={28} />
+      </section>
+      <div
+        className="mc-scroll"
+        aria-busy="true"
+        aria-label={trans.__('Loading')}
+      >
+        <div className="mc-cards">
+          {Array.from({ length: 8 }, (_, index) => (
+            <article className="mc-card sk" key={index} aria-hidden="true">
+              <Skeleton width="60%" height={14} />
+              <Skeleton width="80%" height={10} />
+              <Skeleton height={48} />
+              <Skeleton height={16} />
+              <Skeleton width="70%" height={10} />
+            </article>
+          ))}
+        </div>
+        <Patience>
+          {trans.__(
+            'The server takes its time with the first answer. Agents work on meanwhile.'
+          )}
+        </Patience>
+      </div>
+    </>
+  );
+}
+
+/** Says that there is no connection, from when the page is, and offers to try at once. */
+export function Lost(props: { connection: Connection }): React.JSX.Element {
+  const trans = useWords();
+  const { store } = useServices();
+  const now = useClock();
+  const { connection } = props;
+  const { lastNewsAt, retryAt, detail } = connection;
+  const left =
+    retryAt === null
+      ? 0
+      : Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+  return (
+    <div className="mc-lost ae-note warn" role="status">
+      <Icon name="error" size={14} />
+      <div className="ae-grow">
+        <b>{trans.__('No connection to the server')}</b>
+        <p>
+          {detail ||
+            (lastNewsAt === null
+              ? trans.__('Nothing was heard of it yet.')
+              : trans.__(
+                  'Agents go on without this page. What you see is from %1.',
+                  figures.clock(lastNewsAt / 1000, now)
+                ))}
+        </p>
+      </div>
+      <Button small onClick={() => store.retry()}>
+        {left > 0 ? trans.__('Try now (%1 s)', left) : trans.__('Try now')}
+      </Button>
+    </div>
+  );
+}
+
+/** The keys of the panel. */
+export function Keys(props: { onClose: () => void }): React.JSX.Element {
+  const trans = useWords();
+  const keys: readonly (readonly [string, string])[] = [
+    ['/', trans.__('Filter')],
+    ['G', trans.__('Grid or table')],
+    ['N', trans.__('New agent')],
+    ['← ↑ ↓ →', trans.__('Between agents')],
+    ['Enter', trans.__('Open')],
+    ['Space', trans.__('Select')],
+    ['Shift Space', trans.__('Select up to here')],
+    ['P', trans.__('Pause or continue')],
+    ['Esc', trans.__('Clear the selection, then the filter')],
+    ['?', trans.__('These keys')]
+  ];
+  return (
+    <section className="mc-keys" role="dialog" aria-label={trans.__('Keys')}>
+      <header className="ae-row">
+        <b className="ae-grow">{trans.__('Keys')}</b>
+        <Button
+          kind="quiet"
+          small
+          icon="close"
+          label={trans.__('Close')}
+          onClick={props.onClose}
+        />
+      </header>
+      <dl>
+        {keys.map(([key, words]) => (
+          <div className="ae-row" key={key}>
+            <dt>
+              <span className="ae-kbd">{key}</span>
+            </dt>
+            <dd className="ae-2">{words}</dd>
+          </div>
+        ))}
+      </dl>
+      <p className="ae-small ae-2">
+        {trans.__('They can be changed in Settings, Keyboard Shortcuts.')}
+      </p>
+    </section>
+  );
+}
