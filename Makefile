@@ -93,7 +93,7 @@ format: $(DONE)/venv $(DONE)/node_modules
 	@cd labextension && npm run --silent format
 
 bench: $(DONE)/package
-	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(MODEL_DELAY_MS),--delay-ms $(MODEL_DELAY_MS))
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 images:
 	@images/build

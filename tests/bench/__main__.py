@@ -1,0 +1,162 @@
+"""`python -m tests.bench [--only PREFIX]` prints one JSON line a figure; it ends with 1 if one misses its bar.
+
+A figure and its floor come from the same run: they take turns, and what is told is the turn whose ratio is the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .model_server import model_server
+
+Line = dict[str, Any]
+
+
+def _child(module: str, *arguments: object) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{module} failed:\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _line(figure: str, value: float, unit: str, floor: float | None, bar: float | None, **more: Any) -> Line:
+    """`bar` is the most the ratio may be; below 0, the least (the figure is a rate)."""
+    ratio = value / floor if floor else None
+    ok = ratio is None or bar is None or (ratio <= bar if bar > 0 else ratio >= -bar)
+    rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in more.items()}
+    return {
+        "figure": figure,
+        "value": round(value, 5),
+        "unit": unit,
+        "floor": None if floor is None else round(floor, 5),
+        "ratio": None if ratio is None else round(ratio, 2),
+        "bar": None if bar is None else abs(bar),
+        "ok": ok and more.get("failures", 0) == 0,
+        **rounded,
+    }
+
+
+def _median(pairs: list[tuple[Line, Line]], key: str) -> tuple[Line, Line]:
+    ranked = sorted(pairs, key=lambda pair: pair[1][key] / pair[0][key])
+    return ranked[len(ranked) // 2]
+
+
+def loop_single(url: str) -> Iterator[Line]:
+    """One agent, ten steps, a model that answers at once."""
+    pairs: list[tuple[Line, Line]] = []
+    for _ in range(3):
+        floor, ours = _child("floor", url, 1, 10, 0, 9), _child("ours", url, 1, 10, 0, 9)
+        one = {"wall_s": statistics.median(f["wall_s"] for f in floor)}
+        two = {"wall_s": statistics.median(f["wall_s"] for f in ours), "failures": sum(f["failures"] for f in ours)}
+        two["cpu_ms_step"] = statistics.median(f["cpu_ms_step"] for f in ours)
+        pairs.append((one, two))
+    floor, ours = _median(pairs, "wall_s")
+    yield _line(
+        "loop.single",
+        ours["wall_s"],
+        "s",
+        floor["wall_s"],
+        5,
+        cpu_ms_step=ours["cpu_ms_step"],
+        failures=ours["failures"],
+    )
+
+
+def fleet_100(url: str) -> Iterator[Line]:
+    """A hundred agents, ten steps, 50 ms an answer."""
+    pairs: list[tuple[Line, Line]] = []
+    for _ in range(3):
+        pairs += zip(_child("floor", url, 100, 10, 50, 2), _child("ours", url, 100, 10, 50, 2), strict=True)
+    failures = sum(ours["failures"] for _, ours in pairs)
+    for key, figure in (("wall_s", "fleet.100.wall"), ("p95_s", "fleet.100.p95")):
+        floor, ours = _median(pairs, key)
+        more = {"cpu_ms_step": ours["cpu_ms_step"], "failures": failures, "rss_mb": ours["rss_mb"]}
+        yield _line(figure, ours[key], "s", floor[key], 3, **more)
+
+
+def fleet_1000(url: str) -> Iterator[Line]:
+    """A thousand agents, three steps, 50 ms an answer; below 400 MB."""
+    pairs = [
+        (_child("floor", url, 1000, 3, 50, 1)[0], _child("ours", url, 1000, 3, 50, 1)[0])
+        for _ in range(3)
+    ]
+    floor, ours = _median(pairs, "wall_s")
+    rss = max(each["rss_mb"] for _, each in pairs)
+    failures = sum(each["failures"] for _, each in pairs)
+    line = _line("fleet.1000", ours["wall_s"], "s", floor["wall_s"], 4, failures=failures, rss_mb=rss, rss_bar_mb=400)
+    line["ok"] = line["ok"] and rss < 400
+    yield line
+
+
+def feed_fanout(_: str) -> Iterator[Line]:
+    """Ten readers; events a second that each of them gets."""
+    found = [_child("feed") for _ in range(3)]
+    found.sort(key=lambda each: each["value"] / each["floor"])
+    yield _line("feed.fanout", found[1]["value"], "events/s", found[1]["floor"], -20, clients=10)
+
+
+def server_start(_: str) -> Iterator[Line]:
+    """CPU seconds and MB up to the first answer of `/aether/health`, beside a server without the extension."""
+    from .start import start
+
+    start(True)
+    plain = [start(False) for _ in range(3)]
+    ours = [start(True) for _ in range(3)]
+    cpu, memory = (statistics.median(each[i] for each in plain) for i in (0, 1))
+    our_cpu, our_memory = (statistics.median(each[i] for each in ours) for i in (0, 1))
+    added = {"added_cpu_s": our_cpu - cpu, "added_mb": our_memory - memory, "memory_mb": our_memory}
+    yield _line("server.start", our_cpu, "CPU s", cpu, None, **added)
+
+
+def crash_resume(_: str) -> Iterator[Line]:
+    """Seconds from the start of a new server until every one of 100 agents of a killed one works again.
+
+    The floor is the start of the same server where nothing is to be resumed; the bar is five seconds in all.
+    """
+    from tests.crash.fleet import resume_s
+
+    floor, value = resume_s(agents=0), resume_s(agents=100)
+    line = _line("crash.resume", value, "s", floor, None, agents=100, bar_s=5)
+    line["ok"] = value < 5
+    yield line
+
+
+FIGURES: dict[str, Callable[[str], Iterator[Line]]] = {
+    "loop.single": loop_single,
+    "fleet.100": fleet_100,
+    "fleet.1000": fleet_1000,
+    "feed.fanout": feed_fanout,
+    "server.start": server_start,
+    "crash.resume": crash_resume,
+}
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="prefix of the figures' names")
+    only = parser.parse_args().only
+    missed = False
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(model_server())
+        for name, measure in FIGURES.items():
+            if not (name.startswith(only) or only.startswith(name)):
+                continue
+            for line in measure(url):
+                if line["figure"].startswith(only):
+                    print(json.dumps(line), flush=True)
+                    missed = missed or not line["ok"]
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

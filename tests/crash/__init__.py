@@ -1,0 +1,1 @@
+"""Servers that are killed, frozen, starved and locked out; and what must hold afterwards."""
