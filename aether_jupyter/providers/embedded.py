@@ -15,6 +15,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -28,7 +29,7 @@ from typing import Any
 from ..abc import Availability, ModelInfo, ModelProvider
 from ..config import Settings
 from ..model.errors import ModelAnswerCut, ModelNotConfigured, ModelRefused, ModelUnavailable
-from ..model.message import ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
+from ..model.message import ModelTurn, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..plugins import hookimpl
 
 NAME = "qwen2.5-coder-1.5b"
@@ -52,9 +53,10 @@ MAX_TOOLS = 6
 
 _SYSTEM = """\
 You are an agent in a Linux home folder. Do the task with tools, one JSON object per turn.
-- run_command runs one bash line: use python3, sort, grep, wc, sed, mv, cp for counting, calculating and changing files.
-- To fix or change a file, look at it first; to add to a file use append_file.
-- Use only names and numbers from the task or from results. Read an error and try another way.
+- run_command runs one bash line. Good: mkdir -p dir && mv *.txt dir/, grep -rl WORD ., sort -u f -o f, \
+sed -i 's/a/b/g' f, wc -l < f, python3 -c 'print(6*7)' > f. Never write > into a file that the same line reads.
+- To add to a file use append_file. To mend a file, read it, then write it whole and changed.
+- Use only names and numbers from the task or from results. When a call failed, say why and try another way.
 - Do every part of the task, then finish with a short answer that states the result."""
 
 _EXAMPLES: tuple[tuple[str, str], ...] = (
@@ -67,22 +69,31 @@ _EXAMPLES: tuple[tuple[str, str], ...] = (
     ),
     ("user", "ok: exit code: 0\nstdout:\n11"),
     ("assistant", '{"tool":"finish","answer":"The sum is 11; it is in total.txt."}'),
+    ("user", "Task: Write the towns of towns.csv with more than 5000 people into big.txt."),
+    ("assistant", '{"tool":"run_command","command":"cat towns.csv"}'),
+    ("user", "ok: exit code: 0\nstdout:\ntown,people\nUlm,9000\nAu,800"),
+    (
+        "assistant",
+        r"""{"tool":"run_command","command":"awk -F, 'NR>1 && $2>5000{print $1}' towns.csv > big.txt; cat big.txt"}""",
+    ),
+    ("user", "ok: exit code: 0\nstdout:\nUlm"),
+    ("assistant", '{"tool":"finish","answer":"big.txt has one town: Ulm."}'),
     ("user", "Task: Add the line 'buy milk' to notes.txt and tell me how many lines it has then."),
     ("assistant", '{"tool":"append_file","path":"notes.txt","content":"buy milk\\n"}'),
     ("user", "ok: Added 9 bytes to notes.txt; it has 31 bytes now."),
     ("assistant", '{"tool":"run_command","command":"wc -l < notes.txt"}'),
     ("user", "ok: exit code: 0\nstdout:\n4"),
     ("assistant", '{"tool":"finish","answer":"notes.txt has 4 lines now."}'),
-    ("user", "Task: Run hello.py and repair it if it fails."),
+    ("user", "Task: Run hello.py and mend it if it fails."),
     ("assistant", '{"tool":"run_command","command":"python3 hello.py"}'),
-    ("user", "failed: exit code: 1\nstderr:\nSyntaxError: '(' was never closed"),
-    ("assistant", '{"tool":"read_file","path":"hello.py"}'),
-    ("user", 'ok: name = "Ann"\nprint("hello", name'),
+    ("user", "failed: exit code: 1\nstderr:\nNameError: name 'nmae' is not defined"),
+    ("assistant", '{"why":"nmae is misspelt, I look at the file","tool":"read_file","path":"hello.py"}'),
+    ("user", 'ok: name = "Ann"\nprint("hello", nmae)'),
     ("assistant", '{"tool":"write_file","path":"hello.py","content":"name = \\"Ann\\"\\nprint(\\"hello\\", name)\\n"}'),
     ("user", "ok: Replaced hello.py: 35 bytes, 2 lines."),
     ("assistant", '{"tool":"run_command","command":"python3 hello.py"}'),
     ("user", "ok: exit code: 0\nstdout:\nhello Ann"),
-    ("assistant", '{"tool":"finish","answer":"A bracket was missing; hello.py now prints: hello Ann."}'),
+    ("assistant", '{"tool":"finish","answer":"A name was misspelt; hello.py now prints: hello Ann."}'),
 )
 
 
@@ -316,7 +327,14 @@ def _model_class() -> Any:
     """The class of embedded models, made on first use: pydantic-ai takes long to import."""
     if _CLASS:
         return _CLASS[0]
-    from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponsePart, TextPart, ToolCallPart
+    from pydantic_ai.messages import (
+        ModelMessage,
+        ModelResponse,
+        ModelResponsePart,
+        TextPart,
+        ThinkingPart,
+        ToolCallPart,
+    )
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.settings import ModelSettings
     from pydantic_ai.usage import RequestUsage
@@ -342,25 +360,38 @@ def _model_class() -> Any:
             }
             turns = to_turns(messages)
             limit = min(settings.get("max_tokens") or ANSWER_TOKENS, ANSWER_TOKENS)
-            request = {
+            failed = isinstance(turns[-1], ToolTurn) and not turns[-1].ok if turns else False
+            request: dict[str, Any] = {
                 "messages": prompt(turns, own_instructions(system_text(messages)), limit),
-                "response_format": {"type": "json_schema", "json_schema": {"schema": answer_schema(tools)}},
+                "response_format": _format(answer_schema(tools, why=failed)),
                 "temperature": settings.get("temperature") or 0.0,
                 "max_tokens": limit,
                 "cache_prompt": True,
             }
-            stop = threading.Event()
-            try:
-                found = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._engine.answer, request, stop
-                )
-            except asyncio.CancelledError:
-                stop.set()
-                raise
+            call_id = f"call-{sum(isinstance(turn, ModelTurn) for turn in turns) + 1}"
+            found = await self._answer(request)
             usage = found.get("usage") or {}
+            why, part = to_parts(found["content"], call_id)
+            hint = second_thought(turns, part)
+            if hint:
+                schema = answer_schema(tools, why=True, end=not isinstance(part, Text))
+                last = request["messages"][-1]
+                again = request | {
+                    "messages": [*request["messages"][:-1], last | {"content": f"{last['content']}\n{hint}"}],
+                    "response_format": _format(schema),
+                    "temperature": 0.4,
+                    "seed": len(turns),
+                }
+                found = await self._answer(again)
+                more = found.get("usage") or {}
+                usage = {key: usage.get(key, 0) + more.get(key, 0) for key in ("prompt_tokens", "completion_tokens")}
+                why, part = to_parts(found["content"], call_id)
             cut = found["finish_reason"] == "length"
-            part = to_part(found["content"], f"call-{sum(isinstance(t, ModelTurn) for t in turns) + 1}")
             said: list[ModelResponsePart] = []
+            if why:
+                if on_text is not None:
+                    on_text("thinking", why)
+                said.append(ThinkingPart(why))
             if isinstance(part, Text):
                 if on_text is not None:
                     on_text("text", part.text)
@@ -380,6 +411,16 @@ def _model_class() -> Any:
                 finish_reason="length" if cut else "stop" if isinstance(part, Text) else "tool_call",
             )
 
+        async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+            stop = threading.Event()
+            try:
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._engine.answer, request, stop
+                )
+            except asyncio.CancelledError:
+                stop.set()
+                raise
+
     _CLASS.append(EmbeddedModel)
     return EmbeddedModel
 
@@ -389,28 +430,86 @@ def own_instructions(system: str) -> str:
     return "\n\n".join(system.split("\n\n")[1:])[:1500]
 
 
-def answer_schema(tools: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One closed object per tool and one for the end. Optional arguments are left out: each costs and tempts."""
+def _format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"schema": schema}}
+
+
+_NAMES = re.compile(r"(?<![\w./*-])[\w-][\w./-]*\.[A-Za-z]\w{1,4}(?![\w/])")
+
+
+def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
+    """What to tell the model before it answers once more, or nothing where its answer may stand.
+
+    A small model repeats itself, writes back what it has read, and ends before it did all it was told.
+    """
+    calls = [p for turn in turns if isinstance(turn, ModelTurn) for p in turn.parts if isinstance(p, ToolCall)]
+    if isinstance(part, ToolCall):
+        made = [(call.tool, call.arguments) for call in calls]
+        mine = (part.tool, part.arguments)
+        if made and (made[-1] == mine or (part.tool == "write_file" and mine in made)):
+            return "You did exactly that before. Do something else."
+        content = str((part.arguments or {}).get("content", "")).strip()
+        results = [turn.content.strip() for turn in turns if isinstance(turn, ToolTurn)]
+        if part.tool == "write_file" and content and content in results:
+            return "That is what was read, unchanged. What is wrong in it? Write it changed."
+        return ""
+    goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
+    touched = json.dumps([call.arguments for call in calls])
+    missed = [name for name in dict.fromkeys(_NAMES.findall(goal)) if name not in touched]
+    # Asked only early on: a model that cannot do it must be able to say so.
+    if missed and len(calls) < 6:
+        return f"Nothing was done with {' and '.join(missed)} yet. Do that part of the task first."
+    undone = _undone(turns)
+    if undone and len(calls) < 8:
+        return f"This failed, so it is not done yet: {undone}. Do it in another, simpler way."
+    return ""
+
+
+_CHANGES = re.compile(
+    r">|\b(mv|cp|rm|mkdir|touch|tee|ln|chmod|tar|unzip|zip|python3?|bash|sh)\b|\b(sed|perl) -i|sort .*-o"
+)
+
+
+def _undone(turns: Sequence[Turn]) -> str:
+    """The last call that was to change something, if it failed."""
+    ok = {turn.call_id: turn.ok for turn in turns if isinstance(turn, ToolTurn)}
+    for turn in reversed(turns):
+        for part in reversed(turn.parts) if isinstance(turn, ModelTurn) else ():
+            if not isinstance(part, ToolCall) or part.arguments is None:
+                continue
+            command = str(part.arguments.get("command", ""))
+            if part.tool != "read_file" and (part.tool != "run_command" or _CHANGES.search(command)):
+                return "" if ok.get(part.id, True) else command or part.tool
+    return ""
+
+
+def answer_schema(tools: dict[str, dict[str, Any]], *, why: bool = False, end: bool = True) -> dict[str, Any]:
+    """One closed object per tool and one for the end. Optional arguments are left out: each costs and tempts.
+
+    `why` asks for a reason first, `end` whether it may finish.
+    """
     names = [name for name in PREFERRED if name in tools]
     names += [name for name in tools if name == "final_result"]
     if len(tools) <= MAX_TOOLS or not names:
         names += [name for name in tools if name not in names][: MAX_TOOLS - len(names)]
-    objects = [_object(name, tools[name]) for name in names]
-    if "final_result" not in tools:
-        objects.append(_object("finish", {"properties": {"answer": {"type": "string"}}, "required": ["answer"]}))
+    objects = [_object(name, tools[name], why) for name in names]
+    if "final_result" not in tools and (end or not objects):
+        answer = {"properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+        objects.append(_object("finish", answer, why))
     definitions = {key: value for schema in tools.values() for key, value in schema.get("$defs", {}).items()}
     return {"anyOf": objects} | ({"$defs": definitions} if definitions else {})
 
 
-def _object(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _object(name: str, schema: dict[str, Any], why: bool) -> dict[str, Any]:
+    first: dict[str, Any] = {"why": {"type": "string"}} if why else {}
     properties = schema.get("properties", {})
     required = [key for key in schema.get("required", ()) if key in properties]
     if not required:
         required = list(properties)
     return {
         "type": "object",
-        "properties": {"tool": {"const": name}} | {key: _plain(properties[key]) for key in required},
-        "required": ["tool", *required],
+        "properties": first | {"tool": {"const": name}} | {key: _plain(properties[key]) for key in required},
+        "required": [*first, "tool", *required],
         "additionalProperties": False,
     }
 
@@ -450,7 +549,7 @@ def _chat(turns: Sequence[Turn], instructions: str, kept: int) -> list[dict[str,
             result = _shortened(turn.content, KEPT_CHARS if place == last else kept)
             content = f"{'ok' if turn.ok else 'failed'}: {result}"
         else:
-            role, content = "assistant", "\n".join(map(_said, turn.parts))
+            role, content = "assistant", "\n".join(_said(part) for part in turn.parts if not isinstance(part, Thinking))
         if body and body[-1]["role"] == role:
             body[-1]["content"] += f"\n{content}"
         else:
@@ -458,7 +557,7 @@ def _chat(turns: Sequence[Turn], instructions: str, kept: int) -> list[dict[str,
     return body
 
 
-def _said(part: Any) -> str:
+def _said(part: Text | ToolCall) -> str:
     if isinstance(part, ToolCall):
         return json.dumps({"tool": part.tool} | (part.arguments or {}), ensure_ascii=False, separators=(",", ":"))
     return json.dumps({"tool": "finish", "answer": part.text}, ensure_ascii=False, separators=(",", ":"))
@@ -471,15 +570,19 @@ def _shortened(text: str, limit: int) -> str:
     return f"{text[:head]}\n[… {len(text) - limit} characters left out …]\n{text[-(limit - head) :]}"
 
 
-def to_part(content: str, call_id: str) -> Text | ToolCall:
-    """What one JSON object of the model means. What cannot be read is a call without arguments."""
+def to_parts(content: str, call_id: str) -> tuple[str, Text | ToolCall]:
+    """What one JSON object of the model means: its reason, if any, and its call or last words.
+
+    What cannot be read is a call without arguments.
+    """
     try:
         found = json.loads(content)
     except ValueError:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("tool"), str):
-        return ToolCall(call_id, "unknown", None, content)
+        return "", ToolCall(call_id, "unknown", None, content)
     tool = found.pop("tool")
+    why = str(found.pop("why", ""))
     if tool == "finish":
-        return Text(str(found.get("answer", "")))
-    return ToolCall(call_id, tool, found)
+        return why, Text(str(found.get("answer", "")))
+    return why, ToolCall(call_id, tool, found)

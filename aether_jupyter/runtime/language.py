@@ -653,7 +653,8 @@ def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec]) -> tuple[Part
         elif isinstance(part, ThinkingPart):
             kept = _kept(part, response)
             if part.signature:
-                kept = (kept or {}) | {"signature": part.signature, "by": response.provider_name or ""}
+                by = part.provider_name or response.provider_name or ""
+                kept = (kept or {}) | {"signature": part.signature, "by": by}
             if part.content or kept:
                 parts.append(Thinking(_bounded(part.content), kept))
         elif isinstance(part, ToolCallPart):

@@ -118,9 +118,9 @@ TASKS = (
     ),
     Task(
         "fix",
-        "The script area.py fails. Find out why, fix it, and run it so that it prints 12.",
+        "The script area.py fails. Find out why, fix it, and run it.",
         lambda home, said, printed: "heigth" not in _text(home, "area.py") and "12" in _words(printed),
-        {"area.py": "def area(w, h):\n    return w * h\n\nprint(area(3, heigth))\n"},
+        {"area.py": "def area(w, h):\n    return w * h\n\nheight = 4\nprint(area(3, heigth))\n"},
     ),
     Task(
         "run-script",
