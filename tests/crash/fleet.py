@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import signal
@@ -25,7 +26,7 @@ class Server:
             [sys.executable, "-m", "tests.crash.host", str(home), url, str(marks), str(time.time())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=(home.parent / "server.log").open("ab"),
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -38,6 +39,11 @@ class Server:
         for line in self._process.stdout:
             self._lines.put(line)
         self._lines.put(None)
+
+    @property
+    def pid(self) -> int:
+        """Its number in the operating system."""
+        return self._process.pid
 
     def order(self, words: str) -> None:
         """Give an order."""
@@ -72,6 +78,7 @@ class Server:
         """`kill -9`, and wait until it is gone."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        self._close()
 
     def stop(self) -> None:
         """End in good order."""
@@ -81,6 +88,15 @@ class Server:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._close()
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._reader.join(30)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
 
 
 def resume_s(agents: int) -> float:
@@ -130,8 +146,9 @@ def _faults_of(agent: dict[str, Any], marks: Counter[tuple[str, int, str]]) -> l
     if [event["n"] for event in events] != list(range(1, len(events) + 1)):
         wrong.append(f"process {pid}: the events have gaps")
     answered = Counter(event["step"] for event in events if event["type"] == "model.answered")
-    if set(answered) != set(range(1, len(answered) + 1)) or set(answered.values()) != {1}:
-        wrong.append(f"process {pid}: steps answered {answered}")
+    # A step whose answer a crash cut off is asked again under the next number, so numbers may be missing.
+    if set(answered.values()) != {1}:
+        wrong.append(f"process {pid}: steps answered more than once: {answered}")
     started = Counter(event["call"]["id"] for event in events if event["type"] == "tool.started")
     ended = {event["call_id"]: event for event in events if event["type"] == "tool.ended"}
     if set(started) != set(ended) or len(ended) != sum(event["type"] == "tool.ended" for event in events):
