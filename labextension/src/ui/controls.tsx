@@ -154,6 +154,7 @@ export function Menu(props: {
           ref={list}
           className="ae-menu"
           role="menu"
+          data-lm-suppress-shortcuts="true"
           aria-label={props.label}
           onKeyDown={onKeyDown}
           {...{ popover: 'auto' }}

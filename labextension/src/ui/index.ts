@@ -1,4 +1,5 @@
 /** Small parts for all panels; none of them knows the store. */
+export * from './ApprovalForm';
 export * from './controls';
 export * as figures from './figures';
 export * from './icons';

@@ -1,0 +1,726 @@
+/** The blocks of the timeline: steps with their entries on a rail, messages, notes, the end, and folded stretches. */
+import * as React from 'react';
+
+import type { Evidence } from '../../api/types';
+import type {
+  ActionEntry,
+  AskEntry,
+  Block,
+  EndBlock,
+  Entry,
+  MessageBlock,
+  NoteBlock,
+  StepBlock,
+  Stretch
+} from '../../state/timeline';
+import { callText, kinds } from '../../state/timeline';
+import {
+  ApprovalForm,
+  Button,
+  figures,
+  Icon,
+  type IconName,
+  Mark,
+  RiskChip,
+  StepStrip,
+  useVerdict,
+  useWords
+} from '../../ui';
+import { Markdown } from '../../ui/Markdown';
+import { diffSize, isDiff, lineCount, stripAnsi } from '../../ui/plainText';
+import { Diff, Found, Inline, Output } from '../../ui/Text';
+import { useClock } from '../services';
+import { useAgent } from './context';
+
+/** One row of the timeline. */
+export const Row = React.memo(function Row(props: {
+  row: Block | Stretch;
+  live: boolean;
+}): React.JSX.Element {
+  const { row } = props;
+  switch (row.kind) {
+    case 'stretch':
+      return <StretchRow stretch={row} />;
+    case 'step':
+      return <StepRow block={row} live={props.live} />;
+    case 'message':
+      return <MessageRow block={row} />;
+    case 'note':
+      return <NoteRow block={row} />;
+    case 'end':
+      return <EndRow block={row} />;
+  }
+});
+
+function Clock(props: { at: number }): React.JSX.Element {
+  const now = useClock();
+  const date = new Date(props.at * 1000);
+  return (
+    <time dateTime={date.toISOString()} title={date.toLocaleString()}>
+      {figures.clock(props.at, now, true)}
+    </time>
+  );
+}
+
+function StretchRow(props: { stretch: Stretch }): React.JSX.Element {
+  const trans = useWords();
+  const { toggle } = useAgent();
+  const { blocks, key } = props.stretch;
+  const last = blocks[blocks.length - 1];
+  const cost = blocks.reduce((sum, block) => sum + block.cost, 0);
+  const known = blocks.every(block => block.costKnown);
+  return (
+    <button
+      type="button"
+      className="foldrow"
+      aria-expanded={false}
+      onClick={() => toggle(key, true)}
+    >
+      <Icon name="chevronRight" size={12} />
+      <b>{trans.__('Steps %1 to %2', blocks[0].step, last.step)}</b>
+      <span className="ae-trunc ae-grow">{useStretchWords(blocks)}</span>
+      <StepStrip strip={blocks.flatMap(kinds).join('')} />
+      <span>{figures.duration(last.endedAt - blocks[0].at)}</span>
+      <span>{figures.money(cost, known)}</span>
+    </button>
+  );
+}
+
+/** "read 9 files, ran 6 commands". */
+function useStretchWords(blocks: readonly StepBlock[]): string {
+  const trans = useWords();
+  const calls = new Map<string, number>();
+  let thoughts = 0;
+  for (const block of blocks) {
+    for (const entry of block.entries) {
+      if (entry.kind === 'thought') thoughts += 1;
+      if (entry.kind !== 'action') continue;
+      calls.set(entry.call.tool, (calls.get(entry.call.tool) ?? 0) + 1);
+    }
+  }
+  const count = (...tools: string[]) => {
+    const found = tools.reduce((sum, tool) => sum + (calls.get(tool) ?? 0), 0);
+    for (const tool of tools) calls.delete(tool);
+    return found;
+  };
+  const read = count('read_file');
+  const wrote = count('write_file', 'edit_file', 'append_file');
+  const ran = count('run_command');
+  const others = [...calls.values()].reduce((sum, n) => sum + n, 0);
+  const said = [
+    read && trans._n('read %1 file', 'read %1 files', read),
+    wrote && trans._n('wrote %1 file', 'wrote %1 files', wrote),
+    ran && trans._n('ran %1 command', 'ran %1 commands', ran),
+    others && trans._n('%1 other call', '%1 other calls', others)
+  ].filter(text => text);
+  return said.length > 0
+    ? said.join(', ')
+    : trans._n('%1 thought', '%1 thoughts', thoughts);
+}
+
+function StepRow(props: {
+  block: StepBlock;
+  live: boolean;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { block, live } = props;
+  const spent = block.inputTokens + block.outputTokens;
+  return (
+    <section
+      className="step"
+      tabIndex={-1}
+      aria-label={trans.__('Step %1', block.step)}
+    >
+      <div className="sn">
+        <b>{block.step}</b>
+        <Clock at={block.at} />
+      </div>
+      <div className="evs">
+        {groups(block.entries).map(group =>
+          group.length > 1 ? (
+            <div key={group[0].key} className="parallel">
+              {group.map(entry => (
+                <div key={entry.key}>
+                  <EntryView entry={entry} />
+                </div>
+              ))}
+            </div>
+          ) : (
+            <EntryView key={group[0].key} entry={group[0]} />
+          )
+        )}
+        {live && <LiveWords step={block} />}
+      </div>
+      <div
+        className="scost"
+        title={
+          spent > 0
+            ? trans.__(
+                '%1 tokens in, %2 out, by %3',
+                block.inputTokens,
+                block.outputTokens,
+                block.model
+              )
+            : undefined
+        }
+      >
+        {spent > 0 && (
+          <>
+            <span>{figures.tokenCount(spent)}</span>
+            <span>{figures.stepMoney(block.cost, block.costKnown)}</span>
+          </>
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** Calls that follow each other in one step ran side by side. */
+function groups(entries: readonly Entry[]): Entry[][] {
+  const made: Entry[][] = [];
+  for (const entry of entries) {
+    const last = made.at(-1);
+    if (
+      entry.kind === 'action' &&
+      !entry.approval &&
+      last?.[0].kind === 'action' &&
+      !last[0].approval
+    ) {
+      last.push(entry);
+    } else {
+      made.push([entry]);
+    }
+  }
+  return made;
+}
+
+/** Text of the running step streams into its own entry and moves nothing above it. */
+function LiveWords(props: { step: StepBlock }): React.JSX.Element | null {
+  const trans = useWords();
+  const { live, process } = useAgent();
+  const { entries, settled } = props.step;
+  const thinks =
+    process.state === 'RUNNING' && !settled && entries.length === 0;
+  if (live?.preparing) {
+    const { what, done } = live.preparing;
+    return (
+      <Event kind="thought" icon="clock" word={trans.__('Preparing')}>
+        <Head>
+          {what}
+          {done !== null && ` ${Math.round(done * 100)} %`}
+        </Head>
+      </Event>
+    );
+  }
+  const words = live?.text || live?.thinking;
+  if (words) {
+    return (
+      <Event kind="thought" icon="thought" word={trans.__('Thought')}>
+        <Head>
+          <Inline text={words.trimStart()} />
+          <span className="caret" />
+        </Head>
+      </Event>
+    );
+  }
+  return thinks ? (
+    <Event kind="thought" icon="thought" word={trans.__('Thought')}>
+      <Head>
+        <span className="ae-3">{trans.__('Thinking')}</span>
+        <span className="caret" />
+      </Head>
+    </Event>
+  ) : null;
+}
+
+/** An entry on the rail. */
+function Event(props: {
+  kind: 'thought' | 'action' | 'obs' | 'appr' | 'msg' | 'err' | 'ok';
+  icon: IconName;
+  word: string;
+  children: React.ReactNode;
+}): React.JSX.Element {
+  return (
+    <div className={`ev ${props.kind}`}>
+      <span className="dot" title={props.word}>
+        <Icon name={props.icon} size={14} label={props.word} />
+      </span>
+      <div className="evb">{props.children}</div>
+    </div>
+  );
+}
+
+/** The first line of an entry: words, a fact at the right, and the button that folds what is below. */
+function Head(props: {
+  children: React.ReactNode;
+  fact?: React.ReactNode;
+  open?: boolean;
+  onToggle?: () => void;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { open, onToggle } = props;
+  return (
+    <div className="evh">
+      <span className="evt">{props.children}</span>
+      {props.fact && <span className="evm">{props.fact}</span>}
+      {onToggle ? (
+        <Button
+          kind="quiet"
+          small
+          className="fold"
+          icon={open ? 'chevronDown' : 'chevronRight'}
+          label={open ? trans.__('Fold') : trans.__('Unfold')}
+          onClick={onToggle}
+        />
+      ) : (
+        <span className="fold" />
+      )}
+    </div>
+  );
+}
+
+function EntryView(props: { entry: Entry }): React.JSX.Element {
+  const trans = useWords();
+  const { query, markdown, isOpen, toggle } = useAgent();
+  const { entry } = props;
+  switch (entry.kind) {
+    case 'thought': {
+      const long = entry.apart && lineCount(entry.text) > 3;
+      const open = !long || isOpen(entry.key, false);
+      return (
+        <Event
+          kind="thought"
+          icon="thought"
+          word={entry.apart ? trans.__('Reasoning') : trans.__('Thought')}
+        >
+          <Head
+            open={open}
+            onToggle={long ? () => toggle(entry.key, !open) : undefined}
+          >
+            <span className={open ? 'said' : 'said short'}>
+              <Inline text={entry.text} query={query} />
+            </span>
+          </Head>
+        </Event>
+      );
+    }
+    case 'answer':
+      return (
+        <Event kind="ok" icon="check" word={trans.__('Result')}>
+          <div className="answer">
+            <Markdown text={entry.text} tools={markdown} />
+          </div>
+        </Event>
+      );
+    case 'error':
+      return (
+        <Event kind="err" icon="error" word={trans.__('Error')}>
+          <Head
+            fact={
+              entry.attempt !== null &&
+              trans.__('try %1 of %2', entry.attempt, 3)
+            }
+          >
+            <Inline text={stripAnsi(entry.text)} query={query} />
+          </Head>
+        </Event>
+      );
+    case 'ask':
+      return <AskView entry={entry} />;
+    case 'action':
+      return <ActionView entry={entry} />;
+  }
+}
+
+function AskView(props: { entry: AskEntry }): React.JSX.Element {
+  const trans = useWords();
+  const { approval, decision, closed } = props.entry;
+  return (
+    <Event
+      kind={decision || closed ? 'obs' : 'appr'}
+      icon="approval"
+      word={trans.__('Approval')}
+    >
+      <Decided
+        approval={approval}
+        decision={decision}
+        closed={closed}
+        title={
+          approval.kind === 'limit'
+            ? trans.__('Limit reached')
+            : trans.__('Question')
+        }
+        words={approval.question || approval.because || ''}
+      />
+    </Event>
+  );
+}
+
+/** A request with its form while it waits, and what was decided after. */
+function Decided(props: {
+  approval: AskEntry['approval'];
+  decision: AskEntry['decision'];
+  closed: string;
+  title: string;
+  words: string;
+}): React.JSX.Element {
+  const { approval, decision, closed } = props;
+  const trans = useWords();
+  const now = useClock();
+  const { decide, me, query } = useAgent();
+  const verdict = useVerdict();
+  const waits = !decision && !closed;
+  return (
+    <>
+      <Head
+        fact={
+          waits
+            ? trans.__('waiting %1', figures.age(now - approval.created_at))
+            : verdict(approval, decision, closed, me).slice(0, 80)
+        }
+      >
+        <b>{props.title}</b>{' '}
+        {!waits && <Inline text={props.words} query={query} />}
+        {approval.risk && waits && <RiskChip risk={approval.risk} />}
+      </Head>
+      {waits && (
+        <ApprovalForm
+          key={approval.id}
+          approval={approval}
+          now={now}
+          variant="inline"
+          onDecide={decision => decide(approval, decision)}
+        />
+      )}
+    </>
+  );
+}
+
+function ActionView(props: { entry: ActionEntry }): React.JSX.Element {
+  const trans = useWords();
+  const { query, isOpen, toggle, live, process } = useAgent();
+  const { entry } = props;
+  const { call, outcome, approval, decision, phase } = entry;
+  const text = callText(call);
+  const evidence = outcome?.evidence ?? null;
+  const diff = evidence?.diff ?? '';
+  const many = lineCount(text) > 1 || text.length > 160;
+  const openCall = isOpen(`${entry.key}-call`, false);
+  const line = text.split('\n')[0].slice(0, 160);
+  const waits =
+    approval !== null && !decision && !entry.closed && phase === 'asking';
+  const output = live?.output[call.id] ?? '';
+  const sizes = diff ? diffSize(diff) : null;
+  const openDiff = isOpen(`${entry.key}-diff`, lineCount(diff) <= 24);
+  const head = (
+    <>
+      <b>
+        <Found text={call.tool} query={query} />
+      </b>{' '}
+      {line && (
+        <code>
+          <Found text={stripAnsi(line)} query={query} />
+          {many && !openCall && '…'}
+        </code>
+      )}
+    </>
+  );
+  return (
+    <>
+      {approval && (
+        <Event
+          kind={waits ? 'appr' : 'obs'}
+          icon="approval"
+          word={trans.__('Approval')}
+        >
+          <Decided
+            approval={approval}
+            decision={decision}
+            closed={entry.closed}
+            title={waits ? call.tool : trans.__('Approval')}
+            words={approval.because ?? ''}
+          />
+        </Event>
+      )}
+      {!waits && (
+        <Event kind="action" icon="action" word={trans.__('Action')}>
+          <Head
+            fact={
+              sizes
+                ? `+${sizes.added} -${sizes.removed}`
+                : phase === 'running' && !outcome
+                  ? trans.__('running')
+                  : phase === 'dropped' && !outcome
+                    ? trans.__('not run')
+                    : evidence?.sandbox || process.sandbox
+            }
+            open={diff ? openDiff : openCall}
+            onToggle={
+              diff
+                ? () => toggle(`${entry.key}-diff`, !openDiff)
+                : many
+                  ? () => toggle(`${entry.key}-call`, !openCall)
+                  : undefined
+            }
+          >
+            {head}
+          </Head>
+          {many && openCall && !diff && <Output text={text} query={query} />}
+          {diff && openDiff && <Diff diff={diff} query={query} />}
+          {phase === 'running' && output && (
+            <Output
+              text={tail(output, 12)}
+              label={trans.__('Output as it comes')}
+            />
+          )}
+        </Event>
+      )}
+      {outcome && <OutcomeView entry={entry} />}
+    </>
+  );
+}
+
+function tail(text: string, lines: number): string {
+  return text.replace(/\n$/, '').split('\n').slice(-lines).join('\n');
+}
+
+/** What a call came to, with what proves it. */
+function OutcomeView(props: { entry: ActionEntry }): React.JSX.Element | null {
+  const trans = useWords();
+  const { query, isOpen, toggle } = useAgent();
+  const { entry } = props;
+  const { outcome } = entry;
+  if (!outcome) return null;
+  const evidence = outcome.evidence ?? {};
+  const proof = shown(evidence, outcome.content);
+  const key = `${entry.key}-proof`;
+  const open = isOpen(key, !outcome.ok && lineCount(proof) <= 40);
+  const spent = outcome.duration_s ?? 0;
+  const exit = evidence.exit_code;
+  const summary =
+    exit !== null && exit !== undefined
+      ? evidence.timed_out
+        ? trans.__('Stopped after %1', figures.took(spent))
+        : trans.__('Exit %1 after %2', exit, figures.took(spent))
+      : '';
+  const words = firstLine(
+    summary ? stripAnsi(lastLine(proof)) : stripAnsi(outcome.content)
+  );
+  const facts = Boolean(proof || evidence.sha256 || evidence.stdout_path);
+  return (
+    <Event
+      kind={outcome.ok ? 'obs' : 'err'}
+      icon={outcome.ok ? 'observation' : 'error'}
+      word={outcome.ok ? trans.__('Observation') : trans.__('Error')}
+    >
+      <Head
+        fact={
+          facts
+            ? trans.__('evidence')
+            : spent > 0
+              ? figures.took(spent)
+              : undefined
+        }
+        open={open}
+        onToggle={facts ? () => toggle(key, !open) : undefined}
+      >
+        {summary && <b>{summary}</b>}
+        {summary && words && ', '}
+        <Found text={words} query={query} />
+      </Head>
+      {open && (
+        <>
+          {proof &&
+            (isDiff(proof) ? (
+              <Diff diff={proof} query={query} />
+            ) : (
+              <Output text={proof} query={query} />
+            ))}
+          <EvidenceLine evidence={evidence} />
+        </>
+      )}
+    </Event>
+  );
+}
+
+/** The output to show: what went to the two streams, or what the model was told if that is more than a line. */
+function shown(evidence: Evidence, content: string): string {
+  const streams = [evidence.stdout, evidence.stderr]
+    .filter((text): text is string => Boolean(text))
+    .join('\n');
+  if (streams) return streams;
+  return lineCount(content) > 1 || content.length > 160 ? content : '';
+}
+
+function firstLine(text: string): string {
+  const line = text.trim().split('\n')[0] ?? '';
+  return line.length > 160 ? `${line.slice(0, 159)}…` : line;
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1) ?? '';
+}
+
+function EvidenceLine(props: { evidence: Evidence }): React.JSX.Element | null {
+  const trans = useWords();
+  const { fileUrl } = useAgent();
+  const { evidence } = props;
+  const links = [
+    [evidence.stdout_path, evidence.stdout_bytes, 'stdout'],
+    [evidence.stderr_path, evidence.stderr_bytes, 'stderr']
+  ] as const;
+  const whole = links.filter(([path]) => path);
+  const { sha256, path } = evidence;
+  if (whole.length === 0 && !sha256 && !path) return null;
+  return (
+    <p className="evidence">
+      <Icon name="file" size={12} />
+      {path && (
+        <a href={fileUrl(path)} target="_blank" rel="noopener noreferrer">
+          {path}
+        </a>
+      )}
+      {whole.map(([file, bytes, name]) => (
+        <a
+          key={name}
+          href={fileUrl(file ?? '')}
+          target="_blank"
+          rel="noopener noreferrer"
+        >
+          {trans.__('whole %1, %2', name, figures.size(bytes ?? 0))}
+        </a>
+      ))}
+      {sha256 && <span title={sha256}>{`sha256 ${sha256.slice(0, 8)}`}</span>}
+    </p>
+  );
+}
+
+function MessageRow(props: { block: MessageBlock }): React.JSX.Element {
+  const trans = useWords();
+  const { me, pid, query } = useAgent();
+  const { block } = props;
+  const sender = block.sender === me ? trans.__('You') : block.sender;
+  return (
+    <section
+      className="step person"
+      tabIndex={-1}
+      aria-label={trans.__('Message of %1', sender)}
+    >
+      <div className="sn">
+        <Clock at={block.at} />
+      </div>
+      <div className="evs">
+        <Event
+          kind="msg"
+          icon={block.goal ? 'aether' : 'message'}
+          word={block.goal ? trans.__('Goal') : trans.__('Message')}
+        >
+          <Head fact={trans.__('to %1', pid)}>
+            <b>{block.goal ? trans.__('Goal') : sender}</b>{' '}
+            <span className="said">
+              <Inline text={block.text} query={query} />
+            </span>
+          </Head>
+        </Event>
+      </div>
+      <div className="scost" />
+    </section>
+  );
+}
+
+function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
+  const trans = useWords();
+  const { me } = useAgent();
+  const { what, actor, at } = props.block;
+  const who = actor === me ? trans.__('You') : actor;
+  const text = (): string => {
+    switch (what.type) {
+      case 'signal':
+        return {
+          STOP: trans.__('%1 paused it', who),
+          CONT: trans.__('%1 let it go on', who),
+          INT: trans.__('%1 interrupted the step', who),
+          TERM: trans.__('%1 asked it to end after the step', who),
+          KILL: trans.__('%1 killed it', who)
+        }[what.signal];
+      case 'limits':
+        return trans.__(
+          '%1 set new limits: %2',
+          who,
+          [
+            what.limits.steps !== null &&
+              trans.__('%1 steps', what.limits.steps),
+            what.limits.tokens !== null &&
+              trans.__('%1 tokens', figures.tokenCount(what.limits.tokens)),
+            what.limits.cost_usd !== null &&
+              figures.limitMoney(what.limits.cost_usd),
+            what.limits.wall_s !== null &&
+              figures.limitDuration(what.limits.wall_s)
+          ]
+            .filter(part => part)
+            .join(', ') || trans.__('none')
+        );
+      case 'reaped':
+        return what.kept
+          ? trans.__('%1 put it away; its files are kept', who)
+          : trans.__('%1 put it away; its files are gone', who);
+      case 'why':
+        return what.text;
+    }
+  };
+  return (
+    <p className="noterow">
+      <Clock at={at} />
+      <span>{text()}</span>
+    </p>
+  );
+}
+
+function EndRow(props: { block: EndBlock }): React.JSX.Element {
+  const trans = useWords();
+  const { markdown } = useAgent();
+  const { status, at, said } = props.block;
+  const well = status.code === 0;
+  const reason = {
+    completed: '',
+    failed: '',
+    limit: trans.__('at a limit'),
+    terminated: trans.__('terminated'),
+    killed: trans.__('killed'),
+    stuck: trans.__('stuck')
+  }[status.reason];
+  return (
+    <section
+      className={`endrow ${well ? 'good' : 'bad'}`}
+      tabIndex={-1}
+      aria-label={well ? trans.__('Done') : trans.__('Failed')}
+    >
+      <div className="ae-row">
+        <Mark
+          standing={well ? 'done' : 'failed'}
+          title={`exit ${status.code}, ${status.reason}`}
+        />
+        {reason && <span className="ae-2">{reason}</span>}
+        <span className="ae-grow" />
+        <span className="ae-small ae-2">
+          {trans.__('exit %1', status.code)} · <Clock at={at} />
+        </span>
+      </div>
+      {status.message &&
+        !said &&
+        (well ? (
+          <Markdown text={status.message} tools={markdown} />
+        ) : (
+          <p className="said">
+            <Inline text={stripAnsi(status.message)} />
+          </p>
+        ))}
+      {status.result !== null && status.result !== undefined && (
+        <Output
+          text={JSON.stringify(status.result, null, 2)}
+          label={trans.__('Result')}
+        />
+      )}
+    </section>
+  );
+}

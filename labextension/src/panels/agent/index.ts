@@ -1,0 +1,79 @@
+/** The agent view: one agent in the main area, restored after a reload. */
+import {
+  ILabShell,
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { WidgetTracker } from '@jupyterlab/apputils';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { CommandIDs } from '../../commands/ids';
+import { IAetherClient, IAetherStore } from '../../tokens';
+import { aetherIcon } from '../../ui';
+import type { PanelServices } from '../services';
+import { AgentPanel } from './AgentPanel';
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: 'aether-jupyter:agent',
+  description: 'The view of one agent.',
+  autoStart: true,
+  requires: [IAetherClient, IAetherStore, IRenderMimeRegistry],
+  optional: [ILabShell, ILayoutRestorer, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    client: IAetherClient,
+    store: IAetherStore,
+    rendermime: IRenderMimeRegistry,
+    labShell: ILabShell | null,
+    restorer: ILayoutRestorer | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('aether_jupyter');
+    const { commands, shell } = app;
+    const services: PanelServices = { client, store, commands };
+    const tracker = new WidgetTracker<AgentPanel>({
+      namespace: 'aether-agent'
+    });
+
+    commands.addCommand(CommandIDs.openAgent, {
+      label: args => {
+        const process = store.view?.processes[Number(args.pid)];
+        return process
+          ? trans.__('Open %1', process.name)
+          : trans.__('Open Agent');
+      },
+      icon: aetherIcon,
+      isEnabled: args =>
+        Number.isInteger(Number(args.pid)) && args.pid !== null,
+      execute: async args => {
+        const pid = Number(args.pid);
+        const name = typeof args.name === 'string' ? args.name : '';
+        let panel = tracker.find(open => open.pid === pid);
+        if (!panel) {
+          panel = new AgentPanel(pid, name, services, rendermime, trans);
+          await tracker.add(panel);
+        }
+        if (!panel.isAttached) {
+          shell.add(panel, 'main', {
+            ref: labShell?.currentWidget?.id,
+            type: 'Aether agent'
+          });
+        }
+        shell.activateById(panel.id);
+        return panel;
+      }
+    });
+
+    if (restorer) {
+      void restorer.restore(tracker, {
+        command: CommandIDs.openAgent,
+        args: panel => ({ pid: panel.pid, name: panel.name }),
+        name: panel => String(panel.pid)
+      });
+    }
+  }
+};
+
+export default plugin;
