@@ -62,7 +62,7 @@ class Tenure:
                 module = await asyncio.to_thread(importlib.import_module, "aether_jupyter.app")
                 async with module.open_app(self.settings) as app:
                     house = House(
-                        settings=self.settings,
+                        instance=app.instance,
                         processes=app.processes,
                         approvals=app.approvals,
                         feed=app.feed,

@@ -28,7 +28,6 @@ from .identity import principal
 
 if TYPE_CHECKING:
     from ..abc import Surroundings
-    from ..config import Settings
     from ..kernel.approvals import Approvals
     from ..kernel.budgets import Budgets
     from ..kernel.feed import Feed
@@ -45,9 +44,9 @@ ACTIONS: dict[str, str] = {"GET": "read", "POST": "write", "DELETE": "write"}
 
 @dataclass(frozen=True)
 class House:
-    """What the doors open onto: the open app, as far as a door needs it."""
+    """What the doors open onto: the open app, as far as a door needs it. `instance` names its `AETHER_HOME`."""
 
-    settings: Settings
+    instance: str
     processes: Processes
     approvals: Approvals
     feed: Feed

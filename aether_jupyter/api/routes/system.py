@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any
 
 import msgspec
@@ -16,8 +15,7 @@ from ..routing import House, route
 @route("GET", "/me", scope="system:read")
 async def me(house: House, who: Principal) -> Me:
     """Who asks, what they may do, and which server this is."""
-    home_id = hashlib.sha256(str(house.settings.home).encode()).hexdigest()[:16]
-    return Me(who.name, sorted(who.scopes), Server(__version__, home_id))
+    return Me(who.name, sorted(who.scopes), Server(__version__, house.instance))
 
 
 @route("GET", "/openapi.json", scope="system:read")
@@ -46,9 +44,7 @@ async def usage(house: House, who: Principal, *, days: Annotated[int, msgspec.Me
 @route("GET", "/models", scope="system:read")
 async def list_models(house: House, who: Principal) -> ModelList:
     """The models to choose from, each with whether it can be used here and if not, what to do."""
-    models = await house.surroundings.models()
-    usable = next((model.id for model in models if model.available.ok), "")
-    return ModelList(models, house.settings.default_model or usable)
+    return ModelList(await house.surroundings.models(), house.surroundings.default_model())
 
 
 @route("GET", "/tools", scope="system:read")

@@ -1,0 +1,144 @@
+"""The feed socket: who gets in, what comes, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import websocket_connect
+
+from .test_doors import cookie
+
+
+async def frames(socket: Any, wanted: str, within_s: float = 10.0) -> dict[str, Any]:
+    """The next frame of a kind."""
+    async with asyncio.timeout(within_s):
+        while True:
+            text = await socket.read_message()
+            assert text is not None, "the socket was closed"
+            frame: dict[str, Any] = json.loads(text)
+            if wanted in frame:
+                return frame
+
+
+@pytest.fixture
+def knock(jp_serverapp: Any, jp_http_port: int, http_server_client: Any) -> Any:
+    async def knock(query: str = "", **headers: str) -> Any:
+        url = f"ws://127.0.0.1:{jp_http_port}{jp_serverapp.base_url}aether/feed{query}"
+        return await websocket_connect(HTTPRequest(url, headers=headers))
+
+    return knock
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example", "http://127.0.0.1"])
+async def test_foreign_pages_get_no_feed(raw: Any, knock: Any, jp_serverapp: Any, origin: str) -> None:
+    cookies = await cookie(raw, jp_serverapp)
+    with pytest.raises(HTTPClientError) as refused:
+        await knock(Cookie=cookies, Origin=origin)
+    assert refused.value.code == 403
+
+
+@pytest.mark.parametrize(("query", "headers"), [("", {}), ("?token=wrong", {}), ("", {"Authorization": "token wrong"})])
+async def test_nobody_gets_a_feed_without_a_login(knock: Any, query: str, headers: dict[str, str]) -> None:
+    with pytest.raises(HTTPClientError) as refused:
+        await knock(query, **headers)
+    assert refused.value.code == 403
+
+
+async def test_a_browser_gets_in_by_its_cookie(raw: Any, knock: Any, jp_serverapp: Any, jp_http_port: int) -> None:
+    cookies = await cookie(raw, jp_serverapp)
+    socket = await knock(Cookie=cookies, Origin=f"http://127.0.0.1:{jp_http_port}")
+    assert "snapshot" in await frames(socket, "snapshot")
+    assert socket.headers.get("Sec-WebSocket-Extensions") is None
+    socket.close()
+
+
+@pytest.mark.parametrize("query", ["?cursor=-1", "?cursor=x", "?cursor=1&cursor=2", "?curser=1"])
+async def test_a_cursor_is_checked_before_the_upgrade(knock: Any, jp_auth_header: dict[str, str], query: str) -> None:
+    with pytest.raises(HTTPClientError) as refused:
+        await knock(query, **jp_auth_header)
+    assert refused.value.code == 400
+
+
+async def test_a_feed_goes_on_after_its_cursor(call: Any, jp_ws_fetch: Any) -> None:
+    socket = await jp_ws_fetch("aether", "feed")
+    start = (await frames(socket, "snapshot"))["snapshot"]
+    assert start["processes"] == {}
+    pid = (await call("POST", "processes", {"goal": "hi"})).json["pid"]
+    seen = await frames(socket, "records")
+    assert seen["records"][0]["event"]["type"] == "process.spawned"
+    assert seen["records"][0]["pid"] == pid
+    socket.close()
+
+    again = await jp_ws_fetch("aether", "feed", params={"cursor": str(start["cursor"])})
+    first = json.loads(await asyncio.wait_for(again.read_message(), 5))
+    assert first["records"][0]["seq"] == seen["records"][0]["seq"]
+    again.close()
+
+
+async def test_notices_come_for_what_is_watched(call: Any, jp_ws_fetch: Any) -> None:
+    socket = await jp_ws_fetch("aether", "feed")
+    await frames(socket, "snapshot")
+    pid = (await call("POST", "processes", {"goal": "hi", "model": "scripted:slow"})).json["pid"]
+    await socket.write_message(json.dumps({"watch": [pid, 999]}))
+    seen = await frames(socket, "notices")
+    assert {notice["pid"] for notice in seen["notices"]} == {pid}
+    await call("POST", f"processes/{pid}/signals", {"signal": "KILL"})
+    socket.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"{",
+        b"[]",
+        b'{"watch":"all"}',
+        b'{"watch":[-1]}',
+        b'{"watch":[1],"more":1}',
+        json.dumps({"watch": list(range(1, 66))}).encode(),
+        b"[" * 10_000,
+    ],
+    ids=range(7),
+)
+async def test_a_client_that_breaks_the_rules_is_let_go(jp_ws_fetch: Any, message: bytes) -> None:
+    socket = await jp_ws_fetch("aether", "feed")
+    await frames(socket, "snapshot")
+    await socket.write_message(message)
+    async with asyncio.timeout(5):
+        while await socket.read_message() is not None:
+            pass
+    assert socket.close_code == 1008
+
+
+async def test_a_huge_message_ends_the_socket(jp_ws_fetch: Any) -> None:
+    socket = await jp_ws_fetch("aether", "feed")
+    await frames(socket, "snapshot")
+    await socket.write_message("x" * 100_000)
+    async with asyncio.timeout(5):
+        while await socket.read_message() is not None:
+            pass
+
+
+async def test_a_stopping_server_says_goodbye(jp_serverapp: Any, jp_ws_fetch: Any) -> None:
+    socket = await jp_ws_fetch("aether", "feed")
+    await frames(socket, "snapshot")
+    (app,) = jp_serverapp.extension_manager.extension_apps["aether_jupyter"]
+    await app.stop_extension()
+    async with asyncio.timeout(5):
+        assert await socket.read_message() is None
+    assert socket.close_code == 1001
+    assert app.sockets == set()
+
+
+async def test_a_reader_that_left_leaves_nothing_behind(jp_serverapp: Any, jp_ws_fetch: Any) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["aether_jupyter"]
+    socket = await jp_ws_fetch("aether", "feed")
+    await frames(socket, "snapshot")
+    (kept,) = app.sockets
+    socket.close()
+    async with asyncio.timeout(5):
+        while not kept.pump.done() or app.sockets:
+            await asyncio.sleep(0.02)
