@@ -253,7 +253,10 @@ export class AetherClient {
     body?: unknown
   ): Promise<Response> {
     const init: RequestInit = { method };
-    if (body !== undefined) init.body = JSON.stringify(body);
+    if (body !== undefined) {
+      init.body = JSON.stringify(body);
+      init.headers = { 'Content-Type': 'application/json' };
+    }
     let response: Response;
     try {
       response = await ServerConnection.makeRequest(url, init, this.settings);

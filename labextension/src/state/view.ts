@@ -18,8 +18,8 @@ const STRIP = 20;
 const TELLING = ['command', 'path', 'text', 'question'] as const;
 
 /** Python's idea of white space, which is not quite that of `\s`. */
-// eslint-disable-next-line no-control-regex -- Python splits at the separators x1c to x1f too
 const SPACE = new RegExp(
+  // eslint-disable-next-line no-control-regex -- Python splits at the separators x1c to x1f too
   '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+',
   'u'
 );

@@ -35,6 +35,7 @@ export const AgentCard = React.memo(function AgentCard(props: {
   onSelect: (pid: number, range: boolean) => void;
 }): React.JSX.Element {
   const trans = useWords();
+  const { store } = useServices();
   const { process, approval, selected } = props;
   const { pid } = process;
   const mark = standing(process);
@@ -83,7 +84,8 @@ export const AgentCard = React.memo(function AgentCard(props: {
           className="ae-trunc"
           title={`${process.owner} · ${process.model}`}
         >
-          {process.owner} · {shortModel(process.model)}
+          {process.owner === store.view?.user ? '' : `${process.owner} · `}
+          {shortModel(process.model)}
         </span>
         <SandboxBox name={process.sandbox} />
       </p>

@@ -47,6 +47,7 @@ export function FilterBar(props: {
             'Words, or owner: model: state: parent: name: sandbox: – or cost>1 steps>10 tokens>5k; a minus before excludes'
           )}
           spellCheck={false}
+          data-lm-suppress-shortcuts="true"
           onChange={event => onChange({ text: event.target.value })}
           onKeyDown={event => {
             if (event.key !== 'Escape') return;
@@ -162,6 +163,7 @@ function Choice(props: {
       <select
         value={props.value}
         aria-label={props.label}
+        data-lm-suppress-shortcuts="true"
         onChange={event => props.onChange(event.target.value)}
       >
         {props.options.map(([value, words]) => (
