@@ -5,19 +5,24 @@ cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
-names=()
-start() { # start NAME COMMAND…: two cores, so two at a time are enough
-  local name=$1; shift
-  names+=("$name")
-  ( SECONDS=0; "$@" >"$log/$name" 2>&1; echo "$? $SECONDS" >"$log/$name.rc" ) &
+names=(format lint types floors labextension contracts)
+step() { # step NAME COMMAND…
+  local name=$1 code=0; shift
+  SECONDS=0
+  "$@" >"$log/$name" 2>&1 || code=$?
+  echo "$code $SECONDS" >"$log/$name.rc"
 }
-start format ruff format --check --quiet .
-start lint ruff check --quiet .
-start types mypy
-start floors lint-imports --no-cache
-wait
-start labextension npm --prefix labextension run --silent lint
-start contracts python -m pytest -q -p no:cacheprovider tests/contracts
+# Two lanes of about the same length, for two cores.
+{
+  step types mypy
+  step format ruff format --check --quiet .
+  step lint ruff check --quiet .
+} &
+{
+  step labextension npm --prefix labextension run --silent lint
+  step floors lint-imports
+  step contracts python -m pytest -q -p no:cacheprovider tests/contracts
+} &
 wait
 failed=0
 for name in "${names[@]}"; do

@@ -21,7 +21,10 @@ Line = dict[str, Any]
 
 def _child(module: str, *arguments: object) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)], capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{module} failed:\n{done.stderr[-4000:]}")
@@ -85,10 +88,7 @@ def fleet_100(url: str) -> Iterator[Line]:
 
 def fleet_1000(url: str) -> Iterator[Line]:
     """A thousand agents, three steps, 50 ms an answer; below 400 MB."""
-    pairs = [
-        (_child("floor", url, 1000, 3, 50, 1)[0], _child("ours", url, 1000, 3, 50, 1)[0])
-        for _ in range(3)
-    ]
+    pairs = [(_child("floor", url, 1000, 3, 50, 1)[0], _child("ours", url, 1000, 3, 50, 1)[0]) for _ in range(3)]
     floor, ours = _median(pairs, "wall_s")
     rss = max(each["rss_mb"] for _, each in pairs)
     failures = sum(each["failures"] for _, each in pairs)

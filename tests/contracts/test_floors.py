@@ -50,6 +50,9 @@ def test_the_package_speaks_only_of_itself() -> None:
     found = []
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
-        if path.suffix in {".py", ".ts", ".tsx", ".md", ".toml", ".sh", ".yml", ".json", ".lock", ".ipynb"} and path.exists():
+        if (
+            path.suffix in {".py", ".ts", ".tsx", ".md", ".toml", ".sh", ".yml", ".json", ".lock", ".ipynb"}
+            and path.exists()
+        ):
             found += [f"{name}: {line[:80]}" for line in path.read_text().splitlines() if own_machine.search(line)]
     assert found == []
