@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/aether/api/v1"
 BODY_BYTES = 4_000_000
+NESTED = 100
 RESOURCE = "aether"
 PROBLEM = "application/problem+json"
 
@@ -212,8 +213,12 @@ class Door(APIHandler):
         media_type = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise web.HTTPError(415, "the body must be JSON; send Content-Type: application/json")
+        body = self.request.body
         try:
-            return decoder.decode(self.request.body)
+            # What is stored is read again deeper in the stack, where it must fit too.
+            if body.count(b"{") + body.count(b"[") > NESTED and _depth(msgspec.json.decode(body)) > NESTED:
+                raise RecursionError
+            return decoder.decode(body)
         except msgspec.ValidationError as error:
             raise BadRequest(_named(error)) from None
         except msgspec.DecodeError as error:
@@ -335,6 +340,15 @@ def _parsed(name: str, value: Any, kind: Any) -> Any:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"{name}: {_named(error)}") from None
+
+
+def _depth(value: Any) -> int:
+    """How deeply lists and objects lie in each other."""
+    level, depth = [value], 0
+    while level := [v for v in level if isinstance(v, dict | list)]:
+        depth += 1
+        level = [inner for v in level for inner in (v.values() if isinstance(v, dict) else v)]
+    return depth
 
 
 def _named(error: msgspec.ValidationError) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+
 from aether_jupyter.api.routes import ROUTES
 from aether_jupyter.api.routing import ACTIONS, Door, Route
 from aether_jupyter.api.sockets import FeedSocket

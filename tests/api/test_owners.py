@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aether_jupyter.api.routes import ROUTES
 from jupyter_server.auth.identity import IdentityProvider, User
+
+from aether_jupyter.api.routes import ROUTES
 
 BODIES: dict[str, Any] = {
     "signalProcess": {"signal": "KILL"},
