@@ -38,7 +38,7 @@ import {
 } from './Inspector';
 import { Ruler } from './Ruler';
 import { Row } from './Step';
-import { useTranscript } from './useTranscript';
+import { useTranscript } from '../../state/useTranscript';
 
 type KindFilter = 'all' | 't' | 'a' | 'p' | 'm' | 'e';
 const TAB_KEY = 'aether-jupyter:inspector';

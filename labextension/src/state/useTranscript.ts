@@ -1,10 +1,10 @@
 /** The journal of one process for React: read when shown first, then kept by the feed. */
 import * as React from 'react';
 
-import type { AetherClient } from '../../api/client';
-import type { JournalRecord } from '../../api/types';
-import type { IAetherStore } from '../../state/store';
-import { Transcript } from '../../state/transcript';
+import type { AetherClient } from '../api/client';
+import type { JournalRecord } from '../api/types';
+import type { IAetherStore } from './store';
+import { Transcript } from './transcript';
 
 export interface ITranscript {
   readonly records: readonly JournalRecord[];
@@ -14,11 +14,15 @@ export interface ITranscript {
   readonly retry: () => void;
 }
 
-/** Reads the end first and the older pages behind it one by one, so that search, ruler and costs know all of it. */
+/**
+ * Reads the end first; with `whole` also the older pages behind it one by one, so that search, ruler and costs know all
+ * of it.
+ */
 export function useTranscript(
   client: AetherClient,
   store: IAetherStore,
-  pid: number
+  pid: number,
+  whole = true
 ): ITranscript {
   const transcript = React.useMemo(
     () => new Transcript(query => client.records(pid, query)),
@@ -56,7 +60,7 @@ export function useTranscript(
       if (!transcript.opened) {
         await transcript.open(head() || Number.MAX_SAFE_INTEGER - 1);
       }
-      while (!stopped && (await transcript.older()));
+      while (whole && !stopped && (await transcript.older()));
     })();
     return () => {
       stopped = true;
@@ -64,7 +68,7 @@ export function useTranscript(
       store.recordsArrived.disconnect(onRecords);
       store.snapshotArrived.disconnect(onSnapshot);
     };
-  }, [transcript, store, pid, tries]);
+  }, [transcript, store, pid, whole, tries]);
 
   return {
     records: transcript.records,
