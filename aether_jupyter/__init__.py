@@ -1,10 +1,56 @@
-"""Aether Jupyter: AI agents as processes of a Jupyter server."""
+"""Aether Jupyter: AI agents as processes of a Jupyter server.
+
+import aether_jupyter as aether
+
+run = await aether.spawn("Count the words in notes.txt")
+print(await run)
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .app import open_app as open_app
+    from .client.client import Aether as Aether
+    from .client.client import AsyncAether as AsyncAether
+    from .client.run import Run as Run
+    from .client.run import attach as attach
+    from .client.run import connect as connect
+    from .client.run import ps as ps
+    from .client.run import spawn as spawn
+    from .model import errors as errors
 
 __version__ = "0.1.0"
+
+_LATER = {
+    "spawn": "client.run",
+    "attach": "client.run",
+    "ps": "client.run",
+    "connect": "client.run",
+    "Run": "client.run",
+    "Aether": "client.client",
+    "AsyncAether": "client.client",
+    "open_app": "app",
+    "errors": "model",
+}
+"""Public names and where they are; imported when first used, so that a notebook or server starts quickly."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "errors":
+        found: Any = importlib.import_module(f"{__name__}.model.errors")
+    else:
+        found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

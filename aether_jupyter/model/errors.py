@@ -19,6 +19,7 @@
     ├── StorageFull                 507
     ├── StorageBusy                 503
     ├── ServerNotFound              503  the client found no server to talk to
+    ├── ProcessFailed               424  who awaits the result of an agent learns that it failed, and how
     ├── ModelError                  502
     │   ├── ModelNotConfigured      424  no key, no such model; the message gives the ways out
     │   ├── ModelUnavailable        503  down, overloaded or the circuit is open; may be tried again
@@ -147,6 +148,10 @@ class StorageBusy(AetherError, status=503):
 
 class ServerNotFound(AetherError, status=503):
     """The client found no server to talk to."""
+
+
+class ProcessFailed(AetherError, status=424):
+    """An agent ended without success; `details` holds `pid`, `code`, `reason` and the `error` that ended it."""
 
 
 class ModelError(AetherError, status=502):

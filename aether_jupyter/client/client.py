@@ -1,0 +1,424 @@
+"""`AsyncAether` and `Aether`: every route as a method, with the classes of the model and the errors of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..abc import FileInfo, SandboxInfo
+from ..model.agent import AgentSpec
+from ..model.errors import ServerNotFound
+from ..model.events import Record
+from ..model.process import Process, Signal, State
+from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
+from . import requests
+from .discover import Address, discover
+from .requests import Health, Me, Models, Request, SignalReport, Usage
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .feed import Feed, Hub
+
+T = TypeVar("T")
+TIMEOUT_S = 15.0
+
+
+class AsyncAether:
+    """A server, spoken to from an event loop. Without arguments it finds the server itself (`discover`).
+
+    Use it as `async with AsyncAether() as aether:`, or call `aclose()`. Every method raises the server's own errors
+    (`model.errors`), and `ServerNotFound` where nobody answers.
+    """
+
+    def __init__(self, url: str = "", token: str = "", *, verify: bool | str | None = None) -> None:
+        self._given = (url, token, verify)
+        self._address: Address | None = None
+        self._http: httpx.AsyncClient | None = None
+        self._hub: Hub | None = None
+
+    @classmethod
+    def at(cls, address: Address) -> AsyncAether:
+        """A client of a server that was found already."""
+        client = cls()
+        client._address = address
+        return client
+
+    async def locate(self) -> Address:
+        """The server's address; finds it on first use. Raises `ServerNotFound`."""
+        if self._address is None:
+            url, token, verify = self._given
+            # In a thread: it reads files and asks servers.
+            self._address = await asyncio.to_thread(discover, url, token, verify=verify)
+        return self._address
+
+    async def __aenter__(self) -> AsyncAether:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._hub is not None:
+            await self._hub.aclose()
+        if self._http is not None:
+            await self._http.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._address.url if self._address else 'not connected'}>"
+
+    @property
+    def hub(self) -> Hub:
+        """The one feed connection that all runs of this client share."""
+        if self._hub is None:
+            from .feed import Hub
+
+            self._hub = Hub(self)
+        return self._hub
+
+    def feed(self, *, cursor: int | None = None, watch: Iterable[int] = ()) -> Feed:
+        """A feed connection of one's own: `async for view in client.feed().views()`."""
+        from .feed import Feed
+
+        return Feed(self.locate, cursor=cursor, watch=watch)
+
+    async def ask(self, request: Request[T]) -> T:
+        """Send one request and read the answer."""
+        import httpx
+
+        address = await self.locate()
+        if self._http is None:
+            self._http = httpx.AsyncClient(
+                base_url=address.url, headers=address.headers, verify=address.verify, timeout=TIMEOUT_S
+            )
+        try:
+            answer = await self._http.request(**_arguments(request))
+        except httpx.HTTPError as error:
+            raise _unreachable(address, error) from error
+        return request.read(answer.status_code, _type(answer), answer.content, address.url)
+
+    async def me(self) -> Me:
+        """Who the token stands for."""
+        return await self.ask(requests.me())
+
+    async def health(self) -> Health:
+        """How each part of the server is."""
+        return await self.ask(requests.health())
+
+    async def processes(
+        self,
+        *,
+        states: Iterable[State | str] = (),
+        name: str = "",
+        parent: int | None = None,
+        reaped: bool = False,
+        limit: int = 1000,
+    ) -> list[Process]:
+        """One's agents, newest first."""
+        return await self.ask(requests.processes(states, name, parent, reaped, limit))
+
+    async def spawn(self, spec: AgentSpec, *, parent: int | None = None) -> Process:
+        """Start an agent; it is READY when this returns."""
+        return await self.ask(requests.spawn(spec, parent))
+
+    async def get(self, pid: int) -> Process:
+        """One agent as it stands."""
+        return await self.ask(requests.get(pid))
+
+    async def spec(self, pid: int) -> AgentSpec:
+        """What was asked for when it was spawned."""
+        return await self.ask(requests.spec(pid))
+
+    async def reap(self, pid: int, *, keep_home: bool = False) -> Process:
+        """Take note of the end of an agent; its files are removed unless `keep_home`."""
+        return await self.ask(requests.reap(pid, keep_home))
+
+    async def records(self, pid: int, *, after: int = 0, before: int | None = None, limit: int = 200) -> list[Record]:
+        """Its journal by `n`, ascending: at most `limit` lines after `after`, or the last `limit` before `before`."""
+        return await self.ask(requests.records(pid, after, before, limit))
+
+    async def wait(self, pid: int, *, timeout_s: float = 30.0) -> Process:
+        """Return when it has ended or only a person can let it go on, at the latest after `timeout_s` (at most 60)."""
+        return await self.ask(requests.wait(pid, timeout_s))
+
+    async def signal(self, pid: int, signal: Signal | str) -> Process:
+        """Pause (STOP), continue (CONT), interrupt (INT) or end (TERM, KILL) it."""
+        return await self.ask(requests.signal(pid, signal))
+
+    async def signal_many(self, signal: Signal | str, pids: Iterable[int]) -> SignalReport:
+        """One signal to many; each that did not get it is named with the reason."""
+        return await self.ask(requests.signal_many(signal, pids))
+
+    async def send(self, pid: int, text: str, *, kind: str = "note", interrupt: bool = False) -> str:
+        """Words for it, read before its next model call. Returns the id of the message."""
+        return await self.ask(requests.send(pid, text, kind, interrupt))
+
+    async def extend(
+        self,
+        pid: int,
+        *,
+        steps: int | None = None,
+        tokens: int | None = None,
+        cost_usd: float | None = None,
+        wall_s: float | None = None,
+    ) -> Process:
+        """Add to its limits; if it waited at one, it goes on."""
+        return await self.ask(requests.extend(pid, steps, tokens, cost_usd, wall_s))
+
+    async def files(self, pid: int, path: str = "") -> list[FileInfo]:
+        """The entries of one folder of its home."""
+        return await self.ask(requests.files(pid, path))
+
+    async def read_file(self, pid: int, path: str) -> bytes:
+        """The bytes of one file of its home."""
+        return await self.ask(requests.read_file(pid, path))
+
+    async def export(self, pid: int, form: str = "json") -> bytes:
+        """Its whole conversation as `json`, `text` or `notebook`."""
+        return await self.ask(requests.export(pid, form))
+
+    async def approvals(self, *, waiting: bool = True, pid: int | None = None, limit: int = 200) -> list[Approval]:
+        """What waits for a decision; with `waiting=False` what was decided too."""
+        return await self.ask(requests.approvals(waiting, pid, limit))
+
+    async def approval(self, key: str) -> Approval:
+        """One question to a person."""
+        return await self.ask(requests.approval(key))
+
+    async def decide(
+        self,
+        approval: Approval,
+        verdict: Verdict,
+        *,
+        arguments: dict[str, Any] | None = None,
+        answer: str | None = None,
+        reason: str | None = None,
+        steps: int | None = None,
+        remember: Remember = "once",
+    ) -> Approval:
+        """Decide the call that `approval` shows. Raises `AlreadyDecided`, or `ApprovalMismatch` if it is another."""
+        return await self.ask(
+            requests.decide(approval.id, verdict, approval.digest, arguments, answer, reason, steps, remember)
+        )
+
+    async def rules(self) -> list[ApprovalRule]:
+        """Standing approvals."""
+        return await self.ask(requests.rules())
+
+    async def revoke(self, key: str) -> None:
+        """Withdraw a standing approval; the next such call asks again."""
+        await self.ask(requests.revoke(key))
+
+    async def usage(self, *, days: int = 30) -> Usage:
+        """Tokens and money by day, model and agent."""
+        return await self.ask(requests.usage(days))
+
+    async def models(self) -> Models:
+        """The models to choose from."""
+        return await self.ask(requests.models())
+
+    async def tools(self) -> list[ToolSpec]:
+        """The tools that agents can be given."""
+        return await self.ask(requests.tools())
+
+    async def sandboxes(self) -> list[SandboxInfo]:
+        """Where tools can run."""
+        return await self.ask(requests.sandboxes())
+
+
+class Aether:
+    """A server, spoken to from a plain program; the methods are those of `AsyncAether`, without `await`.
+
+    Use it as `with Aether() as aether:`, or call `close()`.
+    """
+
+    def __init__(self, url: str = "", token: str = "", *, verify: bool | str | None = None) -> None:
+        self.address: Address = discover(url, token, verify=verify)
+        self._http: httpx.Client | None = None
+
+    @classmethod
+    def at(cls, address: Address) -> Aether:
+        """A client of a server that was found already."""
+        return cls(address.url, address.token, verify=address.verify)
+
+    def __enter__(self) -> Aether:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            self._http.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.address.url}>"
+
+    def ask(self, request: Request[T]) -> T:
+        """Send one request and read the answer."""
+        import httpx
+
+        if self._http is None:
+            self._http = httpx.Client(
+                base_url=self.address.url, headers=self.address.headers, verify=self.address.verify, timeout=TIMEOUT_S
+            )
+        try:
+            answer = self._http.request(**_arguments(request))
+        except httpx.HTTPError as error:
+            raise _unreachable(self.address, error) from error
+        return request.read(answer.status_code, _type(answer), answer.content, self.address.url)
+
+    def me(self) -> Me:
+        """Who the token stands for."""
+        return self.ask(requests.me())
+
+    def health(self) -> Health:
+        """How each part of the server is."""
+        return self.ask(requests.health())
+
+    def processes(
+        self,
+        *,
+        states: Iterable[State | str] = (),
+        name: str = "",
+        parent: int | None = None,
+        reaped: bool = False,
+        limit: int = 1000,
+    ) -> list[Process]:
+        """One's agents, newest first."""
+        return self.ask(requests.processes(states, name, parent, reaped, limit))
+
+    def spawn(self, spec: AgentSpec, *, parent: int | None = None) -> Process:
+        """Start an agent; it is READY when this returns."""
+        return self.ask(requests.spawn(spec, parent))
+
+    def get(self, pid: int) -> Process:
+        """One agent as it stands."""
+        return self.ask(requests.get(pid))
+
+    def spec(self, pid: int) -> AgentSpec:
+        """What was asked for when it was spawned."""
+        return self.ask(requests.spec(pid))
+
+    def reap(self, pid: int, *, keep_home: bool = False) -> Process:
+        """Take note of the end of an agent; its files are removed unless `keep_home`."""
+        return self.ask(requests.reap(pid, keep_home))
+
+    def records(self, pid: int, *, after: int = 0, before: int | None = None, limit: int = 200) -> list[Record]:
+        """Its journal by `n`, ascending: at most `limit` lines after `after`, or the last `limit` before `before`."""
+        return self.ask(requests.records(pid, after, before, limit))
+
+    def wait(self, pid: int, *, timeout_s: float = 30.0) -> Process:
+        """Return when it has ended or only a person can let it go on, at the latest after `timeout_s` (at most 60)."""
+        return self.ask(requests.wait(pid, timeout_s))
+
+    def signal(self, pid: int, signal: Signal | str) -> Process:
+        """Pause (STOP), continue (CONT), interrupt (INT) or end (TERM, KILL) it."""
+        return self.ask(requests.signal(pid, signal))
+
+    def signal_many(self, signal: Signal | str, pids: Iterable[int]) -> SignalReport:
+        """One signal to many; each that did not get it is named with the reason."""
+        return self.ask(requests.signal_many(signal, pids))
+
+    def send(self, pid: int, text: str, *, kind: str = "note", interrupt: bool = False) -> str:
+        """Words for it, read before its next model call. Returns the id of the message."""
+        return self.ask(requests.send(pid, text, kind, interrupt))
+
+    def extend(
+        self,
+        pid: int,
+        *,
+        steps: int | None = None,
+        tokens: int | None = None,
+        cost_usd: float | None = None,
+        wall_s: float | None = None,
+    ) -> Process:
+        """Add to its limits; if it waited at one, it goes on."""
+        return self.ask(requests.extend(pid, steps, tokens, cost_usd, wall_s))
+
+    def files(self, pid: int, path: str = "") -> list[FileInfo]:
+        """The entries of one folder of its home."""
+        return self.ask(requests.files(pid, path))
+
+    def read_file(self, pid: int, path: str) -> bytes:
+        """The bytes of one file of its home."""
+        return self.ask(requests.read_file(pid, path))
+
+    def export(self, pid: int, form: str = "json") -> bytes:
+        """Its whole conversation as `json`, `text` or `notebook`."""
+        return self.ask(requests.export(pid, form))
+
+    def approvals(self, *, waiting: bool = True, pid: int | None = None, limit: int = 200) -> list[Approval]:
+        """What waits for a decision; with `waiting=False` what was decided too."""
+        return self.ask(requests.approvals(waiting, pid, limit))
+
+    def approval(self, key: str) -> Approval:
+        """One question to a person."""
+        return self.ask(requests.approval(key))
+
+    def decide(
+        self,
+        approval: Approval,
+        verdict: Verdict,
+        *,
+        arguments: dict[str, Any] | None = None,
+        answer: str | None = None,
+        reason: str | None = None,
+        steps: int | None = None,
+        remember: Remember = "once",
+    ) -> Approval:
+        """Decide the call that `approval` shows. Raises `AlreadyDecided`, or `ApprovalMismatch` if it is another."""
+        return self.ask(
+            requests.decide(approval.id, verdict, approval.digest, arguments, answer, reason, steps, remember)
+        )
+
+    def rules(self) -> list[ApprovalRule]:
+        """Standing approvals."""
+        return self.ask(requests.rules())
+
+    def revoke(self, key: str) -> None:
+        """Withdraw a standing approval; the next such call asks again."""
+        self.ask(requests.revoke(key))
+
+    def usage(self, *, days: int = 30) -> Usage:
+        """Tokens and money by day, model and agent."""
+        return self.ask(requests.usage(days))
+
+    def models(self) -> Models:
+        """The models to choose from."""
+        return self.ask(requests.models())
+
+    def tools(self) -> Sequence[ToolSpec]:
+        """The tools that agents can be given."""
+        return self.ask(requests.tools())
+
+    def sandboxes(self) -> Sequence[SandboxInfo]:
+        """Where tools can run."""
+        return self.ask(requests.sandboxes())
+
+
+def _arguments(request: Request[Any]) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": request.query,
+        "content": request.content,
+        "headers": {"Content-Type": "application/json"} if request.body is not None else {},
+        "timeout": TIMEOUT_S + request.wait_s,
+    }
+
+
+def _type(answer: httpx.Response) -> str:
+    return str(answer.headers.get("content-type", ""))
+
+
+def _unreachable(address: Address, error: Exception) -> ServerNotFound:
+    return ServerNotFound(f"{address.url} does not answer: {str(error) or type(error).__name__}")

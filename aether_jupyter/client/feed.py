@@ -1,0 +1,361 @@
+"""The feed: snapshot, socket, cursor, reconnect; folded into views, or shared by all runs of a client.
+
+Reconnecting is connecting: the cursor says where to go on, and a server that cannot go on from there sends a new
+snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..model.errors import AetherError, Forbidden, ServerNotFound
+from ..model.events import (
+    ApprovalClosed,
+    ApprovalDecided,
+    ApprovalRequested,
+    Notice,
+    OutputDelta,
+    Preparing,
+    ProcessSpawned,
+    Record,
+    TextDelta,
+)
+from ..model.process import Process, State
+from ..model.tool import Approval
+from ..model.view import View, advance, apply
+from .discover import Address
+
+if TYPE_CHECKING:
+    from .client import AsyncAether
+
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""How long to wait before each attempt to connect again; the last one repeats."""
+
+GIVE_UP_S = 120.0
+IDLE_S = 10.0
+KEPT = 2_000
+FRAME_BYTES = 64_000_000
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The feed begins, or begins again: everything as it stands."""
+
+    snapshot: View
+
+
+class Records(msgspec.Struct, frozen=True):
+    """What happened since; `cursor` is where to go on after a break."""
+
+    records: list[Record]
+    cursor: int
+
+
+class Notices(msgspec.Struct, frozen=True):
+    """What is shown and forgotten, of the watched processes only."""
+
+    notices: list[TextDelta | OutputDelta | Preparing]
+
+
+Frame = Snapshot | Records | Notices
+
+
+class _Wire(msgspec.Struct, frozen=True):
+    snapshot: View | None = None
+    records: list[Record] | None = None
+    cursor: int = 0
+    notices: list[TextDelta | OutputDelta | Preparing] | None = None
+
+
+_decode = msgspec.json.Decoder(_Wire).decode
+
+
+class Feed:
+    """One connection to the feed. Iterate `frames()`, or `views()` for what a screen would show.
+
+    It connects again by itself and goes on where it was. It raises `Forbidden` if the server does not accept the
+    token, and `ServerNotFound` after two minutes without a server.
+    """
+
+    def __init__(
+        self,
+        locate: Callable[[], Awaitable[Address]],
+        *,
+        cursor: int | None = None,
+        watch: Iterable[int] = (),
+    ) -> None:
+        self.cursor = cursor
+        self._locate = locate
+        self._watch = set(watch)
+        self._changed = asyncio.Event()
+
+    def watch(self, pids: Iterable[int]) -> None:
+        """Ask for the notices (words as they arrive) of these processes from now on; at most 64."""
+        self._watch = set(sorted(pids)[-64:])
+        self._changed.set()
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """Frames as they come, without end."""
+        loop = asyncio.get_running_loop()
+        failures, since = 0, loop.time()
+        while True:
+            try:
+                async for frame in self._connection():
+                    failures = 0
+                    yield frame
+            except (ServerNotFound, OSError) as error:
+                if failures == 0:
+                    since = loop.time()
+                if loop.time() - since > GIVE_UP_S:
+                    raise ServerNotFound(f"The server has not answered for two minutes: {error}") from error
+            await asyncio.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
+            failures += 1
+
+    async def views(self) -> AsyncIterator[View]:
+        """The view after each frame that changes it."""
+        view: View | None = None
+        async for frame in self.frames():
+            match frame:
+                case Snapshot():
+                    view = frame.snapshot
+                case Records() if view is not None:
+                    for record in frame.records:
+                        view = apply(view, record)
+                case _:
+                    continue
+            if view is not None:
+                yield view
+
+    async def _connection(self) -> AsyncIterator[Frame]:
+        """Frames until the connection ends. Raises `ServerNotFound` if none comes about."""
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+        address = await self._locate()
+        query = f"?cursor={self.cursor}" if self.cursor is not None else ""
+        url = "ws" + address.url.removeprefix("http") + "aether/feed" + query
+        try:
+            socket = await connect(
+                url,
+                additional_headers=address.headers,
+                max_size=FRAME_BYTES,
+                compression=None,
+                ssl=_tls(address),
+                open_timeout=15,
+            )
+        except InvalidStatus as error:
+            raise _refusal(address, error.response.status_code, bytes(error.response.body or b"")) from error
+        except (InvalidHandshake, TimeoutError) as error:
+            raise ServerNotFound(f"{address.url} has no feed: {error}") from error
+        async with socket, contextlib.AsyncExitStack() as stack:
+            if self._watch:
+                self._changed.set()
+            teller = asyncio.create_task(self._tell(socket.send), name="aether feed watch")
+            stack.callback(teller.cancel)
+            try:
+                async for message in socket:
+                    wire = _decode(message)
+                    if wire.snapshot is not None:
+                        self.cursor = wire.snapshot.cursor
+                        yield Snapshot(wire.snapshot)
+                    elif wire.records is not None:
+                        self.cursor = wire.cursor
+                        yield Records(wire.records, wire.cursor)
+                    elif wire.notices is not None:
+                        yield Notices(wire.notices)
+            except ConnectionClosed:
+                return
+
+    async def _tell(self, send: Callable[[bytes | str], Awaitable[None]]) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await send(msgspec.json.encode({"watch": sorted(self._watch)}).decode())
+
+
+class Follower:
+    """One reader of one process: what came since it last looked, at most `KEPT` things."""
+
+    def __init__(self, pid: int, notices: bool) -> None:
+        self.pid = pid
+        self.notices = notices
+        self.waiting: deque[Record | Notice] = deque()
+        self.changed = asyncio.Event()
+        self.lost = False
+
+    def put(self, thing: Record | Notice) -> None:
+        """Add a thing; who reads too slowly loses all, and reads the records again by HTTP."""
+        if len(self.waiting) >= KEPT:
+            self.waiting.clear()
+            self.lost = True
+        self.waiting.append(thing)
+        self.changed.set()
+
+
+class Hub:
+    """The one feed connection of a client, opened for the first follower and closed after the last.
+
+    It holds every process and approval as the server shows them, kept by the same fold as every screen.
+    """
+
+    def __init__(self, client: AsyncAether) -> None:
+        self.processes: dict[int, Process] = {}
+        self.approvals: dict[str, Approval] = {}
+        self._client = client
+        self._followers: dict[int, list[Follower]] = {}
+        self._feed: Feed | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._error: AetherError | None = None
+        self._ready = asyncio.Event()
+        self._empty_since = 0.0
+
+    async def aclose(self) -> None:
+        """End the connection; followers are told."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def follow(self, pid: int, *, notices: bool = False) -> AsyncIterator[Follower]:
+        """Follow one process; inside, `processes[pid]` is there and true. Raises `ProcessNotFound`."""
+        follower = Follower(pid, notices)
+        self._followers.setdefault(pid, []).append(follower)
+        try:
+            self._begin()
+            if notices:
+                self._watch()
+            await self._ready.wait()
+            self.check()
+            if pid not in self.processes:
+                # Reaped, or one of so many that the snapshot leaves it out.
+                process = await self._client.get(pid)
+                self.processes.setdefault(pid, process)
+            yield follower
+        finally:
+            mine = self._followers[pid]
+            mine.remove(follower)
+            if not mine:
+                del self._followers[pid]
+            if notices:
+                self._watch()
+            self._empty_since = asyncio.get_running_loop().time()
+
+    def check(self) -> None:
+        """Raise what ended the connection, if it ended."""
+        if self._error is not None:
+            raise self._error
+
+    def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            self._ready = asyncio.Event()
+            self._error = None
+            self._feed = self._client.feed()
+            self._task = asyncio.create_task(self._run(self._feed), name="aether feed")
+
+    def _watch(self) -> None:
+        if self._feed is not None:
+            self._feed.watch({pid for pid, them in self._followers.items() if any(one.notices for one in them)})
+
+    async def _run(self, feed: Feed) -> None:
+        idle = asyncio.create_task(self._until_idle(), name="aether feed idle")
+        reading = asyncio.create_task(self._read(feed), name="aether feed read")
+        try:
+            await asyncio.wait({idle, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+        except AetherError as error:
+            self._error = error
+        finally:
+            for task in (idle, reading):
+                task.cancel()
+            await asyncio.gather(idle, reading, return_exceptions=True)
+            if self._error is None and self._followers:
+                self._error = ServerNotFound("The connection to the server was closed")
+            self._ready.set()
+            self._wake(self._followers)
+
+    async def _until_idle(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_S / 2)
+            if not self._followers and asyncio.get_running_loop().time() - self._empty_since > IDLE_S / 2:
+                return
+
+    async def _read(self, feed: Feed) -> None:
+        async for frame in feed.frames():
+            match frame:
+                case Snapshot(snapshot=view):
+                    self.processes, self.approvals = dict(view.processes), dict(view.approvals)
+                    for pid in set(self._followers) - set(self.processes):
+                        if self._ready.is_set():
+                            self.processes[pid] = await self._client.get(pid)
+                    self._ready.set()
+                    self._wake(self._followers)
+                case Records(records=records):
+                    for record in records:
+                        self._fold(record)
+                case Notices(notices=notices):
+                    for notice in notices:
+                        for follower in self._followers.get(notice.pid, ()):
+                            if follower.notices:
+                                follower.put(notice)
+
+    def _fold(self, record: Record) -> None:
+        event = record.event
+        before = self.processes.get(record.pid)
+        if isinstance(event, ProcessSpawned):
+            before = event.process
+        if before is not None and (record.n > before.head or isinstance(event, ProcessSpawned)):
+            self.processes[record.pid] = advance(before, event, record.at, record.n)
+        match event:
+            case ApprovalRequested(approval=approval):
+                self.approvals[approval.id] = approval
+            case ApprovalDecided(approval_id=key) | ApprovalClosed(approval_id=key):
+                self.approvals.pop(key, None)
+            case _:
+                pass
+        for follower in self._followers.get(record.pid, ()):
+            follower.put(record)
+
+    def _wake(self, pids: Iterable[int]) -> None:
+        for pid in pids:
+            for follower in self._followers[pid]:
+                follower.changed.set()
+
+    async def until(self, follower: Follower, done: Callable[[Process], bool]) -> Process:
+        """Wait until `done` holds for the follower's process; returns it as it is then."""
+        while True:
+            self.check()
+            process = self.processes[follower.pid]
+            if done(process) or process.state is State.ZOMBIE:
+                return process
+            follower.waiting.clear()
+            follower.changed.clear()
+            await follower.changed.wait()
+
+
+def _tls(address: Address) -> ssl.SSLContext | None:
+    if not address.url.startswith("https"):
+        return None
+    if isinstance(address.verify, str):
+        return ssl.create_default_context(cafile=address.verify)
+    context = ssl.create_default_context()
+    if not address.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _refusal(address: Address, status: int, body: bytes) -> AetherError:
+    from .requests import failure
+
+    error = failure(status, "application/problem+json", body, address.url)
+    return error if isinstance(error, Forbidden | ServerNotFound) else ServerNotFound(error.message)

@@ -1,0 +1,289 @@
+"""Every route as data: method, path, query, body and the class of the answer; shared by both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from ..abc import Check, FileInfo, ModelInfo, SandboxInfo
+from ..model.agent import AgentSpec
+from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
+from ..model.events import Record
+from ..model.process import Process, Signal, State
+from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
+from ..model.view import Spend
+
+T = TypeVar("T")
+API = "aether/api/v1"
+
+
+class Server(msgspec.Struct, frozen=True):
+    """The server's version, and a name for its `AETHER_HOME` that two servers on one home share."""
+
+    version: str
+    home_id: str
+
+
+class Me(msgspec.Struct, frozen=True):
+    """Who the token stands for, and what it may do."""
+
+    user: str
+    scopes: list[str]
+    server: Server
+
+
+class SignalReport(msgspec.Struct, frozen=True):
+    """Which processes got it, and why the others did not."""
+
+    delivered: list[int]
+    failed: dict[int, str]
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What one agent used of one model on one day (the server's local day, as YYYY-MM-DD)."""
+
+    day: str
+    model: str
+    pid: int
+    name: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Use by day, model and agent, and what today has cost."""
+
+    rows: list[UsageRow]
+    spend: Spend
+
+
+class Models(msgspec.Struct, frozen=True):
+    """The models to choose from; `default` is used where none is chosen, and empty if there is none."""
+
+    models: list[ModelInfo]
+    default: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Each part's answer; `ok` is false if a part fails without which nothing works."""
+
+    ok: bool
+    checks: list[Check]
+
+
+class Said(msgspec.Struct, frozen=True):
+    """The id of a message."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """One call. `answer` is the class that the JSON becomes; `bytes` takes the body as it is, `None` no body.
+
+    A list comes wrapped in an object; `unwrap` names the member that holds it.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    answer: Any
+    unwrap: str = ""
+    query: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    wait_s: float = 0.0
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as JSON."""
+        return None if self.body is None else msgspec.json.encode(self.body)
+
+    def read(self, status: int, content_type: str, body: bytes, where: str) -> T:
+        """The answer, or the error that the server raised. `where` is the server's address."""
+        if status >= 400:
+            raise failure(status, content_type, body, where)
+        if self.answer is None:
+            return None  # type: ignore[return-value]
+        if self.answer is bytes:
+            return body  # type: ignore[return-value]
+        try:
+            if not self.unwrap:
+                return msgspec.json.decode(body, type=self.answer)  # type: ignore[no-any-return]
+            members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+            return msgspec.json.decode(members[self.unwrap], type=self.answer)  # type: ignore[no-any-return]
+        except (msgspec.DecodeError, KeyError) as error:
+            raise ServerNotFound(
+                f"{where} answered what this client does not know ({error}); client and server may differ in version"
+            ) from error
+
+
+def failure(status: int, content_type: str, body: bytes, where: str) -> AetherError:
+    """The server's own error; for an answer that is none of Aether's, the class its status stands for."""
+    if "json" in content_type:
+        try:
+            problem = msgspec.json.decode(body, type=dict[str, Any])
+        except msgspec.DecodeError:
+            problem = {}
+        if problem.get("type") in AetherError.registry or problem.get("type") == AetherError.code:
+            return AetherError.from_json(problem)
+    if status in (401, 403) or 300 <= status < 400:
+        return Forbidden(f"{where} does not accept the token; give the right one as token= or in AETHER_TOKEN")
+    if status == 404:
+        return ServerNotFound(f"{where} is no server with Aether: {_ENABLE}")
+    if status in (502, 503, 504):
+        return ServerNotFound(f"{where} does not answer (HTTP {status})")
+    plain: dict[int, type[AetherError]] = {400: BadRequest, 409: Conflict, 410: NotFound}
+    return plain.get(status, AetherError)(f"{where} answered HTTP {status}: {body[:200].decode(errors='replace')}")
+
+
+_ENABLE = "install aether_jupyter beside that server, then `jupyter server extension enable aether_jupyter`"
+
+
+def me() -> Request[Me]:
+    return Request("GET", f"{API}/me", Me)
+
+
+def health() -> Request[Health]:
+    return Request("GET", "aether/health", Health, wait_s=30.0)
+
+
+def processes(
+    states: Iterable[State | str], name: str, parent: int | None, reaped: bool, limit: int
+) -> Request[list[Process]]:
+    query = {
+        "state": ",".join(str(State(s)) for s in states),
+        "name": name,
+        "parent": "" if parent is None else str(parent),
+        "reaped": "true" if reaped else "",
+        "limit": str(limit),
+    }
+    return Request("GET", f"{API}/processes", list[Process], "processes", {k: v for k, v in query.items() if v})
+
+
+def spawn(spec: AgentSpec, parent: int | None) -> Request[Process]:
+    body = msgspec.to_builtins(spec)
+    if parent is not None:
+        body["parent"] = parent
+    return Request("POST", f"{API}/processes", Process, body=body)
+
+
+def get(pid: int) -> Request[Process]:
+    return Request("GET", f"{API}/processes/{pid}", Process)
+
+
+def spec(pid: int) -> Request[AgentSpec]:
+    return Request("GET", f"{API}/processes/{pid}/spec", AgentSpec)
+
+
+def reap(pid: int, keep_home: bool) -> Request[Process]:
+    query = {"keep_home": "true"} if keep_home else {}
+    return Request("DELETE", f"{API}/processes/{pid}", Process, query=query)
+
+
+def records(pid: int, after: int, before: int | None, limit: int) -> Request[list[Record]]:
+    query = {"limit": str(limit)}
+    if after:
+        query["after"] = str(after)
+    if before is not None:
+        query["before"] = str(before)
+    return Request("GET", f"{API}/processes/{pid}/records", list[Record], "records", query)
+
+
+def wait(pid: int, timeout_s: float) -> Request[Process]:
+    query = {"timeout_s": str(timeout_s)}
+    return Request("GET", f"{API}/processes/{pid}/wait", Process, query=query, wait_s=timeout_s)
+
+
+def signal(pid: int, what: Signal | str) -> Request[Process]:
+    return Request("POST", f"{API}/processes/{pid}/signals", Process, body={"signal": str(what)})
+
+
+def signal_many(what: Signal | str, pids: Iterable[int]) -> Request[SignalReport]:
+    return Request("POST", f"{API}/signals", SignalReport, body={"signal": str(what), "pids": list(pids)})
+
+
+def send(pid: int, text: str, kind: str, interrupt: bool) -> Request[str]:
+    body = {"text": text, "kind": kind, "interrupt": interrupt}
+    return Request("POST", f"{API}/processes/{pid}/messages", str, "id", body=body)
+
+
+def extend(
+    pid: int, steps: int | None, tokens: int | None, cost_usd: float | None, wall_s: float | None
+) -> Request[Process]:
+    more = {"steps": steps, "tokens": tokens, "cost_usd": cost_usd, "wall_s": wall_s}
+    body = {name: value for name, value in more.items() if value is not None}
+    return Request("POST", f"{API}/processes/{pid}/limits", Process, body=body)
+
+
+def files(pid: int, path: str) -> Request[list[FileInfo]]:
+    return Request("GET", f"{API}/processes/{pid}/files", list[FileInfo], "files", {"path": path} if path else {})
+
+
+def read_file(pid: int, path: str) -> Request[bytes]:
+    return Request("GET", f"{API}/processes/{pid}/files/content", bytes, query={"path": path}, wait_s=60.0)
+
+
+def export(pid: int, form: str) -> Request[bytes]:
+    return Request("GET", f"{API}/processes/{pid}/export", bytes, query={"format": form}, wait_s=60.0)
+
+
+def approvals(waiting: bool, pid: int | None, limit: int) -> Request[list[Approval]]:
+    query = {"waiting": "true" if waiting else "false", "limit": str(limit)}
+    if pid is not None:
+        query["pid"] = str(pid)
+    return Request("GET", f"{API}/approvals", list[Approval], "approvals", query)
+
+
+def approval(key: str) -> Request[Approval]:
+    return Request("GET", f"{API}/approvals/{key}", Approval)
+
+
+def decide(
+    key: str,
+    verdict: Verdict,
+    digest: str,
+    arguments: dict[str, Any] | None,
+    answer: str | None,
+    reason: str | None,
+    steps: int | None,
+    remember: Remember,
+) -> Request[Approval]:
+    body = {
+        "verdict": verdict,
+        "digest": digest,
+        "arguments": arguments,
+        "answer": answer,
+        "reason": reason,
+        "steps": steps,
+        "remember": remember,
+    }
+    given = {name: value for name, value in body.items() if value is not None}
+    return Request("POST", f"{API}/approvals/{key}/decision", Approval, body=given)
+
+
+def rules() -> Request[list[ApprovalRule]]:
+    return Request("GET", f"{API}/rules", list[ApprovalRule], "rules")
+
+
+def revoke(key: str) -> Request[None]:
+    return Request("DELETE", f"{API}/rules/{key}", None)
+
+
+def usage(days: int) -> Request[Usage]:
+    return Request("GET", f"{API}/usage", Usage, query={"days": str(days)})
+
+
+def models() -> Request[Models]:
+    return Request("GET", f"{API}/models", Models)
+
+
+def tools() -> Request[list[ToolSpec]]:
+    return Request("GET", f"{API}/tools", list[ToolSpec], "tools")
+
+
+def sandboxes() -> Request[list[SandboxInfo]]:
+    return Request("GET", f"{API}/sandboxes", list[SandboxInfo], "sandboxes", wait_s=30.0)

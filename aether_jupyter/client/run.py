@@ -1,0 +1,379 @@
+"""`spawn`, and the `Run` it gives: an agent as a Python object that can be awaited and iterated."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import msgspec
+
+from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
+from ..model.errors import BadRequest, ProcessFailed
+from ..model.events import Notice, ProcessExited, Record
+from ..model.process import ExitStatus, Process, Signal, State
+from ..model.tool import Approval, Decision, Remember
+from . import show
+from .client import Aether, AsyncAether
+from .discover import Address
+from .outputs import output_of
+
+PAGE = 500
+
+_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncAether] = weakref.WeakKeyDictionary()
+_chosen: list[Address] = []
+
+
+def connect(url: str = "", token: str = "", *, verify: bool | str | None = None) -> Aether:
+    """Choose the server that `spawn`, `ps` and the magics talk to, and return a plain client of it.
+
+    Without arguments the server is found as always. Raises `ServerNotFound` or `Forbidden` if it does not answer.
+    """
+    client = Aether(url, token, verify=verify)
+    client.me()
+    _chosen[:] = [client.address]
+    _clients.clear()
+    return client
+
+
+def client() -> AsyncAether:
+    """The client of the running event loop, shared by all runs in it."""
+    loop = asyncio.get_running_loop()
+    found = _clients.get(loop)
+    if found is None:
+        found = _clients[loop] = AsyncAether.at(_chosen[0]) if _chosen else AsyncAether()
+    return found
+
+
+def plain_client() -> Aether:
+    """A client without an event loop, of the same server."""
+    return Aether.at(_chosen[0]) if _chosen else Aether()
+
+
+def make_spec(
+    goal: str,
+    *,
+    model: str | None = None,
+    tools: Iterable[str] | None = None,
+    mode: Mode | str = Mode.ASK_RISKY,
+    sandbox: SandboxSpec | Mapping[str, Any] | str = "auto",
+    name: str = "",
+    system: str = "",
+    steps: int | None = 50,
+    tokens: int | None = None,
+    cost_usd: float | None = None,
+    wall_s: float | None = None,
+    fallbacks: Iterable[str] = (),
+    output_schema: dict[str, Any] | None = None,
+    temperature: float | None = None,
+    keep_home: bool = False,
+    labels: Mapping[str, str] | None = None,
+    origin: str = "python",
+) -> AgentSpec:
+    """A request for one agent, checked as the server will check it. Raises `BadRequest` naming the field."""
+    box = {"kind": sandbox} if isinstance(sandbox, str) else sandbox
+    fields = {
+        "goal": goal,
+        "name": name,
+        "model": model or "",
+        "fallbacks": list(fallbacks),
+        "system": system,
+        "tools": None if tools is None else list(tools),
+        "mode": str(mode),
+        "sandbox": msgspec.to_builtins(box),
+        "limits": msgspec.to_builtins(Limits(steps=steps, tokens=tokens, cost_usd=cost_usd, wall_s=wall_s)),
+        "output_schema": output_schema,
+        "temperature": temperature,
+        "keep_home": keep_home,
+        "labels": dict(labels or {}),
+        "origin": origin,
+    }
+    try:
+        return msgspec.convert(fields, AgentSpec)
+    except msgspec.ValidationError as error:
+        raise BadRequest(str(error)) from None
+
+
+async def spawn(goal: str, *, output: Any = None, on: AsyncAether | None = None, **options: Any) -> Run:
+    """Start an agent and return it as a `Run`.
+
+    `options` are those of `AgentSpec`: `model`, `tools` (names), `mode` (`plan`, `ask_always`, `ask_risky`,
+    `accept_edits`, `autonomous`), `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), `name`,
+    `system`, and the limits `steps`, `tokens`, `cost_usd`, `wall_s`. `output` is the type that the result must have:
+    a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.
+
+        run = await aether.spawn("Count the words in notes.txt")
+        async for record in run:     # what it thinks and does, as it happens
+            print(record.event)
+        print(await run)             # its answer; ProcessFailed if it failed
+
+    Raises `ServerNotFound`, `BadRequest`, `UnknownName`, `OverBudget`.
+    """
+    read: Callable[[Any], Any] | None = None
+    if output is not None:
+        wanted = output_of(output)
+        options["output_schema"], read = wanted.schema, wanted.read
+    server = on if on is not None else client()
+    process = await server.spawn(make_spec(goal, **options))
+    return Run(server, process, read)
+
+
+async def attach(pid: int, *, on: AsyncAether | None = None) -> Run:
+    """A `Run` of an agent that was started elsewhere."""
+    server = on if on is not None else client()
+    return Run(server, await server.get(pid), None)
+
+
+def ps(*, all: bool = False, name: str = "") -> show.Table:  # noqa: A002 (the word of ps)
+    """One's agents, newest first, as a list that shows itself as a table; `all` includes those that were reaped."""
+    with plain_client() as server:
+        return show.Table(server.processes(name=name, reaped=all))
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _at_once(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, asyncio.Task[T]]:
+    """Begin with the call, so that `run.signal("STOP")` works in a cell without `await`, which gives the answer."""
+
+    @functools.wraps(method)
+    def begin(*args: P.args, **kwargs: P.kwargs) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(method(*args, **kwargs))
+        _begun.add(task)
+        task.add_done_callback(_begun.discard)
+        return task
+
+    return begin
+
+
+_begun: set[asyncio.Task[Any]] = set()
+"""Kept until they are done: the loop itself holds tasks only weakly."""
+
+
+class Run:
+    """One agent. Await it for its result, iterate it for its records, or send it signals and words.
+
+    All runs of one event loop share one connection to the server.
+    """
+
+    def __init__(self, server: AsyncAether, process: Process, read: Callable[[Any], Any] | None) -> None:
+        self._server = server
+        self._process = process
+        self._read = read
+
+    @property
+    def process(self) -> Process:
+        """The agent as last heard of."""
+        heard = self._server.hub.processes.get(self._process.pid)
+        if heard is not None and heard.head >= self._process.head:
+            self._process = heard
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._process.name
+
+    @property
+    def state(self) -> State:
+        """Its state as last heard of."""
+        return self.process.state
+
+    @property
+    def step(self) -> int:
+        """The steps it has made."""
+        return self.process.step
+
+    @property
+    def tokens(self) -> int:
+        """The tokens it has used."""
+        return self.process.tokens
+
+    @property
+    def cost_usd(self) -> float:
+        """The money it has spent, in US dollars."""
+        return self.process.cost_usd
+
+    @property
+    def exit(self) -> ExitStatus | None:
+        """How it ended, `None` while it has not."""
+        return self.process.exit
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.process.state is State.ZOMBIE
+
+    @property
+    def result(self) -> Any:
+        """What `await run` gives, of an agent that has ended. Raises `ProcessFailed`; `BadRequest` if it goes on."""
+        status = self.exit
+        if status is None:
+            raise BadRequest(f"Agent {self.pid} has not ended; await it for its result")
+        if status.code != 0:
+            raise ProcessFailed(
+                f"Agent {self.pid} {_ENDS.get(status.reason, 'failed')}: {status.message or status.reason}",
+                pid=self.pid,
+                code=status.code,
+                reason=status.reason,
+                error=status.error,
+            )
+        if self._read is not None:
+            return self._read(status.result)
+        return status.message if status.result is None else status.result
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._finish().__await__()
+
+    async def _finish(self) -> Any:
+        await self.wait()
+        return self.result
+
+    async def wait(self, *, person: bool = False) -> Process:
+        """Wait until it has ended; with `person` also return when only a person can let it go on."""
+        if not self.done:
+            async with self._server.hub.follow(self.pid) as follower:
+                self._process = await self._server.hub.until(follower, lambda p: person and p.needs_person)
+        return self._process
+
+    def __aiter__(self) -> AsyncIterator[Record]:
+        return self.records()
+
+    async def records(self, *, after: int = 0) -> AsyncIterator[Record]:
+        """What it thinks and does, from the record with `n` = `after` + 1 until it has ended; none is left out."""
+        async for thing in self._follow(after, notices=False):
+            if isinstance(thing, Record):
+                yield thing
+
+    async def live(self, *, after: int = 0) -> AsyncIterator[Record | Notice]:
+        """The records, and between them what is shown and forgotten: words and output as they arrive."""
+        async for thing in self._follow(after, notices=True):
+            yield thing
+
+    async def _follow(self, after: int, *, notices: bool) -> AsyncIterator[Record | Notice]:
+        hub = self._server.hub
+        async with hub.follow(self.pid, notices=notices) as follower:
+            while True:
+                # Whatever is missing (from before, from a break, from a queue that ran over) is read by HTTP.
+                while after < hub.processes[self.pid].head and not self._comes_next(follower.waiting, after):
+                    page = await self._server.records(self.pid, after=after, limit=PAGE)
+                    if not page:
+                        break
+                    for record in page:
+                        after = record.n
+                        yield record
+                        if isinstance(record.event, ProcessExited):
+                            self._process = hub.processes[self.pid]
+                            return
+                hub.check()
+                if not follower.waiting:
+                    if hub.processes[self.pid].state is State.ZOMBIE and after >= hub.processes[self.pid].head:
+                        return
+                    follower.changed.clear()
+                    await follower.changed.wait()
+                    continue
+                thing = follower.waiting.popleft()
+                if not isinstance(thing, Record):
+                    yield thing
+                elif thing.n == after + 1:
+                    after = thing.n
+                    yield thing
+                    if isinstance(thing.event, ProcessExited):
+                        return
+
+    @staticmethod
+    def _comes_next(waiting: Iterable[Record | Notice], after: int) -> bool:
+        return any(isinstance(thing, Record) and thing.n == after + 1 for thing in waiting)
+
+    @_at_once
+    async def signal(self, signal: Signal | str) -> Process:
+        """Pause (STOP), continue (CONT), interrupt (INT) or end (TERM, KILL) it."""
+        self._process = await self._server.signal(self.pid, signal)
+        return self._process
+
+    @_at_once
+    async def send(self, text: str, *, interrupt: bool = False) -> str:
+        """Words for it, read before its next model call; `interrupt` drops its present step."""
+        return await self._server.send(self.pid, text, interrupt=interrupt)
+
+    @_at_once
+    async def extend(
+        self,
+        *,
+        steps: int | None = None,
+        tokens: int | None = None,
+        cost_usd: float | None = None,
+        wall_s: float | None = None,
+    ) -> Process:
+        """Add to its limits; if it waited at one, it goes on."""
+        more = {"steps": steps, "tokens": tokens, "cost_usd": cost_usd, "wall_s": wall_s}
+        self._process = await self._server.extend(self.pid, **more)  # type: ignore[arg-type]
+        return self._process
+
+    async def pending(self) -> list[Approval]:
+        """What it waits for a person to decide."""
+        return await self._server.approvals(pid=self.pid)
+
+    @_at_once
+    async def approve(
+        self,
+        approval: Approval | None = None,
+        *,
+        arguments: dict[str, Any] | None = None,
+        remember: Remember = "once",
+    ) -> Decision | None:
+        """Approve what it asks for, with other `arguments` if given. Raises `BadRequest` if it asks for nothing."""
+        one = approval or await self._only()
+        if one.kind == "limit":
+            decided = await self._server.decide(one, "extend", steps=25)
+        else:
+            decided = await self._server.decide(
+                one, "edit" if arguments is not None else "approve", arguments=arguments, remember=remember
+            )
+        return decided.decision
+
+    @_at_once
+    async def refuse(self, approval: Approval | None = None, *, reason: str = "") -> Decision | None:
+        """Refuse what it asks for; it reads the reason."""
+        one = approval or await self._only()
+        verdict: Literal["finish", "refuse"] = "finish" if one.kind == "limit" else "refuse"
+        return (await self._server.decide(one, verdict, reason=reason or None)).decision
+
+    @_at_once
+    async def answer(self, text: str, approval: Approval | None = None) -> Decision | None:
+        """Answer its question."""
+        return (await self._server.decide(approval or await self._only(), "answer", answer=text)).decision
+
+    async def _only(self) -> Approval:
+        pending = await self.pending()
+        if not pending:
+            raise BadRequest(f"Agent {self.pid} asks for nothing")
+        if len(pending) > 1:
+            which = ", ".join(one.id for one in pending)
+            raise BadRequest(f"Agent {self.pid} asks for {len(pending)} things; choose one of pending(): {which}")
+        return pending[0]
+
+    def display(self) -> None:
+        """Show it in the cell: live in JupyterLab, as Markdown elsewhere."""
+        from IPython.display import display
+
+        display(self)  # type: ignore[no-untyped-call]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        approvals = [a for a in self._server.hub.approvals.values() if a.pid == self.pid]
+        return show.bundle(self.process, show.summary_markdown(self.process, approvals=approvals))
+
+    def __repr__(self) -> str:
+        p = self.process
+        return f"<Run {p.pid} {show.line(p.name, 40)!r} {p.state.value}, {show.steps(p)} steps, {show.money(p)}>"
+
+
+_ENDS = {"terminated": "was ended", "killed": "was killed", "limit": "reached a limit", "stuck": "was stuck"}

@@ -1,0 +1,308 @@
+"""How an agent reads where no screen of ours is: figures, words, Markdown, tables. What agents wrote is escaped."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from ..model.events import (
+    ApprovalClosed,
+    ApprovalDecided,
+    ApprovalRequested,
+    Event,
+    Guidance,
+    LimitsExtended,
+    MessageSent,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    ProcessExited,
+    ProcessReaped,
+    ProcessSpawned,
+    SignalSent,
+    StateChanged,
+    ToolEnded,
+    ToolStarted,
+)
+from ..model.message import Text, Thinking
+from ..model.process import Process, State
+from ..model.tool import Approval
+from ..model.view import describe
+
+MIME = "application/vnd.aether.process+json"
+_SPECIAL = str.maketrans({c: "\\" + c for c in "\\`*_[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+_FENCE = re.compile(r"(`{3,})[\w+.-]*")
+_BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C))
+_CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if c not in (0x09, 0x0A)}
+
+
+def plain(text: str) -> str:
+    """Text of an agent for a terminal or a page: no control characters, nothing that turns the direction of words."""
+    return text.translate(_BIDI).translate(_CONTROL)
+
+
+def line(text: str, limit: int = 200) -> str:
+    """The text as one line of at most `limit` characters."""
+    flat = " ".join(plain(text[: limit * 4]).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no formatting, links, pictures, HTML or mathematics come of it."""
+    return plain(text).translate(_SPECIAL)
+
+
+def formatted(text: str) -> str:
+    """An agent's Markdown with its headings, lists, tables and code, but no HTML, no pictures, no mathematics.
+
+    A picture would be fetched as soon as it is shown, and its address can carry away what the agent has read. Code
+    is left alone only in plain fences at the margin; whatever else could open a fence is disarmed, so that the
+    renderer sees code exactly where this function does.
+    """
+    out: list[str] = []
+    fence = ""
+    for row in plain(text).split("\n"):
+        if fence:
+            out.append(row)
+            if row.startswith(fence) and not row.strip("`").strip():
+                fence = ""
+            continue
+        opened = _FENCE.fullmatch(row)
+        if opened is not None:
+            fence = opened[1]
+            out.append(row)
+            continue
+        safe = row.replace("```", "\\`\\`\\`").replace("~", "\\~").replace("$", "\\$")
+        out.append(safe.replace("<", "&lt;").replace("![", "!\\["))
+    return "\n".join([*out, fence] if fence else out)
+
+
+def code(text: str) -> str:
+    """Text as a fenced block that it cannot leave."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}text\n{plain(text)}\n{fence}"
+
+
+def money(process: Process) -> str:
+    """`$0.42`, `$0.42 of $2`, `<$0.01`, `~$0.42` where a provider gave no figures."""
+    cost = process.cost_usd
+    figure = "$0.00" if cost == 0 else "<$0.01" if cost < 0.01 else f"${cost:,.2f}"
+    limit = process.limits.cost_usd
+    return ("" if process.cost_known else "~") + figure + (f" of ${limit:g}" if limit is not None else "")
+
+
+def tokens(count: int) -> str:
+    """`940`, `18.4k`, `1.1M`."""
+    return str(count) if count < 1000 else f"{count / 1000:.1f}k" if count < 999_950 else f"{count / 1e6:.1f}M"
+
+
+def span(seconds: float) -> str:
+    """`0m 38s`, `1h 08m`, `2d 3h`."""
+    whole = max(0, int(seconds))
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86_400}d {whole % 86_400 // 3600}h"
+
+
+def time_spent(process: Process, now: float | None = None) -> str:
+    """The time it was RUNNING."""
+    running = 0.0
+    if process.run_since is not None:
+        running = max(0.0, (time.time() if now is None else now) - process.run_since)
+    return span(process.run_s + running)
+
+
+def steps(process: Process) -> str:
+    """`12/50`, or `52` without a limit."""
+    return f"{process.step}/{process.limits.steps}" if process.limits.steps else str(process.step)
+
+
+def word(process: Process) -> str:
+    """The state as people say it."""
+    if process.state is State.ZOMBIE:
+        return "Done" if process.exit is not None and process.exit.code == 0 else "Failed"
+    if process.needs_person:
+        return "Waiting for you"
+    return process.state.value.capitalize()
+
+
+def figures(process: Process) -> str:
+    """One line: `after 27 steps, 6m 20s, $0.51 (81.0k tokens, MODEL, PID 4131)`."""
+    count = f"{process.step} step" + ("" if process.step == 1 else "s")
+    model = line(process.model, 80) or "no model"
+    spent = f"{count}, {time_spent(process)}, {money(process)}"
+    return f"after {spent} ({tokens(process.tokens)} tokens, {model}, PID {process.pid})"
+
+
+def summary_markdown(process: Process, *, bound: str = "", approvals: Iterable[Approval] = ()) -> str:
+    """What a saved notebook shows: state and figures, then the result, the failure, or what it waits for."""
+    head = f"**{word(process)}** {markdown(figures(process))}"
+    parts = [head]
+    if process.exit is not None:
+        message = process.exit.message
+        if process.exit.code == 0 and process.exit.result is not None:
+            import msgspec
+
+            shown = msgspec.json.format(msgspec.json.encode(process.exit.result), indent=2).decode()
+            parts.append(code(shown))
+        elif message:
+            parts.append(formatted(message))
+        if bound:
+            parts.append(f"Result: `{bound}`.")
+    elif process.needs_person:
+        waiting = list(approvals)
+        parts += [approval_markdown(one) for one in waiting]
+        if not waiting and process.wait is not None:
+            parts.append(markdown(line(process.wait.detail, 400)))
+    elif process.voice is not None:
+        parts.append(markdown(line(process.voice.text, 280)))
+    return "\n\n".join(parts)
+
+
+def summary_text(process: Process) -> str:
+    """The same as plain text."""
+    lines = [f"{word(process)} {figures(process)}"]
+    if process.exit is not None and process.exit.message:
+        lines.append(plain(process.exit.message))
+    elif process.wait is not None and process.wait.detail:
+        lines.append(line(process.wait.detail, 400))
+    return "\n".join(lines)
+
+
+def approval_markdown(approval: Approval) -> str:
+    """The whole of what waits for a decision, and how to decide it from a cell."""
+    how = f"Decide it in the Approvals panel, or here: `%aether approve {approval.id}`, `%aether refuse {approval.id}`."
+    if approval.kind == "question":
+        options = "".join(f"\n- {markdown(line(o, 300))}" for o in approval.options)
+        how = f"Answer it in the Approvals panel, or here: `%aether answer {approval.id} …`."
+        return f"It asks: {markdown(approval.question)}{options}\n\n{how}"
+    if approval.kind == "limit":
+        how = f"Decide it in the Approvals panel, or here: `%aether extend {approval.pid} --steps 25`."
+        return f"{markdown(approval.because or approval.question)}\n\n{how}"
+    risk = f" ({approval.risk.value})" if approval.risk is not None else ""
+    parts = [f"It asks to run{risk}:", code(call_text(approval))]
+    if approval.preview:
+        parts.append(code(approval.preview))
+    if approval.because:
+        parts.append(markdown(approval.because))
+    if approval.where:
+        parts.append(f"Where: {markdown(approval.where)}")
+    return "\n\n".join([*parts, how])
+
+
+def call_text(approval: Approval) -> str:
+    """The exact call in full: the tool, then each argument."""
+    call = approval.call
+    if call is None:
+        return approval.question or approval.because
+    rows = [call.tool]
+    for name, value in (call.arguments or {}).items():
+        text = value if isinstance(value, str) else _json(value)
+        rows.append(f"  {name}: " + text.replace("\n", "\n    "))
+    return "\n".join(rows)
+
+
+def event_text(event: Event) -> tuple[str, str]:
+    """An event as `(kind, words)`; kind is empty for what is not shown in a timeline."""
+    match event:
+        case ProcessSpawned(process=process):
+            return "start", process.goal
+        case ModelAnswered(parts=parts):
+            return "thought", " ".join(p.text for p in parts if isinstance(p, Text | Thinking) and p.text)
+        case ToolStarted(call=call):
+            return "action", describe(call)
+        case ToolEnded(tool=tool, outcome=outcome):
+            return ("result" if outcome.ok else "error"), f"{tool}: {outcome.content}"
+        case MessageSent(sender=sender, text=text):
+            return "message", f"{sender}: {text}"
+        case ModelFailed(message=message):
+            return "error", message
+        case Guidance(text=text):
+            return "guided", text
+        case ApprovalRequested(approval=approval):
+            what = describe(approval.call) if approval.call else approval.question or approval.because
+            return "asks", f"{approval.id}: {what}"
+        case ApprovalDecided(decision=decision, kind=kind):
+            tail = decision.answer or decision.reason or ""
+            return "decided", f"{kind}: {decision.verdict} by {decision.by}" + (f": {tail}" if tail else "")
+        case ApprovalClosed(why=why):
+            return "closed", why
+        case SignalSent(signal=signal):
+            return "signal", signal.value
+        case LimitsExtended(limits=limits):
+            return "limits", f"steps {limits.steps}, tokens {limits.tokens}, cost {limits.cost_usd}"
+        case StateChanged(state=state, why=why) if why:
+            return "state", f"{state.value}: {why}"
+        case ProcessExited(status=status):
+            return ("answer" if status.code == 0 else "failed"), status.message or status.reason
+        case ModelRequested() | ProcessReaped() | StateChanged():
+            return "", ""
+
+
+class Table(list[Process]):
+    """A list of processes that shows itself as a table."""
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                str(p.pid),
+                line(p.name, 40),
+                p.state.value if p.reaped_at is None else "reaped",
+                word(p),
+                steps(p),
+                tokens(p.tokens),
+                money(p),
+                time_spent(p),
+                line(p.model, 40),
+                line(p.goal, 80),
+            )
+            for p in self
+        ]
+
+    HEAD = ("PID", "NAME", "STATE", "", "STEPS", "TOKENS", "COST", "TIME", "MODEL", "GOAL")
+
+    def __repr__(self) -> str:
+        if not self:
+            return "No agents. Start one with %%agent, aether.spawn() or `aether run`."
+        rows = [self.HEAD, *self._rows()]
+        wide = [max(len(row[i]) for row in rows) for i in range(len(self.HEAD))]
+        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows)
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return "<p>No agents. Start one with <code>%%agent</code> or <code>aether.spawn()</code>.</p>"
+        head = "".join(f'<th style="text-align:left">{html.escape(c.capitalize())}</th>' for c in self.HEAD)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="text-align:left">{html.escape(c)}</td>' for c in row) + "</tr>"
+            for row in self._rows()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _repr_markdown_(self) -> str:
+        if not self:
+            return "No agents. Start one with `%%agent` or `aether.spawn()`."
+        rows = ["| " + " | ".join(c.capitalize() for c in self.HEAD) + " |", "|" + " --- |" * len(self.HEAD)]
+        rows += ["| " + " | ".join(markdown(c) for c in row) + " |" for row in self._rows()]
+        return "\n".join(rows)
+
+
+def bundle(process: Process, text: str) -> dict[str, Any]:
+    """The output of a cell: our renderer's data with Markdown and plain text beside it."""
+    return {
+        MIME: {"pid": process.pid, "cursor": 0, "name": process.name},
+        "text/markdown": text,
+        "text/plain": summary_text(process),
+    }
+
+
+def _json(value: Any) -> str:
+    import msgspec
+
+    return msgspec.json.encode(value).decode()
