@@ -1,7 +1,7 @@
 """Ten readers of one event stream over real WebSockets: our feed against one JSON message per event and client.
 
 `python -m tests.bench.feed` prints one JSON object. The readers live in a process of their own and count what comes;
-the server appends journal events as fast as the slowest of them takes them.
+the server tells of journal events as fast as the slowest of them takes them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
+from uuid_utils import uuid7
 
 from aether_jupyter.app import App, open_app
 from aether_jupyter.config import Settings
@@ -28,12 +30,12 @@ from aether_jupyter.kernel.feed import Feed
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec
 from aether_jupyter.model.events import ModelRequested
-from aether_jupyter.store.database import Transaction
+from aether_jupyter.store.database import Appended
 
 CLIENTS = 10
 PERSON = Principal.person("bench")
 PLAIN_EVENTS, OUR_EVENTS = 3_000, 60_000
-BATCH, AHEAD = 250, 4_000
+BATCH, AHEAD = 250, 4_500
 _SEQ = re.compile(r'"seq":')
 
 
@@ -72,18 +74,32 @@ async def serve_plain(event: dict[str, Any]) -> None:
 
 
 async def serve_ours(app: App, seen: dict[int, int]) -> None:
-    """Append through the writer, in groups as a busy fleet makes them."""
+    """Tell the journal of commits as the writer does, in groups as a busy fleet makes them.
+
+    The rows are not written: the floor keeps nothing either, and what counts is the way from a commit to the readers.
+    """
     event = ModelRequested(1, "openai:bench", 1000, 0.001)
-    journal, database = app.processes._journal, app.processes._database
+    journal = app.processes._journal
     start = journal.last
-    n = 1_000_000
-
-    def body(tx: Transaction) -> None:
-        journal.append(tx, pid=1, n=n, owner="bench", actor="runtime", epoch=1, events=[event] * BATCH)
-
     while journal.last - start < OUR_EVENTS:
-        await database.write(body)
-        n += BATCH
+        rows = [
+            Appended(
+                {
+                    "seq": journal.last + 1 + i,
+                    "pid": 1,
+                    "n": journal.last + 1 + i,
+                    "id": str(uuid7()),
+                    "owner": PERSON.owner,
+                    "actor": "runtime",
+                    "at": time.time(),
+                    "body": msgspec.json.encode(event),
+                },
+                event,
+            )
+            for i in range(BATCH)
+        ]
+        journal._committed(rows)
+        await asyncio.sleep(0)
         while journal.last - min(seen.values()) > AHEAD:
             await asyncio.sleep(0.002)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import resource
 import sys
@@ -107,7 +108,7 @@ async def run(app: App, agents: int, model: str) -> dict[str, Any]:
         failures += process.state is not State.ZOMBIE or process.exit is None or process.exit.code != 0
         records = await app.processes.records(PERSON, pid, limit=1000)
         marks = [r.at for r in records if isinstance(r.event, ModelRequested | ProcessExited)]
-        steps.extend(later - earlier for earlier, later in zip(marks, marks[1:], strict=False))
+        steps.extend(later - earlier for earlier, later in itertools.pairwise(marks))
     steps.sort()
     return {
         "wall_s": wall,
@@ -122,7 +123,6 @@ async def run(app: App, agents: int, model: str) -> dict[str, Any]:
 
 async def main() -> None:
     url, agents, steps, delay_ms, repeat = sys.argv[1:]
-    found = []
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             home=Path(folder),
@@ -131,8 +131,7 @@ async def main() -> None:
         )
         async with open_app(settings, plugins=[BenchTools()]) as app:
             await run(app, 1, "bench-1-0ms")
-            for _ in range(int(repeat)):
-                found.append(await run(app, int(agents), f"bench-{steps}-{delay_ms}ms"))
+            found = [await run(app, int(agents), f"bench-{steps}-{delay_ms}ms") for _ in range(int(repeat))]
     print(json.dumps(found))
 
 

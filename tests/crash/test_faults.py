@@ -53,6 +53,11 @@ async def _end(app: App, pid: int, timeout_s: float = 60) -> None:
     assert process.exit.code == 0, process.exit.message
 
 
+async def _spawn_many(app: App, count: int) -> None:
+    for _ in range(count):
+        await app.processes.spawn(PERSON, NOTING)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own with 2 MB."""
@@ -75,8 +80,7 @@ async def test_a_full_disk_is_told_and_agents_go_on_when_there_is_room(small_dis
                 ballast.write(b"\0" * 4096)
         # Pages of the write-ahead log that are there already take a few more rows.
         with pytest.raises(StorageFull, match="full"):
-            for _ in range(200):
-                await app.processes.spawn(PERSON, NOTING)
+            await _spawn_many(app, 200)
         before = await app.processes.get(PERSON, first.pid)
         assert before.exit is None, "it ended before the disk was full: nothing was shown"
         (small_disk / "ballast").unlink()
