@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import sqlite3
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -17,18 +22,29 @@ from .machines import Machines
 from .supervisor import Supervisor
 
 LOW_BYTES = 500_000_000
+LOW_MEMORY_BYTES = 500_000_000
 SLOW_S = 0.1
+QUICK_BYTES = 64_000_000
+"""A larger database is not read through at every question; that it answers must do."""
 
 
 async def checks(
     settings: Settings, database: Database, language: Language, machines: Machines, supervisor: Supervisor | None
 ) -> list[Check]:
     """Every part's own answer, asked now."""
-    found = [await _database(database), await _disk(settings), await _loop()]
-    found += await _sandboxes(machines)
+    found = [
+        await _database(database),
+        await asyncio.to_thread(_home, settings),
+        await _disk(settings),
+        await asyncio.to_thread(_memory),
+        await _loop(),
+        _versions(),
+        await asyncio.to_thread(_front_end),
+    ]
+    found += await _sandboxes(machines, settings)
     found.append(await asyncio.to_thread(_model, language))
     if supervisor is not None:
-        found.append(Check("agents", supervisor.alive, f"{supervisor.running} running here", "Restart the server."))
+        found.append(_agents(supervisor))
     return found
 
 
@@ -36,14 +52,73 @@ async def _database(database: Database) -> Check:
     began = time.perf_counter()
     try:
         await database.write(lambda tx: tx.run(text("SELECT 1")).scalar())
-        rows = await database.fetch(text("PRAGMA quick_check(1)"))  # type: ignore[arg-type]
+        took = (time.perf_counter() - began) * 1000
+        size = database.path.stat().st_size
+        rows = await database.fetch(text("PRAGMA quick_check(1)")) if size < QUICK_BYTES else [("ok",)]  # type: ignore[arg-type]
     except AetherError as error:
         return Check("database", False, error.message, "Free disk space, or end the program that holds it.", True)
     ok = rows[0][0] == "ok"
-    took = (time.perf_counter() - began) * 1000
-    detail = f"{database.path}, {database.path.stat().st_size / 1e6:.1f} MB, answered in {took:.0f} ms"
+    detail = f"{database.path}, {size / 1e6:.1f} MB, wrote in {took:.0f} ms"
     fix = "Stop the server and restore the file from a backup, or recover it with sqlite3 .recover."
     return Check("database", ok, detail if ok else str(rows[0][0]), fix, True)
+
+
+def _home(settings: Settings) -> Check:
+    home = settings.home
+    try:
+        with tempfile.TemporaryFile(dir=home):
+            pass
+        mode = settings.homes.stat().st_mode if settings.homes.exists() else 0
+    except OSError as error:
+        fix = f"Make {home} writable for {_account()}, or set AETHER_HOME to another folder."
+        return Check("home", False, f"{home}: {error.strerror}", fix, True)
+    if os.name == "posix" and mode & 0o077:
+        return Check("home", False, f"others can read {settings.homes}", f"chmod 700 {settings.homes}")
+    return Check("home", True, f"{home} is writable")
+
+
+def _account() -> str:
+    return f"user id {os.getuid()}" if hasattr(os, "getuid") else "this account"
+
+
+def _memory() -> Check:
+    free = _available_bytes()
+    if free is None:
+        return Check("memory", True, "cannot be asked on this system")
+    fix = "End programs, lower c.Aether.slots, or use a remote model instead of the embedded one."
+    return Check("memory", free > LOW_MEMORY_BYTES, f"{free / 1e9:.1f} GB available", fix)
+
+
+def _available_bytes() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
+    return int(found) * 1024 if found else None
+
+
+def _versions() -> Check:
+    ok = sys.version_info >= (3, 11) and sqlite3.sqlite_version_info >= (3, 35)
+    detail = f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
+    return Check("versions", ok, detail, "Aether needs Python 3.11 and SQLite 3.35 or newer.")
+
+
+def _front_end() -> Check:
+    from jupyter_core.paths import jupyter_path
+
+    for folder in jupyter_path("labextensions"):
+        if (Path(folder) / "aether-jupyter" / "package.json").is_file():
+            return Check("JupyterLab panels", True, f"installed in {folder}")
+    fix = "Install the package itself (pip install aether-jupyter); cells, REST and the terminal work without them."
+    return Check("JupyterLab panels", False, "not installed where JupyterLab looks", fix)
+
+
+def _agents(supervisor: Supervisor) -> Check:
+    if supervisor.alive:
+        return Check("agents", True, f"{supervisor.running} running here")
+    fix = "Restart the server; its log says what ended the supervisor. Agents go on where they were."
+    return Check("agents", False, "nobody runs them on this server", fix, True)
 
 
 async def _disk(settings: Settings) -> Check:
@@ -60,10 +135,12 @@ async def _loop() -> Check:
     return Check("event loop", late < SLOW_S, f"{late * 1000:.0f} ms late", fix)
 
 
-async def _sandboxes(machines: Machines) -> list[Check]:
+async def _sandboxes(machines: Machines, settings: Settings) -> list[Check]:
     found = [
         Check(f"sandbox {info.name}", info.available.ok, info.available.detail, info.available.fix)
         for info in await machines.statuses()
+        # What an administrator keeps closed is no fault.
+        if info.isolated or settings.allow_host_sandbox
     ]
     try:
         found.append(Check("sandbox", True, f"agents run in {await machines.resolve('auto')}"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import nbformat
 
 
 async def ended(call: Any, pid: int) -> Any:
@@ -34,3 +37,55 @@ async def test_an_agent_is_spawned_watched_and_reaped(call: Any) -> None:
     assert (await call("GET", "processes")).json["processes"] == []
     shown = (await call("GET", "processes", params={"reaped": "true"})).json["processes"]
     assert [p["pid"] for p in shown] == [pid]
+
+
+async def test_signals_messages_and_limits(call: Any) -> None:
+    pid = (await call("POST", "processes", {"goal": "dawdle", "model": "scripted:slow"})).json["pid"]
+    more = await call("POST", f"processes/{pid}/limits", {"steps": 25, "cost_usd": 1.5})
+    assert more.json["limits"]["steps"] == 75
+    assert (await call("POST", f"processes/{pid}/messages", {"text": "hurry"})).status == 201
+    report = (await call("POST", "signals", {"signal": "KILL", "pids": [pid, pid, 999]})).json
+    assert report["delivered"] == [pid]
+    assert list(report["failed"]) == ["999"]
+    process = await ended(call, pid)
+    assert process["exit"]["reason"] == "killed"
+    late = await call("POST", f"processes/{pid}/signals", {"signal": "STOP"})
+    assert (late.status, late.json["type"]) == (409, "illegal_transition")
+
+
+async def test_files_come_as_attachments_that_no_page_runs(call: Any, tmp_path: Path) -> None:
+    pid = (await call("POST", "processes", {"goal": "hi"})).json["pid"]
+    await ended(call, pid)
+    home = tmp_path / "aether" / "homes" / str(pid)
+    home.mkdir(parents=True, exist_ok=True)
+    page = b"<script>alert(1)</script>" * 100_000
+    (home / "a b\u00fc.html").write_bytes(page)
+    (home / "empty").touch()
+    (home / "out").symlink_to("/etc/passwd")
+
+    names = [file["path"] for file in (await call("GET", f"processes/{pid}/files")).json["files"]]
+    assert {"a bü.html", "empty"} <= set(names)
+    whole = await call("GET", f"processes/{pid}/files/content", params={"path": "a bü.html"})
+    assert whole.body == page
+    assert whole.headers["Content-Disposition"] == "attachment; filename*=utf-8''a%20b%C3%BC.html"
+    assert whole.headers["Content-Type"] == "application/octet-stream"
+    assert whole.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert whole.headers["X-Content-Type-Options"] == "nosniff"
+    assert (await call("GET", f"processes/{pid}/files/content", params={"path": "empty"})).body == b""
+    for path in ("none", "../../aether.db", "/etc/passwd", "out", ".", "a/../../x", "x" * 300):
+        answer = await call("GET", f"processes/{pid}/files/content", params={"path": path})
+        assert 400 <= answer.status < 500, (path, answer.status)
+        assert b"root:" not in answer.body
+
+
+async def test_exports(call: Any) -> None:
+    pid = (await call("POST", "processes", {"goal": "say hello", "name": "../évil name"})).json["pid"]
+    await ended(call, pid)
+    answers = {}
+    for kind in ("json", "text", "notebook"):
+        answer = answers[kind] = await call("GET", f"processes/{pid}/export", params={"format": kind})
+        assert answer.status == 200
+        assert answer.headers["Content-Disposition"].startswith(f"attachment; filename*=utf-8''{pid}-vil-name.")
+    assert answers["json"].json["records"][0]["event"]["type"] == "process.spawned"
+    assert "say hello" in answers["text"].body.decode()
+    nbformat.validate(answers["notebook"].json)
