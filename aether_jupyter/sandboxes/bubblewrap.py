@@ -139,6 +139,13 @@ class Bubblewrap:
             if done.exit_code == 0:
                 self._prefix = prefix
                 self._groups = await self._find_groups()
+                if self._groups is None and os.geteuid() == 0:
+                    return Availability(
+                        False,
+                        "the server runs as root, whose processes are limited by control groups only, and none can be "
+                        "made here",
+                        "run the server as an ordinary user, or make /sys/fs/cgroup writable",
+                    )
                 limits = "control groups" if self._groups is not None else "resource limits"
                 return Availability(True, f"{binary}, no network, limits by {limits}")
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:][0] if done.stderr else "it hung"
@@ -249,7 +256,9 @@ def _view(etc: Path) -> list[str]:
     prefix = _python_prefix()
     if prefix is not None:
         view += ["--ro-bind", str(prefix), str(prefix)]
-    view += ["--proc", "/proc", "--dev", "/dev"]
+    # Under a server that runs as root, /proc/sys belongs to the commands' user: without this they could set
+    # core_pattern, and have the kernel run what they like on the host.
+    view += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     return [*view, "--size", str(512 << 20), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (inside the sandbox)
 
 
