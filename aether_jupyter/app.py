@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from .runtime.surroundings import LiveSurroundings
 from .runtime.toolbox import Toolbox
 from .store.database import Database, instance_id
 from .store.journal import Journal
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,17 @@ async def open_app(
         surroundings.supervisor = supervisor
         for work in (feed.flush(), supervisor.run()):
             task = asyncio.create_task(work)
+            task.add_done_callback(_report)
             stack.push_async_callback(_end, task)
         yield App(settings, await instance_id(database), processes, approvals, feed, budgets, surroundings)
 
 
+def _report(task: asyncio.Task[None]) -> None:
+    """A part that stops by itself is a fault; `/health` says so too, and the log has the trace."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a part of Aether stopped; restart the server", exc_info=error)
+
+
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])

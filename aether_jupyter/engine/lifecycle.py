@@ -51,5 +51,5 @@ def deliver(process: Process, signal: Signal) -> tuple[Event, ...]:
         return (SignalSent(signal), ProcessExited(ended_by(signal)))
     if signal is Signal.STOP:
         return () if state is State.STOPPED else (SignalSent(signal), StateChanged(State.STOPPED, process.wait))
-    # INT drops the present step: only a READY process has one to drop without a runner or a person's decision.
-    return (SignalSent(signal), StateChanged(State.WAITING, INTERRUPTED)) if state is State.READY else ()
+    # INT drops the present step, and only a running process has one.
+    return ()

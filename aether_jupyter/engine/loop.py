@@ -7,6 +7,7 @@ a transcript without network or event loop, and a restart is nothing special: fo
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, assert_never
 
 import msgspec
@@ -151,7 +152,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
                 repaired=False,
                 tokens=s.tokens + event.usage.input_tokens + event.usage.output_tokens,
                 cost_usd=s.cost_usd + event.cost_usd,
-                prints=(*s.prints, _print(calls))[-REPEATS_END:] if calls else s.prints,
+                # What could not be read is answered by guidance, which counts on its own.
+                prints=(*s.prints, _print(calls))[-REPEATS_END:] if _readable(calls) else s.prints,
             )
             return s if calls else _flush(s)
         case ModelFailed():
@@ -352,8 +354,13 @@ def _flush(s: AgentState) -> AgentState:
     return msgspec.structs.replace(s, turns=(*s.turns, *s.inbox), inbox=()) if s.inbox else s
 
 
+def _readable(calls: tuple[OpenCall, ...]) -> bool:
+    return bool(calls) and all(c.call.arguments is not None for c in calls)
+
+
 def _print(calls: tuple[OpenCall, ...]) -> str:
-    return msgspec.json.encode([(c.call.tool, c.call.arguments) for c in calls], order="sorted").decode()
+    body = msgspec.json.encode([(c.call.tool, c.call.arguments) for c in calls], order="sorted")
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def _repeats(prints: tuple[str, ...]) -> int:

@@ -221,8 +221,6 @@ class Processes:
             events.append(StateChanged(State.READY))
         elif interrupt:
             events += deliver(row.process, Signal.INT)
-            if row.process.state is State.READY:
-                events.append(StateChanged(State.READY))
         self.append(tx, row, actor.name, events)
         return message.id
 

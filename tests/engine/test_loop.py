@@ -1,0 +1,251 @@
+"""The loop as data: transcripts in, decisions out; no clock, no network, no event loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aether_jupyter.engine import loop
+from aether_jupyter.model.agent import AgentSpec, Limits
+from aether_jupyter.model.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    Event,
+    Guidance,
+    LimitsExtended,
+    MessageSent,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    StateChanged,
+    ToolEnded,
+    ToolStarted,
+)
+from aether_jupyter.model.message import Text, ToolCall, ToolTurn, Usage, UserTurn
+from aether_jupyter.model.process import State
+from aether_jupyter.model.tool import Approval, Decision, Outcome
+
+READ = ToolCall("c1", "read_file", {"path": "a"})
+
+
+def run(*events: Event, spec: AgentSpec | None = None) -> loop.AgentState:
+    state = loop.begin(spec or AgentSpec(goal="do it"))
+    for n, event in enumerate(events, 1):
+        state = loop.fold(state, event, n, float(n))
+    return state
+
+
+def asked(step: int = 1) -> ModelRequested:
+    return ModelRequested(step, "m")
+
+
+def answer(*parts: Any, step: int = 1) -> ModelAnswered:
+    return ModelAnswered(step, "m", parts, Usage(10, 5))
+
+
+def ended(call: ToolCall, ok: bool = True, content: str = "fine", error: str | None = None) -> ToolEnded:
+    return ToolEnded(1, call.id, call.tool, Outcome(ok=ok, content=content, error=error))
+
+
+def approval(call: ToolCall | None, kind: str = "call") -> ApprovalRequested:
+    return ApprovalRequested(
+        Approval(id="a1", pid=1, owner="ana", name="n", kind=kind, step=1, created_at=0, call=call, digest="d")  # type: ignore[arg-type]
+    )
+
+
+def test_it_begins_by_asking_the_model() -> None:
+    assert loop.decide(run()) == loop.AskModel(1)
+
+
+def test_an_answer_in_words_ends_the_work() -> None:
+    instruction = loop.decide(run(asked(), answer(Text("All done."))))
+    assert isinstance(instruction, loop.Exit)
+    assert (instruction.status.code, instruction.status.message) == (0, "All done.")
+
+
+def test_proposed_calls_go_before_the_policy_and_their_results_to_the_model() -> None:
+    state = run(asked(), answer(Text("reading"), READ))
+    assert loop.decide(state) == loop.Judge((READ,))
+    state = run(asked(), answer(READ), ToolStarted(1, READ))
+    assert loop.decide(state) is None
+    state = run(asked(), answer(READ), ToolStarted(1, READ), ended(READ))
+    assert loop.decide(state) == loop.AskModel(2)
+    assert state.turns[-1] == ToolTurn("c1", "read_file", "fine")
+
+
+def test_a_success_claimed_after_a_failed_call_is_questioned_once() -> None:
+    failed = (asked(), answer(READ), ToolStarted(1, READ), ended(READ, ok=False, content="no such file"))
+    state = run(*failed, asked(2), answer(Text("Done!"), step=2))
+    first = loop.decide(state)
+    assert isinstance(first, loop.Guide)
+    assert first.guidance.reason == "doubt"
+    state = run(*failed, asked(2), answer(Text("Done!"), step=2), first.guidance, asked(3), answer(Text("It failed.")))
+    last = loop.decide(state)
+    assert isinstance(last, loop.Exit)
+    assert last.status.message == "It failed."
+
+
+def test_malformed_arguments_are_guided_three_times_and_then_end_it() -> None:
+    events: list[Event] = []
+    for step in range(1, 5):
+        call = ToolCall(f"c{step}", "read_file", None, "{oops")
+        events += [asked(step), answer(call, step=step), ended(call, ok=False, error="tool_arguments")]
+        instruction = loop.decide(run(*events))
+        if step <= 3:
+            assert instruction == loop.AskModel(step + 1)
+    assert isinstance(instruction, loop.Exit)
+    assert instruction.status.code == 1
+
+
+def test_an_empty_answer_is_guided() -> None:
+    instruction = loop.decide(run(asked(), answer(Text("  "))))
+    assert isinstance(instruction, loop.Guide)
+    assert instruction.guidance.reason == "empty"
+
+
+def test_a_typed_result_is_asked_for_by_its_tool() -> None:
+    spec = AgentSpec(goal="g", output_schema={"type": "object"})
+    instruction = loop.decide(run(asked(), answer(Text("42")), spec=spec))
+    assert isinstance(instruction, loop.Guide)
+    call = ToolCall("r", "final_result", {"n": 42})
+    state = run(asked(), answer(call), ended(call, content='{"n":42}'), spec=spec)
+    last = loop.decide(state)
+    assert isinstance(last, loop.Exit)
+    assert last.status.result == {"n": 42}
+
+
+def test_it_waits_for_a_person_only_when_nothing_else_can_run() -> None:
+    risky = ToolCall("c2", "run_command", {"command": "rm x"})
+    state = run(asked(), answer(READ, risky), ToolStarted(1, READ), approval(risky))
+    assert loop.decide(state) is None
+    state = loop.fold(state, ended(READ), 5, 5.0)
+    hold = loop.decide(state)
+    assert isinstance(hold, loop.Hold)
+    assert (hold.reason.kind, hold.reason.approvals) == ("approval", ("a1",))
+
+
+def decided(verdict: str, **fields: Any) -> ApprovalDecided:
+    return ApprovalDecided("a1", "call", "c1", Decision(verdict=verdict, **fields))  # type: ignore[arg-type]
+
+
+def test_what_a_person_decides_becomes_a_run_an_edit_or_a_word_to_the_model() -> None:
+    call = ToolCall("c1", "run_command", {"command": "rm x"})
+    base = (asked(), answer(call), approval(call))
+    go = loop.decide(run(*base, decided("approve")))
+    assert isinstance(go, loop.RunTools)
+    assert go.calls[0].call == call
+    assert go.calls[0].digest == "d"
+    edited = loop.decide(run(*base, decided("edit", arguments={"command": "rm y"})))
+    assert isinstance(edited, loop.RunTools)
+    assert edited.calls[0].call.arguments == {"command": "rm y"}
+    refused = run(*base, decided("refuse", reason="too soon"))
+    assert loop.decide(refused) == loop.AskModel(2)
+    assert "too soon" in refused.turns[-1].content  # type: ignore[union-attr]
+
+
+def test_a_message_in_the_middle_of_a_step_is_read_after_its_results() -> None:
+    note = MessageSent("m1", "ana", "hurry")
+    state = run(asked(), answer(READ), ToolStarted(1, READ), note, ended(READ))
+    assert isinstance(state.turns[-2], ToolTurn)
+    assert isinstance(state.turns[-1], UserTurn)
+    assert "hurry" in state.turns[-1].text
+
+
+def test_a_message_that_comes_with_the_last_answer_keeps_it_going() -> None:
+    state = run(asked(), MessageSent("m1", "ana", "one more thing"), answer(Text("Done.")))
+    assert loop.decide(state) == loop.AskModel(2)
+
+
+def test_a_model_that_is_down_is_waited_for_and_then_given_up() -> None:
+    down = ModelFailed(1, "m", "model_unavailable", "The server does not answer.")
+    first = loop.decide(run(asked(), down))
+    assert isinstance(first, loop.Hold)
+    assert first.delay_s == 15
+    third = loop.decide(run(asked(), down, asked(), down, asked(), down))
+    assert isinstance(third, loop.Exit)
+    assert third.status.error == "model_unavailable"
+
+
+def test_a_refused_request_ends_at_once() -> None:
+    last = loop.decide(run(asked(), ModelFailed(1, "m", "model_refused", "No such model.")))
+    assert isinstance(last, loop.Exit)
+    assert last.status.message == "No such model."
+
+
+def test_an_interrupted_request_is_simply_made_again() -> None:
+    state = run(asked(), ModelFailed(1, "m", loop.INTERRUPTED, "gone", 0.5))
+    assert loop.decide(state) == loop.AskModel(2)
+    assert state.cost_usd == 0.5
+
+
+def test_repeating_itself_is_noticed_and_then_ended() -> None:
+    events: list[Event] = []
+    seen = []
+    for step in range(1, 8):
+        call = msgspec.structs.replace(READ, id=f"c{step}")
+        events += [asked(step), answer(call, step=step), ToolStarted(step, call), ended(call)]
+        instruction = loop.decide(run(*events))
+        while isinstance(instruction, loop.Guide):
+            seen.append(instruction.guidance.reason)
+            events.append(instruction.guidance)
+            instruction = loop.decide(run(*events))
+        if isinstance(instruction, loop.Exit):
+            break
+    assert "stuck" in seen
+    assert isinstance(instruction, loop.Exit)
+    assert instruction.status.reason == "stuck"
+
+
+def test_limits_are_checked_with_the_reservation_before_the_call() -> None:
+    limits = Limits(steps=2, tokens=100, cost_usd=1.0, wall_s=10)
+    spec = AgentSpec(goal="g", limits=limits)
+    state = run(StateChanged(State.RUNNING), asked(), answer(READ), ToolStarted(1, READ), ended(READ), spec=spec)
+    assert loop.afford(state, 10, 0.1, 2.0) is None
+    assert "tokens" in (loop.afford(state, 90, 0.1, 2.0) or "")
+    assert "$" in (loop.afford(state, 10, 1.1, 2.0) or "")
+    assert "working time" in (loop.afford(state, 10, 0.1, 20.0) or "")
+    state = loop.fold(state, asked(2), 6, 6.0)
+    assert loop.afford(state, 1, 0, 2.0) == "All 2 steps are used."
+    state = loop.fold(state, LimitsExtended(Limits(steps=5)), 7, 7.0)
+    assert loop.afford(state, 1, 0, 2.0) is None
+
+
+def test_finishing_at_the_limit_keeps_the_last_words() -> None:
+    state = run(
+        asked(), answer(Text("Best so far: 0.87"), READ), ToolStarted(1, READ), ended(READ), approval(None, "limit")
+    )
+    assert isinstance(loop.decide(state), loop.Hold)
+    state = loop.fold(state, ApprovalDecided("a1", "limit", "a1", Decision(verdict="finish")), 6, 6.0)
+    last = loop.decide(state)
+    assert isinstance(last, loop.Exit)
+    assert (last.status.reason, last.status.message) == ("limit", "Best so far: 0.87")
+
+
+_calls = st.sampled_from([READ, ToolCall("c2", "run_command", {"command": "x"}), ToolCall("c3", "t", None, "{")])
+_events = st.one_of(
+    st.builds(asked, st.integers(1, 9)),
+    st.builds(
+        lambda calls, text: answer(Text(text), *calls),
+        st.lists(_calls, max_size=3, unique_by=lambda c: c.id),
+        st.text(),
+    ),
+    st.builds(lambda call: ToolStarted(1, call), _calls),
+    st.builds(ended, _calls, st.booleans()),
+    st.builds(lambda call: approval(call), _calls),
+    st.builds(lambda v: decided(v, arguments={}), st.sampled_from(["approve", "edit", "refuse", "answer"])),
+    st.builds(lambda text: MessageSent("m", "ana", text), st.text(min_size=1)),
+    st.just(Guidance("empty", "say something", 1)),
+    st.just(ModelFailed(1, "m", "model_unavailable", "down")),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_events, max_size=30))
+def test_any_journal_folds_and_the_same_journal_decides_the_same(events: list[Event]) -> None:
+    one, two = run(*events), run(*events)
+    assert one == two
+    assert loop.decide(one) == loop.decide(two)
+    assert one.head == len(events)

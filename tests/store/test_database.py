@@ -1,0 +1,116 @@
+"""The writer: groups, savepoints, errors; the migrations; the reader's snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from aether_jupyter.model.errors import Conflict, StorageBusy
+from aether_jupyter.store import tables
+from aether_jupyter.store.database import Database, Transaction, instance_id
+
+
+def put(key: str, value: str = "v"):
+    def body(tx: Transaction) -> str:
+        tx.run(text("INSERT INTO meta VALUES (:k, :v)"), {"k": key, "v": value})
+        return key
+
+    return body
+
+
+async def keys(database: Database) -> set[str]:
+    return {row[0] for row in await database.fetch(text("SELECT key FROM meta"))}  # type: ignore[arg-type]
+
+
+async def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "a.db") as database:
+        assert await database.write(put("one")) == "one"
+        name = await instance_id(database)
+    async with Database.open(tmp_path / "a.db") as database:
+        assert "one" in await keys(database)
+        assert await instance_id(database) == name
+
+
+async def test_a_body_that_raises_undoes_only_itself(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "a.db") as database:
+
+        def half(tx: Transaction) -> None:
+            put("half")(tx)
+            raise ValueError("no")
+
+        results = await asyncio.gather(
+            database.write(put("a")), database.write(half), database.write(put("b")), return_exceptions=True
+        )
+        assert isinstance(results[1], ValueError)
+        assert {"a", "b"} <= await keys(database)
+        assert "half" not in await keys(database)
+
+
+async def test_many_writers_share_their_commits(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "a.db") as database:
+        await asyncio.gather(*(database.write(put(str(i))) for i in range(500)))
+        assert len(await keys(database)) == 501
+
+
+async def test_a_locked_database_is_said_so_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aether_jupyter.store.database.BUSY_MS", 200)
+    async with Database.open(tmp_path / "a.db") as database:
+        await database.write(put("first"))
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        late = 0.0
+        task = asyncio.create_task(database.write(put("second")))
+        while not task.done():
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            late = max(late, loop.time() - before - 0.01)
+        with pytest.raises(StorageBusy, match="Another program"):
+            await task
+        assert loop.time() - began < 5
+        assert late < 0.1
+        other.execute("COMMIT")
+        other.close()
+        await database.write(put("second"))
+        assert {"first", "second"} <= await keys(database)
+
+
+async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "a.db"):
+        pass
+    with sqlite3.connect(tmp_path / "a.db") as plain:
+        plain.execute("UPDATE alembic_version SET version_num = '9999'")
+    plain.close()
+    with pytest.raises(Conflict, match="newer version"):
+        async with Database.open(tmp_path / "a.db"):
+            pass
+
+
+async def test_the_migrations_lead_to_the_tables(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "a.db"):
+        pass
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        differences = compare_metadata(context, tables.metadata)
+    engine.dispose()
+    assert differences == []
+
+
+async def test_two_servers_open_one_new_file_at_once(tmp_path: Path) -> None:
+    async def one(name: str) -> None:
+        async with Database.open(tmp_path / "a.db") as database:
+            await database.write(put(name))
+
+    await asyncio.gather(one("a"), one("b"))
+    async with Database.open(tmp_path / "a.db") as database:
+        assert {"a", "b"} <= await keys(database)
