@@ -45,7 +45,7 @@ https://www.apache.org/licenses/LICENSE-2.0
 """
 
 CONTEXT_TOKENS = 4096
-ANSWER_TOKENS = 1024
+ANSWER_TOKENS = 768
 KEPT_CHARS = 1500
 OLD_CHARS = 120
 PREFERRED = ("run_command", "write_file", "append_file", "read_file")
@@ -78,6 +78,10 @@ _EXAMPLES: tuple[tuple[str, str], ...] = (
     ),
     ("user", "ok: exit code: 0\nstdout:\nUlm"),
     ("assistant", '{"tool":"finish","answer":"big.txt has one town: Ulm."}'),
+    ("user", "Task: Put all .jpg files into a folder named photos."),
+    ("assistant", '{"tool":"run_command","command":"mkdir -p photos && mv *.jpg photos/ && ls photos"}'),
+    ("user", "ok: exit code: 0\nstdout:\na.jpg\nb.jpg"),
+    ("assistant", '{"tool":"finish","answer":"a.jpg and b.jpg are in photos."}'),
     ("user", "Task: Add the line 'buy milk' to notes.txt and tell me how many lines it has then."),
     ("assistant", '{"tool":"append_file","path":"notes.txt","content":"buy milk\\n"}'),
     ("user", "ok: Added 9 bytes to notes.txt; it has 31 bytes now."),
@@ -290,6 +294,9 @@ class _Engine:
                     return True
                 for choice in chunk.get("choices") or ():
                     pieces.append((choice.get("delta") or {}).get("content") or "")
+                    if len(pieces) % 32 == 0 and _repeats("".join(pieces[-160:])):
+                        last["finish_reason"] = "length"
+                        return True
                     if choice.get("finish_reason"):
                         last["finish_reason"] = choice["finish_reason"]
                 if chunk.get("usage"):
@@ -318,6 +325,11 @@ class _Engine:
     def close(self) -> None:
         self._server = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _repeats(text: str) -> bool:
+    """Whether it goes round in a circle, as small models do."""
+    return len(text) > 240 and text.count(text[-24:]) >= 8
 
 
 _CLASS: list[Any] = []
@@ -373,19 +385,22 @@ def _model_class() -> Any:
             usage = found.get("usage") or {}
             why, part = to_parts(found["content"], call_id)
             hint = second_thought(turns, part)
-            if hint:
+            for attempt in range(2):
+                if not hint:
+                    break
                 schema = answer_schema(tools, why=True, end=not isinstance(part, Text))
                 last = request["messages"][-1]
                 again = request | {
                     "messages": [*request["messages"][:-1], last | {"content": f"{last['content']}\n{hint}"}],
                     "response_format": _format(schema),
-                    "temperature": 0.4,
-                    "seed": len(turns),
+                    "temperature": 0.5 + 0.4 * attempt,
+                    "seed": len(turns) + attempt,
                 }
                 found = await self._answer(again)
                 more = found.get("usage") or {}
                 usage = {key: usage.get(key, 0) + more.get(key, 0) for key in ("prompt_tokens", "completion_tokens")}
                 why, part = to_parts(found["content"], call_id)
+                hint = second_thought(turns, part)
             cut = found["finish_reason"] == "length"
             said: list[ModelResponsePart] = []
             if why:
@@ -448,7 +463,15 @@ def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
         mine = (part.tool, part.arguments)
         if made and (made[-1] == mine or (part.tool == "write_file" and mine in made)):
             return "You did exactly that before. Do something else."
-        content = str((part.arguments or {}).get("content", "")).strip()
+        if part.arguments is None:
+            return "That was too long. Give one short call."
+        command = str(part.arguments.get("command", ""))
+        emptied = _emptied(command)
+        if emptied:
+            return f"That empties {emptied} before it is read: write to {emptied}.new, then mv it back."
+        if "-exec" in command and not re.search(r"-exec .*(\\;|';'|\+)", command):
+            return "That line is not whole. Do not use -exec: *.txt means all such files, and xargs passes names on."
+        content = str(part.arguments.get("content", "")).strip()
         results = [turn.content.strip() for turn in turns if isinstance(turn, ToolTurn)]
         if part.tool == "write_file" and content and content in results:
             return "That is what was read, unchanged. What is wrong in it? Write it changed."
@@ -462,6 +485,16 @@ def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
     undone = _undone(turns)
     if undone and len(calls) < 8:
         return f"This failed, so it is not done yet: {undone}. Do it in another, simpler way."
+    return ""
+
+
+def _emptied(command: str) -> str:
+    """A file that a pipeline both reads and is redirected into."""
+    for line in re.split(r"&&|\|\||;", command):
+        before, arrow, after = line.partition(">")
+        target = after.split()[0].strip("'\"") if arrow and not after.startswith((">", "&")) and after.split() else ""
+        if target and target in before.replace("'", " ").replace('"', " ").split():
+            return target
     return ""
 
 

@@ -106,9 +106,10 @@ class OpenAIHTTPModel(SpokenModel):
                     raise ModelHTTPError(
                         response.status, self.model_name, await _problem(response), headers=dict(response.headers)
                     )
-                if on_text is None or response.content_type == "application/json":
-                    return self._whole(await _bounded_body(response))
-                return await self._heard(response.content, on_text)
+                kind = response.content_type
+                if kind == "text/event-stream" or (on_text is not None and kind != "application/json"):
+                    return await self._heard(response.content, on_text or _unheard)
+                return self._whole(await _bounded_body(response))
         except TimeoutError as error:
             raise ModelUnavailable(f"{self.system}:{self.model_name} stayed silent too long") from error
         except aiohttp.ClientError as error:
@@ -355,6 +356,10 @@ def _gather(calls: dict[int, _Call], piece: _CallPiece) -> None:
             call.arguments.append(arguments)
         elif arguments is not None:
             call.arguments.append(msgspec.json.encode(arguments).decode())
+
+
+def _unheard(kind: str, text: str) -> None:
+    """For a server that streams though it was not asked to."""
 
 
 def _words(content: Any) -> str:

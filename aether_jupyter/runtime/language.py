@@ -421,7 +421,7 @@ async def _request(
                     elif isinstance(event.delta, ThinkingPartDelta):
                         heard("thinking", event.delta.content_delta or "")
             response = stream.get()
-    if response.finish_reason is None:
+    if response.finish_reason is None and not (response.provider_details or {}).get("finish_reason"):
         # The SDKs take a connection that closed early for the end of the answer; only the reason tells.
         raise ModelAnswerCut("The answer was cut short: the connection closed before the model had finished")
     return response
