@@ -162,6 +162,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
                 replace(
                     s,
                     thinking=False,
+                    # What was cut off was no step: its number, and its place in the budget, are used again.
+                    step=s.step if counted else event.step - 1,
                     failure=event if counted else None,
                     failures=s.failures + counted,
                     cost_usd=s.cost_usd + event.charged_usd,

@@ -25,6 +25,7 @@ from .budgets import _SPENT, Budgets, day
 BATCH_S = 0.04
 FRAME_BYTES = 1_000_000
 BEHIND = 5_000
+FULL = 1_000
 SHOWN = 2_000
 NOTICES = 256
 
@@ -73,6 +74,7 @@ class Feed:
                 raw = await self._snapshot(actor)
                 cursor = _cursor(raw)
                 yield b'{"snapshot":%s}' % raw
+            sent = 0.0
             while True:
                 entries = self._journal.after(cursor)
                 if entries is None or len(entries) > BEHIND:
@@ -89,8 +91,10 @@ class Feed:
                     yield b'{"notices":%s}' % _encode(notices)
                 if self._journal.last <= cursor and not follower.notices:
                     await self._journal.changed(cursor)
-                # What comes within one batch time shares a frame.
-                await asyncio.sleep(BATCH_S)
+                # What comes within one batch time after a frame shares the next; news after a quiet time go at once.
+                rest = sent + BATCH_S - time.monotonic()
+                await asyncio.sleep(rest if rest > 0 and self._journal.last - cursor < FULL else 0)
+                sent = time.monotonic()
         finally:
             self._followers.discard(follower)
 

@@ -101,7 +101,7 @@ class Supervisor:
             self._alive = False
             self._drop_all()
             tasks = [task for _, task in self._runs.values()]
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._chores, return_exceptions=True)
             with suppress(AetherError):
                 await self._processes.retire(RUNTIME, self._lease.worker)
 

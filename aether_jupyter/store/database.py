@@ -9,6 +9,7 @@ asynchronous driver, where every statement hops between threads.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -27,6 +28,8 @@ from sqlalchemy.pool import StaticPool
 from ..model.errors import AetherError, StorageBusy, StorageFull
 from . import tables
 from .migrate import upgrade
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GROUP = 512
@@ -212,7 +215,11 @@ _APPEND = insert(tables.event)
 def _settle(jobs: list[_Job], listeners: list[Committed], rows: list[Appended]) -> None:
     # Followers first: whoever awaited the write finds the feed already there.
     for listener in listeners:
-        listener(rows)
+        try:
+            listener(rows)
+        except Exception:
+            # A follower's fault must not leave those hanging whose rows are safe on disk.
+            log.exception("a follower of the journal failed")
     for job in jobs:
         if job.future.done():
             continue

@@ -177,7 +177,7 @@ def test_a_refused_request_ends_at_once() -> None:
 
 def test_an_interrupted_request_is_simply_made_again() -> None:
     state = run(asked(), ModelFailed(1, "m", loop.INTERRUPTED, "gone", 0.5))
-    assert loop.decide(state) == loop.AskModel(2)
+    assert loop.decide(state) == loop.AskModel(1)
     assert state.cost_usd == 0.5
 
 
