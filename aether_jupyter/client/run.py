@@ -15,6 +15,7 @@ from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record
 from ..model.process import ExitStatus, Process, Signal, State
 from ..model.tool import Approval, Decision, Remember
+from ..model.view import advance
 from . import show
 from .client import Aether, AsyncAether
 from .discover import Address
@@ -269,9 +270,9 @@ class Run:
                         break
                     for record in page:
                         after = record.n
+                        self._fold(record)
                         yield record
                         if isinstance(record.event, ProcessExited):
-                            self._process = hub.processes[self.pid]
                             return
                 hub.check()
                 if not follower.waiting:
@@ -285,9 +286,15 @@ class Run:
                     yield thing
                 elif thing.n == after + 1:
                     after = thing.n
+                    self._fold(thing)
                     yield thing
                     if isinstance(thing.event, ProcessExited):
                         return
+
+    def _fold(self, record: Record) -> None:
+        # Records read by HTTP may be ahead of the feed.
+        if record.n == self._process.head + 1:
+            self._process = advance(self._process, record.event, record.at, record.n)
 
     @staticmethod
     def _comes_next(waiting: Iterable[Record | Notice], after: int) -> bool:

@@ -191,7 +191,7 @@ def approval_markdown(approval: Approval) -> str:
     if approval.preview:
         parts.append(code(approval.preview))
     if approval.because:
-        parts.append(markdown(approval.because))
+        parts.append(f"It asks because {markdown(approval.because)}.")
     if approval.where:
         parts.append(f"Where: {markdown(approval.where)}")
     return "\n\n".join([*parts, how])

@@ -1,0 +1,349 @@
+"""`aether run | ps | logs | send | signal | approve | refuse | answer | extend | doctor | serve`, over the same API.
+
+Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
+3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .. import __version__
+
+if TYPE_CHECKING:
+    from ..client.client import Aether
+    from ..model.tool import Approval
+
+F = TypeVar("F", bound=Callable[..., Any])
+NO_SERVER, NOT_THERE, CONFLICT, WAITS, INTERRUPTED = 3, 4, 5, 6, 130
+
+
+def common(command: F) -> F:
+    """The options that every command has."""
+    for option in (
+        click.option("--url", default="", help="Address of the server; else it is found (AETHER_URL)."),
+        click.option("--token", default="", help="Its token (better in AETHER_TOKEN: others can read command lines)."),
+        click.option("--json", "as_json", is_flag=True, help="JSON for programs."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="aether")
+def cli() -> None:
+    """Agents as processes of a Jupyter server.
+
+    Without --url the server is found: AETHER_URL, JupyterHub, the server of this terminal, any running one.
+    """
+
+
+@cli.command()
+@click.argument("goal")
+@click.option("--model", default="", help="provider:model; the server's default where none is given.")
+@click.option(
+    "--mode",
+    type=click.Choice(["plan", "ask_always", "ask_risky", "accept_edits", "autonomous"]),
+    default="ask_risky",
+    help="What it may do without asking.",
+)
+@click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "host"]), default="auto")
+@click.option("--name", default="", help="What to call it.")
+@click.option("--tools", default="", help="Names of tools, with commas; all of the default set where none is given.")
+@click.option("--steps", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--cost", type=float, default=None, help="US dollars it may spend.")
+@click.option("--detach", is_flag=True, help="Print the PID and do not wait.")
+@click.option("--yes", is_flag=True, help="Approve every call it asks for, without showing it first.")
+@common
+def run(
+    goal: str,
+    model: str,
+    mode: str,
+    sandbox: str,
+    name: str,
+    tools: str,
+    steps: int,
+    cost: float | None,
+    detach: bool,
+    yes: bool,
+    url: str,
+    token: str,
+    as_json: bool,
+) -> None:
+    """Run an agent with GOAL and follow it to its end.
+
+    What it may not do alone is asked for here, if this is a terminal; else the command ends with exit code 6 and the
+    agent waits. Without a server to talk to, one is started for the run. Ctrl-C interrupts the agent.
+    """
+    from ..client.run import make_spec
+    from .follow import follow
+    from .server import found_or_started
+
+    spec = make_spec(
+        goal,
+        model=model,
+        mode=mode,
+        sandbox=sandbox,
+        name=name,
+        tools=[t.strip() for t in tools.split(",") if t.strip()] or None,
+        steps=steps,
+        cost_usd=cost,
+        origin="terminal",
+    )
+    with found_or_started(url, token, detach=detach) as client:
+        process = client.spawn(spec)
+        if detach:
+            _put(process, str(process.pid), as_json)
+            return
+        sys.exit(follow(client, process, as_json=as_json, yes=yes))
+
+
+@cli.command()
+@click.option("--all", "everything", is_flag=True, help="Reaped ones too.")
+@common
+def ps(everything: bool, url: str, token: str, as_json: bool) -> None:
+    """List agents, newest first."""
+    from ..client.show import Table
+
+    with _client(url, token) as client:
+        found = client.processes(reaped=everything)
+    _put(found, repr(Table(found)), as_json)
+
+
+@cli.command()
+@click.argument("pid", type=int)
+@click.option("--follow", "-f", "on", is_flag=True, help="Go on until it ends.")
+@common
+def logs(pid: int, on: bool, url: str, token: str, as_json: bool) -> None:
+    """Show what agent PID thought and did; with --json one record a line."""
+    from .follow import show_record
+
+    with _client(url, token) as client:
+        after = 0
+        client.get(pid)
+        while True:
+            page = client.records(pid, after=after, limit=1000)
+            for record in page:
+                after = record.n
+                show_record(record, as_json)
+            if page:
+                continue
+            if not on or client.get(pid).state == "ZOMBIE":
+                return
+            _pause()
+
+
+@cli.command()
+@click.argument("pid", type=int)
+@click.argument("words", nargs=-1, required=True)
+@click.option("--interrupt", is_flag=True, help="Drop its present step, so that it reads them at once.")
+@common
+def send(pid: int, words: tuple[str, ...], interrupt: bool, url: str, token: str, as_json: bool) -> None:
+    """Write WORDS to agent PID; `-` reads them from standard input."""
+    text = sys.stdin.read() if words == ("-",) else " ".join(words)
+    with _client(url, token) as client:
+        key = client.send(pid, text, interrupt=interrupt)
+    _put({"id": key}, f"Sent to agent {pid}; it reads it before its next step.", as_json)
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["STOP", "CONT", "INT", "TERM", "KILL"], case_sensitive=False))
+@click.argument("pids", type=int, nargs=-1, required=True)
+@common
+def signal(what: str, pids: tuple[int, ...], url: str, token: str, as_json: bool) -> None:
+    """Send a signal to PIDS: STOP pauses, CONT goes on, INT drops the step, TERM ends after it, KILL at once."""
+    with _client(url, token) as client:
+        report = client.signal_many(what.upper(), pids)
+    lines = [f"Agent {pid}: {what.upper()}" for pid in report.delivered]
+    lines += [f"Agent {pid}: {why}" for pid, why in report.failed.items()]
+    _put(report, "\n".join(lines), as_json)
+    if report.failed:
+        sys.exit(CONFLICT if report.delivered or len(report.failed) > 1 else 1)
+
+
+@cli.command()
+@click.option("--all", "everything", is_flag=True, help="Decided ones too.")
+@common
+def approvals(everything: bool, url: str, token: str, as_json: bool) -> None:
+    """List what waits for your decision."""
+    from ..client.show import call_text
+
+    with _client(url, token) as client:
+        found = client.approvals(waiting=not everything)
+    text = "\n\n".join(f"{a.id}  agent {a.pid}, step {a.step}, {a.kind}\n{call_text(a)}" for a in found)
+    _put(found, text or "Nothing waits for you.", as_json)
+
+
+@cli.command()
+@click.argument("which")
+@click.option("--session", "remember", flag_value="session", help="And calls of this tool by this agent from now on.")
+@click.option("--always", "remember", flag_value="always", help="And calls of this tool by every agent from now on.")
+@common
+def approve(which: str, remember: str | None, url: str, token: str, as_json: bool) -> None:
+    """Approve WHICH: the id of an approval, or the PID of an agent that asks for one thing."""
+    with _client(url, token) as client:
+        one = _approval(client, which)
+        if one.kind == "limit":
+            done = client.decide(one, "extend", steps=25)
+        else:
+            done = client.decide(one, "approve", remember=remember or "once")  # type: ignore[arg-type]
+    _decided(done, "Approved", as_json)
+
+
+@cli.command()
+@click.argument("which")
+@click.option("--reason", default="", help="Why; the agent reads it.")
+@common
+def refuse(which: str, reason: str, url: str, token: str, as_json: bool) -> None:
+    """Refuse WHICH: the id of an approval, or the PID of an agent that asks for one thing."""
+    with _client(url, token) as client:
+        one = _approval(client, which)
+        done = client.decide(one, "finish" if one.kind == "limit" else "refuse", reason=reason or None)
+    _decided(done, "Refused", as_json)
+
+
+@cli.command()
+@click.argument("which")
+@click.argument("words", nargs=-1, required=True)
+@common
+def answer(which: str, words: tuple[str, ...], url: str, token: str, as_json: bool) -> None:
+    """Answer the question WHICH with WORDS."""
+    with _client(url, token) as client:
+        done = client.decide(_approval(client, which), "answer", answer=" ".join(words))
+    _decided(done, "Answered", as_json)
+
+
+@cli.command()
+@click.argument("pid", type=int)
+@click.option("--steps", type=click.IntRange(1), default=None)
+@click.option("--tokens", type=click.IntRange(1), default=None)
+@click.option("--cost", type=float, default=None, help="US dollars.")
+@click.option("--wall", type=float, default=None, help="Seconds of work.")
+@common
+def extend(
+    pid: int,
+    steps: int | None,
+    tokens: int | None,
+    cost: float | None,
+    wall: float | None,
+    url: str,
+    token: str,
+    as_json: bool,
+) -> None:
+    """Add to the limits of agent PID (25 steps where nothing is said)."""
+    from ..client.show import summary_text
+
+    if steps is tokens is cost is wall is None:
+        steps = 25
+    with _client(url, token) as client:
+        process = client.extend(pid, steps=steps, tokens=tokens, cost_usd=cost, wall_s=wall)
+    _put(process, summary_text(process), as_json)
+
+
+@cli.command()
+@common
+def doctor(url: str, token: str, as_json: bool) -> None:
+    """Check this machine and the server, and say what to do where something is not well."""
+    from .doctor import examine
+
+    checks = examine(url, token)
+    wide = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        state = "ok  " if check.ok else "FAIL" if check.fatal else "no  "
+        lines.append(f"{state}  {check.name:{wide}}  {check.detail}")
+        if not check.ok and check.fix:
+            lines.append(f"{'':{wide + 8}}→ {check.fix}")
+    failed = any(check.fatal and not check.ok for check in checks)
+    _put({"ok": not failed, "checks": checks}, "\n".join(lines), as_json)
+    if failed:
+        sys.exit(1)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def serve(arguments: tuple[str, ...]) -> None:
+    """Run Aether on a Jupyter server without Lab; ARGUMENTS go to `jupyter server`."""
+    from .server import serve_here
+
+    serve_here(arguments)
+
+
+def main() -> None:
+    """The console script. Errors are one sentence and an exit code."""
+    from ..model.errors import AetherError, BadRequest, Conflict, NotFound, ServerNotFound
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Who read the output has enough; Python would complain once more when it closes.
+        sys.stderr.close()
+        sys.exit(1)
+    except AetherError as error:
+        if "--json" in sys.argv:
+            import msgspec
+
+            click.echo(msgspec.json.encode(error.to_json()).decode())
+        else:
+            click.echo(_safe(error.message), err=True)
+        kinds = ((ServerNotFound, NO_SERVER), (NotFound, NOT_THERE), (Conflict, CONFLICT), (BadRequest, 2))
+        sys.exit(next((code for kind, code in kinds if isinstance(error, kind)), 1))
+
+
+def _client(url: str, token: str) -> Aether:
+    from ..client.client import Aether
+
+    return Aether(url, token)
+
+
+def _put(value: Any, text: str, as_json: bool) -> None:
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(value).decode())
+    else:
+        click.echo(_safe(text))
+
+
+def _safe(text: str) -> str:
+    from ..client.show import plain
+
+    return plain(text)
+
+
+def _approval(client: Aether, which: str) -> Approval:
+    from ..model.errors import ApprovalNotFound, BadRequest
+
+    if not which.isdigit():
+        return client.approval(which)
+    found = client.approvals(pid=int(which))
+    if not found:
+        raise ApprovalNotFound(f"Agent {which} asks for nothing")
+    if len(found) > 1:
+        raise BadRequest(f"Agent {which} asks for {len(found)} things; say which: {', '.join(a.id for a in found)}")
+    return found[0]
+
+
+def _decided(approval: Approval, word: str, as_json: bool) -> None:
+    from ..client.show import call_text, line
+
+    _put(approval, f"{word}: {line(call_text(approval))}", as_json)
+
+
+def _pause() -> None:
+    import time
+
+    time.sleep(0.4)
