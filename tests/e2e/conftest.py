@@ -1,0 +1,34 @@
+"""One browser for all, one JupyterLab for each test that asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import lab as labs
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Any]:
+    if labs.chromium() is None:
+        pytest.skip("no Chromium; on Debian: apt-get install chromium")
+    with labs.browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[labs.Lab]:
+    started = labs.Lab(tmp_path)
+    started.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop() -> None:
+    """Playwright's own loop runs in this thread; pytest-jupyter's would be in its way, and nothing here needs it."""
