@@ -212,6 +212,8 @@ def _lines(turns: Sequence[Turn], tools: tuple[str, ...]) -> list[str]:
     return lines
 
 
+_KEPT = {"parts", "usage", "model_name", "provider_name", "provider_details", "finish_reason"}
+
 _CLASS: list[Any] = []
 
 
@@ -256,7 +258,8 @@ def _model_class() -> Any:
             else:
                 assert self._recorded is not None
                 response = await self._recorded.request(messages, settings, parameters)
-                dumped = responses.dump_python(response, mode="json", exclude_defaults=True)
+                dumped = responses.dump_python(response, mode="json", include=_KEPT, exclude_none=True)
+                dumped["usage"] = {name: count for name, count in dumped["usage"].items() if count}
                 take = Take(_step(turns), mark, tools, since(turns), dumped)
                 async with self._writing:
                     await asyncio.to_thread(self._tape.add, take)

@@ -468,7 +468,12 @@ def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
         command = str(part.arguments.get("command", ""))
         emptied = _emptied(command)
         if emptied:
-            return f"That empties {emptied} before it is read: write to {emptied}.new, then mv it back."
+            target = rf">\s*['\"]?{re.escape(emptied)}['\"]?"
+            mended = re.sub(target, f"> {emptied}.new && mv {emptied}.new {emptied}", command, count=1)
+            return f"That empties {emptied} before it is read. Say: {mended}"
+        sum_ = _SUM.search(command)
+        if sum_ is not None:
+            return f"echo does not calculate. Use python3 -c 'print({sum_.group(1).strip()})'"
         if "-exec" in command and not re.search(r"-exec .*(\\;|';'|\+)", command):
             return "That line is not whole. Do not use -exec: *.txt means all such files, and xargs passes names on."
         content = str(part.arguments.get("content", "")).strip()
@@ -486,6 +491,9 @@ def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
     if undone and len(calls) < 8:
         return f"This failed, so it is not done yet: {undone}. Do it in another, simpler way."
     return ""
+
+
+_SUM = re.compile(r"\becho +['\"]?([\d.]+(?: *[*+/] *[\d.]+| +- +[\d.]+)+)")
 
 
 def _emptied(command: str) -> str:

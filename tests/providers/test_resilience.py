@@ -19,6 +19,8 @@ from aether_jupyter.runtime.language import Language
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
+pytest.importorskip("llmock", reason="pip install 'aether_jupyter[test]'")
+
 IDS = {"openai": "openai:gpt-5-mini", "anthropic": "anthropic:claude-sonnet-4-5", "gemini": "google:gemini-2.5-flash"}
 WEATHER = ToolSpec(
     name="get_weather",

@@ -40,6 +40,7 @@ WEATHER = ToolSpec(
 
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.simulator,
     pytest.mark.skipif(
         not AIMOCK.exists() or shutil.which("node") is None, reason="npm ci in tests/providers/simulators"
     ),
