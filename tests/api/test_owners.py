@@ -20,7 +20,7 @@ BODIES: dict[str, Any] = {
 }
 
 
-class People(IdentityProvider):  # type: ignore[misc]
+class People(IdentityProvider):
     """Whoever names themselves is let in under that name."""
 
     def get_user(self, handler: Any) -> User | None:
@@ -101,7 +101,7 @@ async def test_feeds_are_apart(as_person: Any, jp_ws_fetch: Any) -> None:
     seen = json.loads(await alices.read_message())
     assert str(pid) in seen["snapshot"]["processes"]
     while "records" not in seen:
-        seen = json.loads(await asyncio.wait_for(alices.read_message(), 10))
+        seen = json.loads(await asyncio.wait_for(alices.read_message(), 30))
     with pytest.raises(TimeoutError):
         print(await asyncio.wait_for(bobs.read_message(), 0.7))
     await alice("POST", f"processes/{pid}/signals", {"signal": "KILL"})

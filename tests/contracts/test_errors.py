@@ -11,7 +11,7 @@ from tornado.web import HTTPError
 from aether_jupyter.api.routing import problem, refusal
 from aether_jupyter.model.errors import AetherError
 
-KINDS = [AetherError, *AetherError.registry.values()]
+KINDS: list[type[AetherError]] = [AetherError, *AetherError.registry.values()]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])

@@ -1,0 +1,86 @@
+"""Exports are pure, lose nothing, and disarm what agents wrote."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import nbformat
+
+from aether_jupyter.api.export import as_json, as_notebook, as_text, export
+from aether_jupyter.model.agent import AgentSpec, Limits, Mode
+from aether_jupyter.model.events import (
+    Event,
+    ModelAnswered,
+    ProcessExited,
+    ProcessSpawned,
+    Record,
+    ToolEnded,
+    ToolStarted,
+)
+from aether_jupyter.model.message import Text, ToolCall, Usage
+from aether_jupyter.model.process import ExitStatus, Process
+from aether_jupyter.model.tool import Evidence, Outcome
+
+SPEC = AgentSpec(goal="Build it")
+PROCESS = Process(
+    pid=7,
+    name="builder",
+    owner="ada",
+    goal="Build it",
+    model="m:x",
+    sandbox="auto",
+    mode=Mode.ASK_RISKY,
+    limits=Limits(),
+)
+RUN = ToolCall(id="c1", tool="run_command", arguments={"command": "make\nls"})
+WRITE = ToolCall(id="c2", tool="write_file", arguments={"path": "a.txt", "content": "hi"})
+EVENTS: list[Event] = [
+    ProcessSpawned(PROCESS, SPEC),
+    ModelAnswered(1, "m:x", (Text("First ![x](http://evil/?q) <img src=x> \x1b[31mred\u202e"), RUN, WRITE), Usage()),
+    ToolStarted(1, RUN),
+    ToolEnded(
+        1, "c1", "run_command", Outcome(ok=True, content="built", evidence=Evidence(exit_code=0, stdout="built\n"))
+    ),
+    ToolStarted(1, WRITE),
+    ProcessExited(ExitStatus(0, "completed", "Done")),
+]
+RECORDS = [
+    Record(seq=n, id=str(n), pid=7, n=n, owner="ada", actor="runtime", at=1.0 + n, event=event)
+    for n, event in enumerate(EVENTS, 1)
+]
+
+
+def test_json_gives_the_records_back() -> None:
+    body = json.loads(as_json(PROCESS, SPEC, RECORDS))
+    assert msgspec.convert(body["records"], list[Record]) == RECORDS
+    assert msgspec.convert(body["spec"], AgentSpec) == SPEC
+
+
+def test_text_reads_from_top_to_bottom_without_control_characters() -> None:
+    text = as_text(PROCESS, SPEC, RECORDS).decode()
+    assert text.index("Build it") < text.index("$ make") < text.index("exit code 0") < text.index("Done")
+    assert not {"\x1b", "\u202e", "\x00"} & set(text)
+
+
+def test_a_notebook_has_a_cell_a_call_and_no_live_html() -> None:
+    notebook = json.loads(as_notebook(PROCESS, SPEC, RECORDS))
+    nbformat.validate(notebook)
+    run, write = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert run["source"] == "%%bash\nmake\nls"
+    assert run["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "built\n"}]
+    assert write["source"] == "%%writefile a.txt\nhi"
+    assert write["outputs"] == []
+    said = "".join(cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    assert "![" not in said.replace("!\\[", "")
+    assert "<img" not in said.replace("\\<", "")
+
+
+def test_the_same_records_give_the_same_bytes() -> None:
+    for kind in ("json", "text", "notebook"):
+        assert export(kind, PROCESS, SPEC, RECORDS) == export(kind, PROCESS, SPEC, RECORDS)
+
+
+def test_a_filename_is_plain() -> None:
+    odd = msgspec.structs.replace(PROCESS, name='../"x"\r\n.html')
+    assert export("text", odd, SPEC, []).filename == "7-x-.html.txt"
