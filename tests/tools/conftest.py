@@ -1,0 +1,100 @@
+"""A tool's surroundings: a home, a sandbox that is asked for by name, and peers that only remember."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio.pytest_plugin
+import pytest
+
+from aether_jupyter.abc import Sandbox, ToolContext
+from aether_jupyter.config import Settings
+from aether_jupyter.model.agent import SandboxSpec
+from aether_jupyter.model.events import Notice
+from aether_jupyter.model.message import ToolCall
+from aether_jupyter.model.tool import Outcome
+from aether_jupyter.runtime.toolbox import Toolbox
+from aether_jupyter.sandboxes.host import Host
+from aether_jupyter.tools import agents, files, shell
+
+Call = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run the tests on the loop of their fixtures; pytest-jupyter would take one of its own for the test alone."""
+    return anyio.pytest_plugin.pytest_pyfunc_call(pyfuncitem)
+
+
+class Remembering:
+    """Peers that note what was asked of them."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    async def send(self, to: int, text: str, *, kind: str = "note", correlation: str = "") -> str:
+        self.asked.append(("send", to, text, kind, correlation))
+        return "m1"
+
+    async def list(self) -> list[dict[str, Any]]:
+        return [{"pid": 3, "name": "other", "state": "RUNNING", "goal": "count all the stars"}]
+
+    async def spawn(self, goal: str, **options: Any) -> int:
+        self.asked.append(("spawn", goal, options))
+        return 12
+
+    async def wait(self, pid: int, timeout_s: float) -> dict[str, Any]:
+        self.asked.append(("wait", pid, timeout_s))
+        return {"state": "ZOMBIE", "result": "done"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, home_quota_bytes=1_000_000)
+
+
+@pytest.fixture
+def toolbox(settings: Settings) -> Toolbox:
+    return Toolbox({t.spec.name: t for module in (files, shell, agents) for t in module.register_tools(settings)})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "homes" / "7"
+    home.mkdir(parents=True)
+    return home
+
+
+@pytest.fixture
+async def context(anyio_backend: str, home: Path, tmp_path: Path) -> AsyncIterator[ToolContext]:
+    notices: list[Notice] = []
+    sandbox = await Host(allowed=True).open(7, SandboxSpec(), home)
+    (tmp_path / "shared").mkdir()
+
+    async def give() -> Sandbox:
+        return sandbox
+
+    context = ToolContext(
+        pid=7,
+        owner="ada",
+        call_id="call/1",
+        step=1,
+        home=home,
+        sandbox=give,
+        notify=notices.append,
+        peers=Remembering(),
+        workspaces={"team": tmp_path / "shared"},
+    )
+    context.notices = notices  # type: ignore[attr-defined]
+    yield context
+    await sandbox.close()
+
+
+@pytest.fixture
+def call(toolbox: Toolbox, context: ToolContext) -> Call:
+    async def make(tool: str, **arguments: Any) -> Outcome:
+        return await toolbox.run(ToolCall("c1", tool, arguments), context)
+
+    return make

@@ -1,0 +1,192 @@
+"""The file tools, as an agent meets them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from aether_jupyter.abc import ToolContext
+
+from .conftest import Call
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_is_written_is_read(call: Call, home: Path) -> None:
+    done = await call("write_file", path="a/note.txt", content="Grüße\nzwei\n")
+    assert done.ok
+    assert done.evidence is not None
+    assert done.evidence.sha256 == hashlib.sha256("Grüße\nzwei\n".encode()).hexdigest()
+    assert "+zwei" in done.evidence.diff
+    assert (home / "a/note.txt").read_text() == "Grüße\nzwei\n"
+    assert (await call("read_file", path="/home/agent/a/note.txt")).content == "Grüße\nzwei\n"
+
+
+async def test_long_files_are_read_in_parts(call: Call, home: Path) -> None:
+    (home / "long").write_text("".join(f"line {i}\n" for i in range(1, 10_001)))
+    part = await call("read_file", path="long", offset=500, limit=2)
+    assert part.content == "line 500\nline 501\n\n[lines 500-501 of 10000; read on with offset=502]"
+    whole = await call("read_file", path="long", limit=100_000)
+    assert len(whole.content) < 17_000
+    assert "read on with offset=" in whole.content
+    assert "there is no line 20000" in (await call("read_file", path="long", offset=20_000)).content
+    (home / "empty").write_text("")
+    assert (await call("read_file", path="empty")).content == "[the file is empty]"
+
+
+async def test_binary_files_are_named_and_not_shown(call: Call, home: Path) -> None:
+    (home / "pic").write_bytes(b"\x89PNG\r\n\0\0")
+    done = await call("read_file", path="pic")
+    assert (done.ok, done.error) == (False, "tool_failed")
+    assert "PNG image" in done.content
+
+
+async def test_edit_wants_exactly_one_place(call: Call, home: Path) -> None:
+    (home / "f.py").write_text("def one():\n    return 1\n\ndef two():\n    return 1\n")
+    twice = await call("edit_file", path="f.py", old_text="return 1", new_text="return 2")
+    assert (twice.ok, "occurs 2 times" in twice.content) == (False, True)
+    missing = await call("edit_file", path="f.py", old_text="return  1", new_text="return 2")
+    assert "nearest line is 'return 1'" in missing.content
+    assert not (await call("edit_file", path="f.py", old_text="", new_text="x")).ok
+    good = await call("edit_file", path="f.py", old_text="two():\n    return 1", new_text="two():\n    return 2")
+    assert good.ok
+    assert good.evidence is not None
+    assert "-    return 1\n+    return 2" in good.evidence.diff
+    every = await call("edit_file", path="f.py", old_text="return", new_text="yield", replace_all=True)
+    assert "2 occurrences" in every.content
+    assert (home / "f.py").read_text().count("yield") == 2
+
+
+async def test_append_list_move_copy_delete(call: Call, home: Path) -> None:
+    await call("append_file", path="log", content="one\n")
+    await call("append_file", path="log", content="two\n")
+    assert (home / "log").read_text() == "one\ntwo\n"
+    await call("make_directory", path="d/e")
+    await call("copy_file", source="log", target="d")
+    await call("move_file", source="log", target="d/e/")
+    assert (await call("list_files", recursive=True)).content == "d/\nd/e/\nd/log  8\nd/e/log  8"
+    assert (await call("list_files", path="d")).content == "d/e/\nd/log  8"
+    refused = await call("delete_file", path="d")
+    assert "not empty" in refused.content
+    assert (await call("delete_file", path="d", recursive=True)).content == "Deleted d and 3 entries in it."
+    assert list(home.iterdir()) == []
+
+
+async def test_what_is_missing_says_so(call: Call) -> None:
+    for tool in ("read_file", "delete_file", "stat_file"):
+        done = await call(tool, path="nope.txt")
+        assert (done.ok, done.error) == (False, "file_not_found")
+        assert "nope.txt" in done.content
+        assert "list_files" in done.content
+
+
+async def test_paths_outside_are_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("canary")
+    for path in ("../../secret", str(tmp_path / "secret"), "/etc/passwd", "/workspaces/team/../../secret"):
+        for tool, more in (
+            ("read_file", {}),
+            ("write_file", {"content": "x"}),
+            ("list_files", {}),
+            ("delete_file", {}),
+        ):
+            done = await call(tool, path=path, **more)
+            assert (done.ok, "canary" in done.content) == (False, False)
+    assert (tmp_path / "secret").read_text() == "canary"
+
+
+async def test_workspaces_are_reached_by_name(call: Call, tmp_path: Path) -> None:
+    assert (await call("write_file", path="/workspaces/team/plan.md", content="x")).ok
+    assert (tmp_path / "shared" / "plan.md").read_text() == "x"
+    assert "there are: team" in (await call("read_file", path="/workspaces/nobody/plan.md")).content
+
+
+async def test_search_finds_names_and_lines(call: Call, home: Path) -> None:
+    (home / "src").mkdir()
+    (home / "src" / "a.py").write_text("import os\n\ndef find_me(): pass\n")
+    (home / "b.txt").write_text("find_me too\n")
+    (home / "blob").write_bytes(b"find_me\0")
+    assert (await call("search_files", pattern=r"find_\w+")).content == (
+        "b.txt:1: find_me too\nsrc/a.py:3: def find_me(): pass"
+    )
+    assert (await call("search_files", pattern="^def", glob="**/*.py")).content == "src/a.py:3: def find_me(): pass"
+    assert (await call("search_files", glob="*.py")).content == "src/a.py"
+    assert (await call("search_files", pattern="nowhere")).content == "[no match in 2 files]"
+    bad = await call("search_files", pattern="find_me(")
+    assert "missing )" in bad.content
+    assert "find_me\\\\(" in bad.content
+
+
+EVIL = ["(a+)+$", "(a|aa)+$", "(.*a){25}", "((a*)*)*b", "^(([a-z])+.)+[A-Z]([a-z])+$", "(x+x+)+y", "a{0,900}a{0,900}$"]
+
+
+@pytest.mark.parametrize("pattern", EVIL)
+async def test_evil_patterns_do_not_hold_the_loop(call: Call, home: Path, pattern: str) -> None:
+    (home / "evil").write_text(("a" * 5_000 + "!\n") * 50)
+    worst = 0.0
+
+    async def watch() -> None:
+        nonlocal worst
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.005)
+            worst = max(worst, time.monotonic() - began - 0.005)
+
+    watching = asyncio.create_task(watch())
+    began = time.monotonic()
+    await call("search_files", pattern=pattern)
+    assert time.monotonic() - began < 3
+    watching.cancel()
+    assert worst < 0.2
+
+
+async def test_stat_and_watch(call: Call, home: Path) -> None:
+    (home / "f").write_text("abc")
+    assert "file, 3 bytes, changed 2" in (await call("stat_file", path="f")).content
+    waiting = asyncio.create_task(call("watch_files", timeout_s=5))
+    await asyncio.sleep(0.3)
+    (home / "new").write_text("x")
+    assert (await waiting).content == "made new"
+    assert "Nothing changed" in (await call("watch_files", timeout_s=0.3)).content
+
+
+async def test_home_is_kept_within_its_quota(call: Call, home: Path) -> None:
+    (home / "big").write_bytes(b"x" * 900_000)
+    for tool, more in (
+        ("write_file", {"path": "f", "content": "y" * 200_000}),
+        ("append_file", {"path": "big", "content": "y" * 200_000}),
+        ("copy_file", {"source": "big", "target": "again"}),
+    ):
+        done = await call(tool, **more)
+        assert not done.ok, tool
+        assert sorted(p.name for p in home.iterdir()) == ["big"]
+    assert (await call("write_file", path="f", content="y" * 50_000)).ok
+    assert not (await call("write_file", path="g", content="y" * 60_000)).ok
+    await call("delete_file", path="big")
+    assert (await call("write_file", path="g", content="y" * 60_000)).ok
+
+
+async def test_files_of_aether_itself_are_not_listed(call: Call, home: Path) -> None:
+    (home / ".aether").mkdir()
+    (home / ".aether" / "token").write_text("x")
+    assert ".aether/token" not in (await call("list_files", recursive=True)).content
+    assert (await call("search_files", glob="token")).content == "[no such file]"
+
+
+async def test_unreadable_file_is_told(call: Call, home: Path) -> None:
+    (home / "f").write_text("x")
+    (home / "f").chmod(0)
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    assert "permission denied" in (await call("read_file", path="f")).content
+
+
+async def test_names_with_line_breaks_and_blanks_survive(call: Call, context: ToolContext) -> None:
+    for name in (" leading", "a b.txt", "-rf", "$(touch x)", "ünïcode😀", "quote'\"", "new\nline"):
+        assert (await call("write_file", path=f"d/{name}", content=name)).ok, name
+        assert (await call("read_file", path=f"d/{name}")).content == name
+    assert len(list((context.home / "d").iterdir())) == 7

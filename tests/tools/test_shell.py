@@ -1,0 +1,111 @@
+"""`run_command`: what the model reads, what is kept as evidence, what a person sees meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from aether_jupyter.abc import ToolContext
+from aether_jupyter.model.events import OutputDelta
+
+from .conftest import Call
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_success_shows_output_and_exit_code(call: Call) -> None:
+    done = await call("run_command", command="echo hello")
+    assert (done.ok, done.error, done.content) == (True, None, "exit code: 0\nstdout:\nhello")
+    assert done.evidence is not None
+    assert (done.evidence.exit_code, done.evidence.stdout, done.evidence.sandbox) == (0, "hello\n", "host")
+    assert done.labels == {"stdout": "text", "stderr": "text", "exit_code": "system"}
+    assert done.duration_s > 0
+    assert (await call("run_command", command="true")).content == "exit code: 0\n(no output)"
+
+
+async def test_other_exit_codes_are_failures(call: Call) -> None:
+    done = await call("run_command", command="echo out; echo err >&2; exit 4")
+    assert (done.ok, done.error) == (False, "tool_failed")
+    assert done.content == "exit code: 4\nstdout:\nout\nstderr:\nerr"
+
+
+async def test_timeout_returns_what_was_printed(call: Call) -> None:
+    done = await call("run_command", command="echo early; sleep 20", timeout_s=0.5)
+    assert (done.ok, done.error) == (False, "tool_timeout")
+    assert "timed out after 0.5 s" in done.content
+    assert "early" in done.content
+    assert done.evidence is not None
+    assert done.evidence.timed_out
+
+
+async def test_timeout_is_clamped(call: Call, context: ToolContext) -> None:
+    context.max_timeout_s = 0.5
+    assert "timed out after 0.5 s" in (await call("run_command", command="sleep 20", timeout_s=5000)).content
+    context.timeout_s = 0.3
+    assert "timed out after 0.3 s" in (await call("run_command", command="sleep 20")).content
+
+
+async def test_long_output_goes_to_a_file(call: Call, home: Path) -> None:
+    done = await call("run_command", command="seq 1 100000")
+    assert done.ok
+    assert len(done.content) < 17_000
+    assert done.content.startswith("exit code: 0\nstdout:\n1\n2\n")
+    assert done.content.endswith("\n99999\n100000")
+    assert "the whole is in .aether/outputs/call_1.stdout" in done.content
+    assert done.evidence is not None
+    assert done.evidence.stdout_bytes == 588_895
+    assert len(done.evidence.stdout) < 2_100
+    assert (home / done.evidence.stdout_path).read_text() == "".join(f"{i}\n" for i in range(1, 100_001))
+    assert (await call("read_file", path=done.evidence.stdout_path, offset=5000, limit=1)).content.startswith("5000\n")
+
+
+async def test_two_streams_share_what_the_model_reads(call: Call, context: ToolContext) -> None:
+    context.output_limit = 1000
+    done = await call("run_command", command="seq 1 200; seq 1000 1100 >&2")
+    assert len(done.content) < 1400
+    assert "\n200\n" in done.content
+    assert done.content.endswith("1100")
+    done = await call("run_command", command="seq 1 2000; echo short >&2")
+    assert done.content.endswith("stderr:\nshort")
+    assert len(done.content) > 1000
+
+
+async def test_planted_link_does_not_lead_the_output_out(call: Call, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (home / ".aether").symlink_to(tmp_path / "out")
+    done = await call("run_command", command="seq 1 100000")
+    assert done.ok
+    assert "not kept" in done.content
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_news_comes_while_it_runs_and_not_too_often(call: Call, context: ToolContext) -> None:
+    await call("run_command", command="for i in $(seq 30); do echo tick $i; sleep 0.02; done")
+    news: list[OutputDelta] = context.notices  # type: ignore[attr-defined]
+    assert 3 <= len(news) <= 15
+    assert "".join(n.text for n in news).count("tick") == 30
+    assert {(n.pid, n.call_id, n.stream) for n in news} == {(7, "call/1", "stdout")}
+
+
+async def test_flood_of_news_is_cut(call: Call, context: ToolContext) -> None:
+    await call("run_command", command="yes", timeout_s=1)
+    news: list[OutputDelta] = context.notices  # type: ignore[attr-defined]
+    assert len(news) <= 15
+    assert max(len(n.text) for n in news) <= 4000
+
+
+async def test_folder_inside_the_home(call: Call, home: Path) -> None:
+    (home / "sub").mkdir()
+    assert (await call("run_command", command="pwd", cwd="sub")).content.endswith("/sub")
+
+
+async def test_cancelled_call_ends_its_command(call: Call, home: Path) -> None:
+    running = asyncio.create_task(call("run_command", command="sleep 0.6; touch late"))
+    await asyncio.sleep(0.2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.sleep(0.7)
+    assert not (home / "late").exists()
