@@ -61,14 +61,14 @@ def _sqlite() -> Check:
 
 def _home(home: Path) -> Check:
     fix = f"Make {home} a folder that you may write to, or set AETHER_HOME to another."
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        trial = home / f".doctor-{os.getpid()}"
+        trial = there / f".doctor-{os.getpid()}"
         trial.write_bytes(b"x")
         trial.unlink()
     except OSError as error:
         return Check("home", False, f"{home}: {error.strerror or error}", fix, True)
-    return Check("home", True, str(home))
+    return Check("home", True, f"{home}" + ("" if home.exists() else ", made when first used"))
 
 
 def _disk(home: Path) -> Check:

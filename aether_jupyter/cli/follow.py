@@ -11,7 +11,8 @@ import msgspec
 from ..client import show
 from ..client.client import Aether
 from ..model.errors import AetherError, AlreadyDecided
-from ..model.events import Record
+from ..model.events import Event, ModelAnswered, ProcessExited, ProcessSpawned, Record
+from ..model.message import ToolCall
 from ..model.process import Process, Signal, State
 from ..model.tool import Approval
 from .main import INTERRUPTED, WAITS
@@ -74,10 +75,16 @@ def _catch_up(client: Aether, pid: int, after: int, as_json: bool) -> tuple[Proc
             break
         for record in page:
             after = record.n
-            kind, _ = show.event_text(record.event)
-            if as_json or kind not in ("answer", "start"):
+            if as_json or not _told_elsewhere(record.event):
                 show_record(record, as_json)
     return process, after
+
+
+def _told_elsewhere(event: Event) -> bool:
+    """The goal, which the person typed, and the answer, which is printed at the end."""
+    if isinstance(event, ModelAnswered):
+        return not any(isinstance(part, ToolCall) for part in event.parts)
+    return isinstance(event, ProcessSpawned) or (isinstance(event, ProcessExited) and event.status.code == 0)
 
 
 def _wait(client: Aether, pid: int) -> None:

@@ -330,12 +330,12 @@ class Hub:
             for follower in self._followers[pid]:
                 follower.changed.set()
 
-    async def until(self, follower: Follower, done: Callable[[Process], bool]) -> Process:
-        """Wait until `done` holds for the follower's process; returns it as it is then."""
+    async def until(self, follower: Follower, done: Callable[[Process], bool], head: int = 0) -> Process:
+        """Wait until `done` holds for the follower's process at its record `head` or later; returns it as it is then."""
         while True:
             self.check()
             process = self.processes[follower.pid]
-            if done(process) or process.state is State.ZOMBIE:
+            if process.head >= head and (done(process) or process.state is State.ZOMBIE):
                 return process
             follower.waiting.clear()
             follower.changed.clear()

@@ -242,7 +242,9 @@ class Run:
         """Wait until it has ended; with `person` also return when only a person can let it go on."""
         if not self.done:
             async with self._server.hub.follow(self.pid) as follower:
-                self._process = await self._server.hub.until(follower, lambda p: person and p.needs_person)
+                self._process = await self._server.hub.until(
+                    follower, lambda p: person and p.needs_person, self._process.head
+                )
         return self._process
 
     def __aiter__(self) -> AsyncIterator[Record]:
@@ -309,7 +311,9 @@ class Run:
     @_at_once
     async def send(self, text: str, *, interrupt: bool = False) -> str:
         """Words for it, read before its next model call; `interrupt` drops its present step."""
-        return await self._server.send(self.pid, text, interrupt=interrupt)
+        key = await self._server.send(self.pid, text, interrupt=interrupt)
+        self._process = await self._server.get(self.pid)
+        return key
 
     @_at_once
     async def extend(
@@ -345,19 +349,25 @@ class Run:
             decided = await self._server.decide(
                 one, "edit" if arguments is not None else "approve", arguments=arguments, remember=remember
             )
-        return decided.decision
+        return await self._decided(decided)
 
     @_at_once
     async def refuse(self, approval: Approval | None = None, *, reason: str = "") -> Decision | None:
         """Refuse what it asks for; it reads the reason."""
         one = approval or await self._only()
         verdict: Literal["finish", "refuse"] = "finish" if one.kind == "limit" else "refuse"
-        return (await self._server.decide(one, verdict, reason=reason or None)).decision
+        return await self._decided(await self._server.decide(one, verdict, reason=reason or None))
 
     @_at_once
     async def answer(self, text: str, approval: Approval | None = None) -> Decision | None:
         """Answer its question."""
-        return (await self._server.decide(approval or await self._only(), "answer", answer=text)).decision
+        one = approval or await self._only()
+        return await self._decided(await self._server.decide(one, "answer", answer=text))
+
+    async def _decided(self, approval: Approval) -> Decision | None:
+        # The feed may lag behind: whoever waits next must not see the state from before the decision.
+        self._process = await self._server.get(self.pid)
+        return approval.decision
 
     async def _only(self) -> Approval:
         pending = await self.pending()

@@ -80,7 +80,7 @@ class AetherMagics(Magics):
 
         The cell shows it live and ends with it; the result is bound to NAME (`_agent`). With TYPE (a Pydantic model,
         dataclass or other type of the notebook) the result is an instance of it. MODE is plan, ask_always, ask_risky
-        (the default), accept_edits or autonomous. Interrupting the cell interrupts the agent, which then waits for
+        (the default), accept_edits or autonomous. `{name}` in the first line is replaced by that variable. Interrupting the cell interrupts the agent, which then waits for
         your words: `%aether send PID …`.
         """
         trouble: list[BaseException] = []
@@ -131,7 +131,7 @@ async def run_cell(shell: Any, line: str, cell: str, *, ui: str = "") -> None:
     """What an `%%agent` cell does. Errors are shown as one sentence."""
     with _one_sentence():
         try:
-            given = options().parse_args(shlex.split(line))
+            given = options().parse_args(shlex.split(shell.var_expand(line)))
         except ValueError as error:
             raise BadRequest(f"The line of %%agent does not read well: {error}") from None
         if not cell.strip():
