@@ -34,6 +34,20 @@ export function Ruler(props: {
     return () => observer.disconnect();
   }, []);
 
+  // What is painted does not follow a change of the theme by itself; its style sheet comes a moment after its name.
+  const [theme, setTheme] = React.useState(0);
+  React.useEffect(() => {
+    const repaint = () => setTheme(count => count + 1);
+    const observer = new MutationObserver(() => {
+      repaint();
+      window.setTimeout(repaint, 600);
+    });
+    observer.observe(document.body, {
+      attributeFilter: ['data-jp-theme-name', 'data-jp-theme-light']
+    });
+    return () => observer.disconnect();
+  }, []);
+
   const step = Math.min(BAR, width / Math.max(1, bars.length));
   React.useEffect(() => {
     const { current: element } = canvas;
@@ -80,7 +94,6 @@ export function Ruler(props: {
     if (first >= 0) {
       const from = first * step;
       const to = (after < 0 ? bars.length : after) * step;
-      probe.style.color = ink('--ae-text');
       pen.strokeStyle = style.color;
       pen.lineWidth = 1.5;
       pen.beginPath();
@@ -93,7 +106,7 @@ export function Ruler(props: {
       );
       pen.stroke();
     }
-  }, [bars, seen, step, width]);
+  }, [bars, seen, step, width, theme]);
 
   const go = (event: React.PointerEvent<HTMLCanvasElement>) => {
     const box = event.currentTarget.getBoundingClientRect();

@@ -14,6 +14,7 @@ import type {
   Stretch
 } from '../../state/timeline';
 import { callText, kinds } from '../../state/timeline';
+import { describe } from '../../state/view';
 import {
   ApprovalForm,
   Button,
@@ -404,9 +405,15 @@ function ActionView(props: { entry: ActionEntry }): React.JSX.Element {
   const text = callText(call);
   const evidence = outcome?.evidence ?? null;
   const diff = evidence?.diff ?? '';
-  const many = lineCount(text) > 1 || text.length > 160;
+  const many =
+    lineCount(text) > 1 ||
+    text.length > 160 ||
+    Object.keys(call.arguments ?? {}).length > 1;
   const openCall = isOpen(`${entry.key}-call`, false);
-  const line = text.split('\n')[0].slice(0, 160);
+  // One line: what the call is about, without the tool that stands before it.
+  const line = firstLine(
+    call.arguments === null ? text : describe(call).slice(call.tool.length + 1)
+  );
   const waits =
     approval !== null && !decision && !entry.closed && phase === 'asking';
   const output = live?.output[call.id] ?? '';
@@ -420,7 +427,6 @@ function ActionView(props: { entry: ActionEntry }): React.JSX.Element {
       {line && (
         <code>
           <Found text={stripAnsi(line)} query={query} />
-          {many && !openCall && '…'}
         </code>
       )}
     </>
