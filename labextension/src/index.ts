@@ -1,7 +1,10 @@
 /** The plugins of the extension; nothing else. */
 import client from './api';
+import cell from './cell';
 import commands from './commands';
+import notifications from './notifications';
 import agent from './panels/agent';
+import approvals from './panels/approvals';
 import missionControl from './panels/missionControl';
 import sidebar from './panels/sidebar';
 import running from './running';
@@ -13,8 +16,11 @@ export default [
   store,
   commands,
   missionControl,
-  agent,
   sidebar,
+  agent,
+  approvals,
+  cell,
+  notifications,
   status,
   running
 ];

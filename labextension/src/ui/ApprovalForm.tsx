@@ -652,7 +652,7 @@ function Question(props: IPartProps): React.JSX.Element {
 }
 
 /** What "go on" adds, as the server offers it: `steps=25`, `cost_usd=1`. */
-function growth(options: readonly string[]): string {
+export function growth(options: readonly string[]): string {
   const parts = options.map(option => {
     const [name, text] = option.split('=');
     const value = Number(text);

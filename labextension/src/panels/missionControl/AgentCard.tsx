@@ -23,7 +23,7 @@ import {
 } from '../../ui';
 import { useClock, useCommand, useServices } from '../services';
 import { AskButtons } from './AskButtons';
-import { saying, type Saying, waitWords } from './voice';
+import { afterTool, saying, type Saying, waitWords } from './voice';
 
 const NEW_MS = 500;
 
@@ -97,7 +97,7 @@ export const AgentCard = React.memo(function AgentCard(props: {
         )}
       </div>
       <div className="mc-stripline">
-        <StepStrip strip={process.strip} live={process.state === 'RUNNING'} />
+        <StepStrip strip={process.strip} />
         <span>
           <b>{process.step}</b>
           {process.limits.steps === null
@@ -289,9 +289,7 @@ function AskLine(props: {
   const trans = useWords();
   const { approval, process } = props;
   if (approval?.kind === 'call' && approval.call) {
-    const line = describe(approval.call)
-      .slice(approval.call.tool.length)
-      .trim();
+    const line = afterTool(approval.call);
     return (
       <p className="ae-trunc" title={describe(approval.call)}>
         <b>{approval.call.tool}</b> {line && <code>{line}</code>}

@@ -22,6 +22,7 @@ import {
   type Column,
   type ColumnId,
   columns as allColumns,
+  leastWidth,
   type Sort,
   sorted,
   USUAL
@@ -145,7 +146,12 @@ export function AgentTable(props: TableProps): React.JSX.Element {
       aria-label={trans.__('Agents')}
       aria-rowcount={order.length + 1}
       aria-multiselectable="true"
-      style={{ '--mc-columns': template } as React.CSSProperties}
+      style={
+        {
+          '--mc-columns': template,
+          '--mc-least': `${leastWidth(columns)}px`
+        } as React.CSSProperties
+      }
     >
       {!narrow && (
         <div className="mc-thead" role="row">

@@ -6,7 +6,7 @@ import { AetherError } from '../../api/client';
 import type { Approval, Decision, Process } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
 import { MORE_STEPS } from '../../commands/extend';
-import { Button, useWords } from '../../ui';
+import { Button, growth, useWords } from '../../ui';
 import { useCommand, useServices } from '../services';
 
 /** `single` leaves only the one action that lets work go on. */
@@ -68,15 +68,20 @@ export function AskButtons(props: {
     );
   }
   if (approval?.kind === 'limit') {
+    const offer = (approval.options ?? []).filter(option =>
+      option.includes('=')
+    );
+    const more = growth(offer) || `+${MORE_STEPS}`;
+    const inSteps = offer.every(option => option.startsWith('steps='));
     return (
       <>
         <Button
           kind={first}
           small={small}
           disabled={waiting}
-          onClick={() => void decide({ verdict: 'extend', steps: MORE_STEPS })}
+          onClick={() => void decide({ verdict: 'extend' })}
         >
-          {single ? `+${MORE_STEPS}` : trans.__('+%1 steps', MORE_STEPS)}
+          {inSteps && !single ? trans.__('%1 steps', more) : more}
         </Button>
         {!single && (
           <Button

@@ -187,6 +187,14 @@ export function columns(trans: TranslationBundle): readonly Column[] {
   ];
 }
 
+/** The least width of a row in pixels: what the tracks of the grid cannot go below. */
+export function leastWidth(shown: readonly Column[]): number {
+  return shown.reduce(
+    (sum, column) => sum + Number(/\d+/.exec(column.width)?.[0] ?? 0),
+    60
+  );
+}
+
 /** The PIDs in the order of `sort`; ties go to who needs a person. */
 export function sorted(
   processes: readonly Process[],

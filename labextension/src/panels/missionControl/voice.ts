@@ -1,7 +1,7 @@
 /** What an agent says right now, in one place for cards, rows and the side panel. Pure. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { Approval, Process, VoiceKind } from '../../api/types';
+import type { Approval, Process, ToolCall, VoiceKind } from '../../api/types';
 import { standing } from '../../state/selectors';
 import type { Live } from '../../state/store';
 import { describe } from '../../state/view';
@@ -85,9 +85,10 @@ export function waitWords(
 export function request(approval: Approval, trans: TranslationBundle): string {
   switch (approval.kind) {
     case 'call':
-      return approval.call
-        ? trans.__('Asks to run %1', describe(approval.call))
-        : trans.__('Asks for an approval');
+      if (!approval.call) return trans.__('Asks for an approval');
+      return approval.call.tool === 'run_command'
+        ? trans.__('Asks to run %1', afterTool(approval.call))
+        : trans.__('Asks for %1', describe(approval.call));
     case 'question':
       return trans.__('Asks: %1', approval.question);
     case 'limit':
@@ -95,6 +96,11 @@ export function request(approval: Approval, trans: TranslationBundle): string {
         approval.question || approval.because || trans.__('A limit is reached')
       );
   }
+}
+
+/** The telling argument of a call, without the name of the tool. */
+export function afterTool(call: ToolCall): string {
+  return describe(call).slice(call.tool.length).trim();
 }
 
 /** One line of what goes on, for a row of the table. */
