@@ -116,6 +116,10 @@ class Language:
             if isinstance(provider, _Borrower):
                 provider.borrow = self._model
 
+    async def prepare(self) -> None:
+        """Import what translation and prices need, off the event loop; `ask` does it too, `estimate` cannot."""
+        await _import_pydantic_ai()
+
     def session(self) -> Session:
         """A new cache for one process."""
         return Session()
@@ -732,33 +736,52 @@ def _usage(response: ModelResponse) -> Usage:
 
 @dataclass(frozen=True)
 class _Price:
-    """Dollars per million tokens of a small request, and the table that knows the rest (tiers, caches)."""
+    """Dollars per million tokens of a small request. `plain` says that a large one costs no other rate.
+
+    Working out one answer by the whole table costs as much time as the rest of a call, so plain prices are multiplied.
+    """
 
     input_usd: float
     output_usd: float
+    cached_usd: float
+    plain: bool
     provider: str
     name: str
 
     def of(self, response: ModelResponse) -> float:
+        usage = response.usage
+        if self.plain and not usage.cache_write_tokens and not usage.details:
+            fresh = usage.input_tokens - usage.cache_read_tokens
+            used = fresh * self.input_usd + usage.cache_read_tokens * self.cached_usd
+            return (used + usage.output_tokens * self.output_usd) / 1e6
         from genai_prices import calc_price
 
-        try:
-            return float(calc_price(response.usage, self.name, provider_id=self.provider).total_price)
-        except (LookupError, ValueError):
-            usage = response.usage
-            return (usage.input_tokens * self.input_usd + usage.output_tokens * self.output_usd) / 1e6
+        return float(calc_price(usage, self.name, provider_id=self.provider).total_price)
 
 
 def _price(model_id: str) -> _Price | None:
     """From genai-prices, which pydantic-ai brings along and keeps up to date; None where it does not know the model."""
     prefix, _, name = model_id.partition(":")
     if prefix in FREE:
-        return _Price(0.0, 0.0, prefix, name)
+        return _Price(0.0, 0.0, 0.0, True, prefix, name)
     from genai_prices import Usage as Priced
     from genai_prices import calc_price
 
     try:
-        price = calc_price(Priced(input_tokens=1000, output_tokens=1000), name, provider_id=prefix)
+        small, cached, large = (
+            calc_price(
+                Priced(input_tokens=size, cache_read_tokens=size * hit, output_tokens=size), name, provider_id=prefix
+            )
+            for size, hit in ((1000, 0), (1000, 1), (1_000_000, 0))
+        )
     except (LookupError, ValueError):
         return None
-    return _Price(float(price.input_price) * 1000, float(price.output_price) * 1000, prefix, name)
+    rate = float(small.input_price) * 1000
+    return _Price(
+        input_usd=rate,
+        output_usd=float(small.output_price) * 1000,
+        cached_usd=float(cached.input_price) * 1000,
+        plain=small.total_price * 1000 == large.total_price,
+        provider=prefix,
+        name=name,
+    )

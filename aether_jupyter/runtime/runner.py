@@ -153,6 +153,7 @@ class Run:
         self._spec: AgentSpec = self._claim.spec
         self._tools = context.offered(r.toolbox.specs(self._spec.tools), self._spec)
         self._by_name = {tool.name: tool for tool in self._tools}
+        self._workspaces = r.machines.workspaces(self._claim.owner, self._spec.workspaces)
         self._system = context.system_prompt(self._spec, self._claim.name)
         state = loop.begin(self._spec)
         # A process that was just spawned and claimed has no history worth a read: 1 is its birth, 2 this claim.
@@ -205,6 +206,7 @@ class Run:
         """Ask the model. True if a limit ends the run instead."""
         r, state, spec = self._r, self._state, self._spec
         models = (spec.model or r.language.default_model(), *spec.fallbacks)
+        await r.language.prepare()
         tokens, usd = r.language.estimate(models[0], self._system, state.turns, self._tools, spec.max_output_tokens)
         sentence = loop.afford(state, tokens, usd, r.clock.now())
         if sentence is not None:
@@ -480,7 +482,8 @@ class Run:
             call_id=call.id,
             step=self._state.step,
             home=r.machines.home(pid),
-            sandbox=lambda: r.machines.open(pid, self._spec.sandbox),
+            sandbox=lambda: r.machines.open(pid, self._spec.sandbox, self._workspaces),
+            workspaces=self._workspaces,
             notify=self._notify,
             peers=AgentPeers(r.processes, Principal.agent(pid, self._claim.owner)),
             timeout_s=r.settings.command_timeout_s,
