@@ -221,7 +221,13 @@ def _skew(client: Aether, now: float) -> float:
     import httpx
 
     address = client.address
-    answer = httpx.head(f"{address.url}aether/health", headers=address.headers, verify=address.verify, timeout=10)
+    answer = httpx.head(
+        f"{address.url}api",
+        headers=address.headers,
+        verify=address.verify,
+        timeout=10,
+        trust_env=not address.local,
+    )
     try:
         return parsedate_to_datetime(answer.headers["date"]).timestamp() - now
     except (KeyError, ValueError):

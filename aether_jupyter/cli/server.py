@@ -36,7 +36,8 @@ def found_or_started(url: str, token: str, *, detach: bool = False) -> Iterator[
             raise BadRequest(
                 "A detached agent needs a server that stays. Start one with `aether serve`, then run this again."
             ) from None
-        with _own_server() as client:
+        click.echo("No server found: starting one for this run (it ends with it; agents are kept).", err=True)
+        with own_server() as client:
             yield client
         return
     with client:
@@ -52,9 +53,8 @@ def serve_here(arguments: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _own_server() -> Iterator[Aether]:
+def own_server() -> Iterator[Aether]:
     """A private server: own runtime folder, own token, 127.0.0.1 only, a port the system chooses."""
-    click.echo("No server found: starting one for this run (it ends with it; agents are kept).", err=True)
     with tempfile.TemporaryDirectory(prefix="aether-run-") as folder, contextlib.ExitStack() as stack:
         log = stack.enter_context((Path(folder) / "log").open("w+b"))
         environment = os.environ | {"JUPYTER_RUNTIME_DIR": folder, "JUPYTER_TOKEN": secrets.token_urlsafe(32)}

@@ -93,9 +93,7 @@ class AsyncAether:
 
         address = await self.locate()
         if self._http is None:
-            self._http = httpx.AsyncClient(
-                base_url=address.url, headers=address.headers, verify=address.verify, timeout=TIMEOUT_S
-            )
+            self._http = httpx.AsyncClient(**_connection(address))
         try:
             answer = await self._http.request(**_arguments(request))
         except httpx.HTTPError as error:
@@ -267,9 +265,7 @@ class Aether:
         import httpx
 
         if self._http is None:
-            self._http = httpx.Client(
-                base_url=self.address.url, headers=self.address.headers, verify=self.address.verify, timeout=TIMEOUT_S
-            )
+            self._http = httpx.Client(**_connection(self.address))
         try:
             answer = self._http.request(**_arguments(request))
         except httpx.HTTPError as error:
@@ -403,6 +399,16 @@ class Aether:
     def sandboxes(self) -> Sequence[SandboxInfo]:
         """Where tools can run."""
         return self.ask(requests.sandboxes())
+
+
+def _connection(address: Address) -> dict[str, Any]:
+    return {
+        "base_url": address.url,
+        "headers": address.headers,
+        "verify": address.verify,
+        "timeout": TIMEOUT_S,
+        "trust_env": not address.local,
+    }
 
 
 def _arguments(request: Request[Any]) -> dict[str, Any]:

@@ -37,6 +37,11 @@ class Address:
         return f"Address({self.url!r}, found by {self.found or 'the caller'})"
 
     @property
+    def local(self) -> bool:
+        """Whether it is this machine, which no proxy of the environment is asked for."""
+        return urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+
+    @property
     def headers(self) -> dict[str, str]:
         """What each request carries. Token authentication needs no XSRF cookie."""
         return {"Authorization": f"token {self.token}"} if self.token else {}
@@ -105,7 +110,11 @@ def probe(address: Address) -> None:
 
     try:
         answer = httpx.get(
-            f"{address.url}{requests.API}/me", headers=address.headers, timeout=PROBE_S, verify=address.verify
+            f"{address.url}{requests.API}/me",
+            headers=address.headers,
+            timeout=PROBE_S,
+            verify=address.verify,
+            trust_env=not address.local,
         )
     except httpx.HTTPError as error:
         raise ServerNotFound(f"{address.url} does not answer: {error}") from error

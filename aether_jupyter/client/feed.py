@@ -148,6 +148,7 @@ class Feed:
                 compression=None,
                 ssl=_tls(address),
                 open_timeout=15,
+                proxy=None if address.local else True,
             )
         except InvalidStatus as error:
             raise _refusal(address, error.response.status_code, bytes(error.response.body or b"")) from error
@@ -331,7 +332,7 @@ class Hub:
                 follower.changed.set()
 
     async def until(self, follower: Follower, done: Callable[[Process], bool], head: int = 0) -> Process:
-        """Wait until `done` holds for the follower's process at its record `head` or later; returns it as it is then."""
+        """Wait until `done` holds for the process, not before its record `head`; returns it as it is then."""
         while True:
             self.check()
             process = self.processes[follower.pid]

@@ -80,8 +80,8 @@ class AetherMagics(Magics):
 
         The cell shows it live and ends with it; the result is bound to NAME (`_agent`). With TYPE (a Pydantic model,
         dataclass or other type of the notebook) the result is an instance of it. MODE is plan, ask_always, ask_risky
-        (the default), accept_edits or autonomous. `{name}` in the first line is replaced by that variable. Interrupting the cell interrupts the agent, which then waits for
-        your words: `%aether send PID …`.
+        (the default), accept_edits or autonomous. `{name}` in the first line is replaced by that variable.
+        Interrupting the cell interrupts the agent, which then waits for your words: `%aether send PID …`.
         """
         trouble: list[BaseException] = []
 
