@@ -6,9 +6,10 @@ sandbox) knows this file and `model`, and nothing above.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from .model.agent import SandboxSpec
@@ -88,6 +89,9 @@ class Availability:
     fix: str = ""
 
 
+NO_WORKSPACES: Mapping[str, Path] = MappingProxyType({})
+
+
 class SandboxKind(Protocol):
     """One kind of sandbox: asks the machine, opens one for a process, removes what a crash left."""
 
@@ -95,7 +99,10 @@ class SandboxKind(Protocol):
     isolated: bool
 
     async def available(self) -> Availability: ...
-    async def open(self, pid: int, spec: SandboxSpec, home: Path) -> Sandbox: ...
+    async def open(self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path]) -> Sandbox:
+        """One for this process; each workspace is mounted at `/workspaces/NAME`."""
+        ...
+
     async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
         """Remove what belongs to processes of this `AETHER_HOME` (`instance`) that are not in `alive`."""
         ...

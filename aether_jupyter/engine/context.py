@@ -21,6 +21,9 @@ You are {name}, an agent that works on one task with tools, step by step.
 def system_prompt(spec: AgentSpec, name: str) -> str:
     """The standing instructions, then the person's own."""
     parts = [_RULES.format(name=name)]
+    if spec.workspaces:
+        folders = ", ".join(f"/workspaces/{name}" for name in spec.workspaces)
+        parts.append(f"Folders you share with other agents: {folders}.")
     if spec.output_schema is not None:
         parts.append(f"Give your result by calling {RESULT_TOOL}; that ends your work.")
     if spec.system.strip():

@@ -6,11 +6,12 @@ import asyncio
 import difflib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
-from ..abc import Sandbox, SandboxInfo, SandboxKind
+from ..abc import NO_WORKSPACES, Sandbox, SandboxInfo, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable, UnknownName
@@ -47,7 +48,16 @@ class Machines:
                 self._settings.homes.chmod(0o700)
         return home
 
-    async def open(self, pid: int, spec: SandboxSpec) -> Sandbox:
+    def workspaces(self, owner: str, names: Sequence[str]) -> dict[str, Path]:
+        """The owner's shared folders of these names, made where missing."""
+        # Quoted, so that no owner's name can be a path; a leading dot would survive quoting.
+        root = self._settings.home / "workspaces" / f"of-{quote(owner, safe='')}"
+        found = {name: root / name for name in names}
+        for folder in found.values():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return found
+
+    async def open(self, pid: int, spec: SandboxSpec, workspaces: Mapping[str, Path] = NO_WORKSPACES) -> Sandbox:
         """The process's sandbox. Raises `SandboxUnavailable`; nothing ran then."""
         found = self._open.get(pid)
         if found is not None:
@@ -56,7 +66,7 @@ class Machines:
             found = self._open.get(pid)
             if found is None:
                 kind = self._kinds[await self.resolve(spec.kind)]
-                found = await kind.open(pid, spec, self.home(pid))
+                found = await kind.open(pid, spec, self.home(pid), workspaces)
                 self._open[pid] = found
             return found
 

@@ -39,6 +39,7 @@ class AgentPeers:
             "mode": parent.mode,
             "sandbox": parent.sandbox,
             "limits": parent.limits,
+            "workspaces": parent.workspaces,
         }
         try:
             spec = msgspec.convert(fields | options, AgentSpec)

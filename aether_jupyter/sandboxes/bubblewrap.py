@@ -15,10 +15,10 @@ import posixpath
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..abc import Availability, Completed, OnOutput, SandboxKind
+from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable
@@ -103,15 +103,18 @@ class Bubblewrap:
                 self._asked_at = time.monotonic()
             return known
 
-    async def open(self, pid: int, spec: SandboxSpec, home: Path) -> BubblewrapSandbox:
+    async def open(
+        self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path] = NO_WORKSPACES
+    ) -> BubblewrapSandbox:
         """A sandbox over this home. Raises `SandboxUnavailable`."""
         answer = await self.available()
         if not answer.ok:
             raise SandboxUnavailable(f"bubblewrap: {answer.detail}. {answer.fix}", fix=answer.fix)
         if os.geteuid() == 0:
-            await asyncio.to_thread(own_home, home, 0, os.getegid())
+            for folder in (home, *workspaces.values()):
+                await asyncio.to_thread(own_home, folder, 0, os.getegid())
         group = self._groups.make(str(pid), spec) if self._groups is not None else None
-        return BubblewrapSandbox(home, spec, self._prefix, self._quota, group)
+        return BubblewrapSandbox(home, spec, workspaces, self._prefix, self._quota, group)
 
     async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
         """Commands end with the server that started them; only their empty control groups may be left."""
@@ -175,7 +178,13 @@ class BubblewrapSandbox:
     workdir = WORKDIR
 
     def __init__(
-        self, home: Path, spec: SandboxSpec, prefix: Sequence[str], quota_bytes: int, group: _Group | None
+        self,
+        home: Path,
+        spec: SandboxSpec,
+        workspaces: Mapping[str, Path],
+        prefix: Sequence[str],
+        quota_bytes: int,
+        group: _Group | None,
     ) -> None:
         self.home = home
         self._calls = Calls()
@@ -188,7 +197,9 @@ class BubblewrapSandbox:
             *prefix,
             *(("--share-net",) if spec.network == "host" else ()),
             *(_resolver() if spec.network == "host" else ()),
-            *("--bind", str(home), WORKDIR, "--remount-ro", "/"),
+            *("--bind", str(home), WORKDIR),
+            *(word for name, folder in workspaces.items() for word in ("--bind", str(folder), f"/workspaces/{name}")),
+            *("--remount-ro", "/"),
             *("--", "/bin/sh", "-c", limits, "sh"),
         ]
 

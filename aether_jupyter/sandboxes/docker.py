@@ -19,12 +19,12 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import beneath
-from ..abc import Availability, Completed, OnOutput, SandboxKind
+from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable, ToolFailed
@@ -87,12 +87,14 @@ class Docker:
                 self._asked_at = time.monotonic()
             return self._answer
 
-    async def open(self, pid: int, spec: SandboxSpec, home: Path) -> DockerSandbox:
+    async def open(
+        self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path] = NO_WORKSPACES
+    ) -> DockerSandbox:
         """A running container over this home. Raises `SandboxUnavailable`."""
         answer = await self.available()
         if not answer.ok:
             raise SandboxUnavailable(f"docker: {answer.detail}. {answer.fix}", fix=answer.fix)
-        sandbox = DockerSandbox(self, pid, spec, home)
+        sandbox = DockerSandbox(self, pid, spec, home, workspaces)
         await sandbox.start()
         return sandbox
 
@@ -104,12 +106,12 @@ class Docker:
             return []
         return await asyncio.to_thread(self._reap, instance, alive)
 
-    async def connect(self, pid: int, spec: SandboxSpec, home: Path) -> _Connection:
+    async def connect(self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path]) -> _Connection:
         """Start a container and its shell server. Raises `SandboxUnavailable`."""
         token = secrets.token_hex(8)
         name = f"aether-{hashlib.sha256(str(self._home).encode()).hexdigest()[:10]}-{pid}"
         async with self._starting:
-            starting = asyncio.ensure_future(asyncio.to_thread(self._start, name, pid, spec, home, token))
+            starting = asyncio.ensure_future(asyncio.to_thread(self._start, name, pid, spec, home, workspaces, token))
             try:
                 sock, keep = await asyncio.shield(starting)
             except asyncio.CancelledError:
@@ -166,7 +168,9 @@ class Docker:
             True, f"engine {info.get('ServerVersion')}, image {image['Id'].removeprefix('sha256:')[:12]}"
         )
 
-    def _start(self, name: str, pid: int, spec: SandboxSpec, home: Path, token: str) -> tuple[socket.socket, object]:
+    def _start(
+        self, name: str, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path], token: str
+    ) -> tuple[socket.socket, object]:
         from docker.errors import APIError, DockerException, ImageNotFound
         from docker.types import Mount, Ulimit
 
@@ -175,7 +179,8 @@ class Docker:
             raise SandboxUnavailable(f"docker: no Docker engine answers. {_FIX_ENGINE}")
         uid, _, gid = self._user.partition(":")
         if hasattr(os, "geteuid") and os.geteuid() == 0 and uid != "0":
-            own_home(home, int(uid), int(gid))
+            for folder in (home, *workspaces.values()):
+                own_home(folder, int(uid), int(gid))
         beneath.write(home, ".aether/token", token.encode())
         memory = spec.memory_mb << 20
         host = client.create_host_config(
@@ -194,7 +199,10 @@ class Docker:
             ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=4096, hard=4096)],
             # What the server says would otherwise be kept a second time, in the engine's own log.
             log_config={"Type": "none", "Config": {}},
-            mounts=[Mount(WORKDIR, str(home), type="bind")],
+            mounts=[
+                Mount(WORKDIR, str(home), type="bind"),
+                *(Mount(f"/workspaces/{name}", str(folder), type="bind") for name, folder in workspaces.items()),
+            ],
         )
         try:
             for again in (True, False):
@@ -266,8 +274,9 @@ class DockerSandbox:
     name = "docker"
     workdir = WORKDIR
 
-    def __init__(self, kind: Docker, pid: int, spec: SandboxSpec, home: Path) -> None:
+    def __init__(self, kind: Docker, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path]) -> None:
         self.home = home
+        self._workspaces = workspaces
         self._kind = kind
         self._pid = pid
         self._spec = spec
@@ -282,7 +291,7 @@ class DockerSandbox:
                 await self._connection.close()
                 self._connection = None
             if self._connection is None:
-                self._connection = await self._kind.connect(self._pid, self._spec, self.home)
+                self._connection = await self._kind.connect(self._pid, self._spec, self.home, self._workspaces)
             return self._connection
 
     async def run(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..abc import Availability, Completed, OnOutput, SandboxKind
+from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable
@@ -37,12 +37,16 @@ class Host:
             return Availability(True, "no isolation: commands run as the server's own user")
         return Availability(False, "it isolates nothing and is not allowed", "set c.Aether.allow_host_sandbox = True")
 
-    async def open(self, pid: int, spec: SandboxSpec, home: Path) -> HostSandbox:
+    async def open(
+        self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path] = NO_WORKSPACES
+    ) -> HostSandbox:
         """A folder to run commands in. Raises `SandboxUnavailable` unless allowed."""
         if not self._allowed:
             raise SandboxUnavailable(
                 "the sandbox 'host' isolates nothing and is not allowed; c.Aether.allow_host_sandbox = True allows it"
             )
+        if workspaces:
+            raise SandboxUnavailable("the sandbox 'host' cannot mount workspaces; choose docker or bubblewrap")
         return HostSandbox(home)
 
     async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:

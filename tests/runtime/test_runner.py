@@ -461,3 +461,23 @@ async def _step(house: Any, pid: int, step: int) -> bool:
 async def test_homes_are_private(house: Any, settings: Settings) -> None:
     p = await house.run("scripted:echo-file")
     assert oct(Path(settings.homes / str(p.pid)).stat().st_mode)[-3:] == "700"
+
+
+async def test_agents_of_one_owner_share_a_workspace_and_others_do_not(house: Any, script: Script) -> None:
+    def writes(n: int, turns: Any) -> list[Any]:
+        command = "echo shared > /workspaces/desk/note.txt"
+        return [ToolCall("c", "run_command", {"command": command})] if n == 0 else [Text("ok")]
+
+    def reads(n: int, turns: Any) -> list[Any]:
+        if n == 0:
+            return [ToolCall("c", "read_file", {"path": "/workspaces/desk/note.txt"})]
+        return [Text(next(t.content for t in turns if isinstance(t, ToolTurn)))]
+
+    first = await house.run(script("desk-writes", writes), workspaces=("desk",), mode=Mode.AUTONOMOUS)
+    assert first.exit.code == 0
+    second = await house.run(script("desk-reads", reads), workspaces=("desk",))
+    assert "shared" in second.exit.message
+    bob = await house.spawn("scripted:desk-reads", actor=BOB, workspaces=("desk",))
+    assert "shared" not in (await house.settled(bob.pid, BOB)).exit.message
+    without = await house.run("scripted:desk-reads")
+    assert "no workspace" in without.exit.message
