@@ -45,9 +45,9 @@ from .routing import Attachment
 
 def export(kind: ExportFormat, process: Process, spec: AgentSpec, records: Iterable[Record]) -> Attachment:
     """The conversation as a file in one of the formats. Pure: the same records give the same bytes."""
-    write, ending, media_type = _FORMATS[kind]
+    write, ending = _FORMATS[kind]
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", process.name).strip("-.")[:60] or "agent"
-    return Attachment(f"{process.pid}-{stem}.{ending}", media_type, write(process, spec, list(records)))
+    return Attachment(f"{process.pid}-{stem}.{ending}", MEDIA_TYPES[kind], write(process, spec, list(records)))
 
 
 def as_json(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
@@ -96,10 +96,17 @@ def as_notebook(process: Process, spec: AgentSpec, records: list[Record]) -> byt
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode(errors="replace")
 
 
-_FORMATS: dict[ExportFormat, tuple[Callable[[Process, AgentSpec, list[Record]], bytes], str, str]] = {
-    "json": (as_json, "json", "application/json"),
-    "text": (as_text, "txt", "text/plain; charset=utf-8"),
-    "notebook": (as_notebook, "ipynb", "application/x-ipynb+json"),
+MEDIA_TYPES: dict[ExportFormat, str] = {
+    "json": "application/json",
+    "text": "text/plain; charset=utf-8",
+    "notebook": "application/x-ipynb+json",
+}
+"""What each format is sent as."""
+
+_FORMATS: dict[ExportFormat, tuple[Callable[[Process, AgentSpec, list[Record]], bytes], str]] = {
+    "json": (as_json, "json"),
+    "text": (as_text, "txt"),
+    "notebook": (as_notebook, "ipynb"),
 }
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

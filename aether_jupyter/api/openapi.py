@@ -117,9 +117,7 @@ def _operation(each: Route, schema_of: Any) -> dict[str, Any]:
 
 def _in_query(argument: Argument, schema: dict[str, Any]) -> dict[str, Any]:
     schema = {key: value for key, value in schema.items() if key != "default"}
-    if argument.default is None:
-        (schema,) = [one for one in schema["anyOf"] if one != {"type": "null"}]
-    elif argument.default is not inspect.Parameter.empty and not argument.many:
+    if argument.default is not None and argument.default is not inspect.Parameter.empty and not argument.many:
         schema["default"] = argument.default
     return {
         "name": argument.name,
@@ -137,7 +135,10 @@ def _answer(each: Route, schema_of: Any) -> dict[str, Any]:
         return {
             "description": "a file",
             "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
-            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {
+                media: {"schema": {"format": "binary"} if media == "application/octet-stream" else {}}
+                for media in each.media
+            },
         }
     return {"description": "done", "content": {"application/json": {"schema": schema_of(each.returns)}}}
 

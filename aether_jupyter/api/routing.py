@@ -90,6 +90,7 @@ class Route:
     call: Callable[..., Awaitable[Any]]
     status: int
     absolute: bool
+    media: tuple[str, ...]
     in_path: tuple[Argument, ...]
     in_query: tuple[Argument, ...]
     body: Any
@@ -116,9 +117,10 @@ def route(
     scope: str,
     status: int = 200,
     absolute: bool = False,
+    media: tuple[str, ...] = ("application/json",),
     errors: tuple[type[AetherError], ...] = (),
 ) -> Callable[[Callable[..., Awaitable[Any]]], Route]:
-    """Make a function a route. `errors` are those worth documenting beside 400, 403 and 404."""
+    """Make a function a route. `media` are what it answers in, `errors` those worth documenting beside 400, 403."""
 
     def made(call: Callable[..., Awaitable[Any]]) -> Route:
         hints = typing.get_type_hints(call, include_extras=True)
@@ -129,7 +131,8 @@ def route(
             if parameter.name in names:
                 in_path.append(Argument(parameter.name, kind))
             elif parameter.kind is parameter.KEYWORD_ONLY:
-                in_query.append(Argument(parameter.name, kind, parameter.default, typing.get_origin(kind) is tuple))
+                many = typing.get_origin(kind) is tuple
+                in_query.append(Argument(parameter.name, _present(kind), parameter.default, many))
         body = hints.get("body")
         return Route(
             method=method,
@@ -138,6 +141,7 @@ def route(
             call=call,
             status=status,
             absolute=absolute,
+            media=media,
             in_path=tuple(in_path),
             in_query=tuple(in_query),
             body=body,
@@ -147,6 +151,13 @@ def route(
         )
 
     return made
+
+
+def _present(kind: Any) -> Any:
+    """The type without None: in a query what is not given is left out, and `null` is just a word."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return typing.Union[tuple(one for one in typing.get_args(kind) if one is not types.NoneType)]  # noqa: UP007
+    return kind
 
 
 def routes_in(*modules: types.ModuleType) -> tuple[Route, ...]:
@@ -170,6 +181,10 @@ class Door(APIHandler):
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+
+    def compute_etag(self) -> str | None:
+        """None: what may not be kept needs no mark to be found again."""
+        return None
 
     def _request_summary(self) -> str:
         # Tornado's own holds the query, where a token may be.

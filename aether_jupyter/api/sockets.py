@@ -20,7 +20,7 @@ from .bodies import Natural, Watch
 from .identity import principal
 from .routing import PROBLEM, RESOURCE, Argument, Entrance, House, parse_query, problem, refusal
 
-ARGUMENTS = (Argument("cursor", Natural | None, None),)
+ARGUMENTS = (Argument("cursor", Natural, None),)
 MESSAGE_BYTES = 16_384
 GOING_AWAY, POLICY, TROUBLE = 1001, 1008, 1011
 """WebSocket close codes (RFC 6455): the server stops, the client broke a rule, the server failed."""

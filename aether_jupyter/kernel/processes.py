@@ -510,7 +510,13 @@ class Processes:
         for key, limit in old.items():
             more = added.get(key)
             new[key] = limit if more is None or limit is None else max(limit, used[key]) + more
-        events: MutableSequence[Event] = [LimitsExtended(Limits(**new))]
+        limits = Limits(**new)
+        try:
+            # Only what can be read again may be written: a row that cannot would stop every claim.
+            msgspec.convert(msgspec.to_builtins(limits), Limits)
+        except msgspec.ValidationError as error:
+            raise BadRequest(f"limits: {error}") from None
+        events: MutableSequence[Event] = [LimitsExtended(limits)]
         if process.wait is not None and process.wait.kind == "limit":
             for found in tx.all(_WAITING, {"k": process.pid}):
                 approval = _approval(found.body)

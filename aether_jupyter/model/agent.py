@@ -23,16 +23,16 @@ class Mode(StrEnum):
     AUTONOMOUS = "autonomous"
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one run may use before it waits for a person. `None` is no limit; `wall_s` counts time spent RUNNING."""
 
     steps: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = 50
-    tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    cost_usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    wall_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=1, le=10**15)] | None = None
+    cost_usd: Annotated[float, msgspec.Meta(gt=0, le=1e12)] | None = None
+    wall_s: Annotated[float, msgspec.Meta(gt=0, le=1e12)] | None = None
 
 
-class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
+class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host."""
 
     kind: Literal["auto", "docker", "bubblewrap", "host"] = "auto"

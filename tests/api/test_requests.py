@@ -84,6 +84,8 @@ FIELDS = [
     ({"goal": "x", "model": "nobody:nothing"}, "nobody"),
     ({"goal": "x", "tools": ["no_such_tool"]}, "no_such_tool"),
     ({"goal": "x", "max_output_tokens": 10**30}, "max_output_tokens"),
+    ({"goal": "x", "limits": {"tokens": 10**25}}, "limits.tokens"),
+    ({"goal": "x", "limits": {"stpes": 5}}, "stpes"),
     ({}, "goal"),
 ]
 
@@ -102,6 +104,7 @@ QUERIES = [
     ("processes", {"reaped": "perhaps"}, "reaped"),
     ("processes", {"parent": "-4"}, "parent"),
     ("processes", {"stat": "READY"}, "stat"),
+    ("processes", {"parent": "null"}, "parent"),
     ("processes/1/records", {"after": "-1"}, "after"),
     ("processes/1/records", {"before": "1" * 30}, "before"),
     ("processes/1/wait", {"timeout_s": "nan"}, "timeout_s"),
@@ -123,3 +126,11 @@ async def test_a_query_is_checked(call: Any, where: str, query: dict[str, str], 
 async def test_several_states_and_the_marks_of_jupyter_are_understood(call: Any) -> None:
     query = {"state": "READY,RUNNING", "1763840000000": "", "no_track_activity": "1"}
     assert (await call("GET", "processes", params=query)).json == {"processes": []}
+
+
+async def test_limits_grow_only_as_far_as_they_can_be_read_again(call: Any) -> None:
+    pid = (await call("POST", "processes", {"goal": "x", "model": "scripted:risky"})).json["pid"]
+    answer = await call("POST", f"processes/{pid}/limits", {"steps": 100_000})
+    assert (answer.status, "steps" in answer.json["detail"]) == (400, True)
+    assert (await call("GET", f"processes/{pid}")).json["limits"]["steps"] == 50
+    assert (await call("POST", f"processes/{pid}/signals", {"signal": "KILL"})).status == 200

@@ -28,7 +28,7 @@ from ..bodies import (
     SignalReport,
     Spawn,
 )
-from ..export import export
+from ..export import MEDIA_TYPES, export
 from ..routing import Attachment, House, route
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -136,7 +136,13 @@ async def list_files(house: House, who: Principal, pid: Pid, *, path: FilePath =
     return FileList(await house.surroundings.files(pid, path))
 
 
-@route("GET", "/processes/{pid}/files/content", scope="processes:read", errors=(ProcessNotFound, FileNotFound))
+@route(
+    "GET",
+    "/processes/{pid}/files/content",
+    scope="processes:read",
+    media=("application/octet-stream",),
+    errors=(ProcessNotFound, FileNotFound),
+)
 async def read_file(house: House, who: Principal, pid: Pid, *, path: FilePath) -> Attachment:
     """The bytes of one file of its home, for the disk: an agent wrote them."""
     await house.processes.get(who, pid)
@@ -150,7 +156,13 @@ async def _pieces(house: House, pid: int, path: str) -> AsyncIterator[bytes]:
         offset += len(piece)
 
 
-@route("GET", "/processes/{pid}/export", scope="processes:read", errors=(ProcessNotFound,))
+@route(
+    "GET",
+    "/processes/{pid}/export",
+    scope="processes:read",
+    media=tuple(MEDIA_TYPES.values()),
+    errors=(ProcessNotFound,),
+)
 async def export_process(
     house: House,
     who: Principal,
