@@ -92,7 +92,7 @@ def test_the_prompt_begins_the_same_for_every_task() -> None:
 
 
 def test_reasons_are_not_said_again() -> None:
-    turns = [UserTurn("a"), ModelTurn((Thinking("hm"), ToolCall("c", "read_file", {"path": "x"})))]
+    turns: list[Turn] = [UserTurn("a"), ModelTurn((Thinking("hm"), ToolCall("c", "read_file", {"path": "x"})))]
     assert prompt(turns, "", 500)[-1]["content"] == '{"tool":"read_file","path":"x"}'
 
 

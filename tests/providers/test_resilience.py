@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def asked(llmock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 async def _all_faults(provider: str, llmock: Any, asked: Any) -> None:
     whole = (await asked(provider, "plain")).parts
     assert isinstance(whole[0], Text)
-    faults = {
+    faults: dict[str, Callable[[], Any]] = {
         "rate": lambda: llmock.rate_limit(times=2, retry_after=0.3),
         "error": lambda: llmock.fail(500, times=3),
         "overloaded": lambda: llmock.fail(529 if provider == "anthropic" else 503, times=2),
