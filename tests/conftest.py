@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import anyio.pytest_plugin
 import pytest
 
 pytest_plugins = ("pytest_jupyter.jupyter_server",)
@@ -18,6 +19,19 @@ for _name in [name for name in os.environ if name.startswith(KEPT) and name != "
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _backend_is_named(anyio_backend: str) -> None:
+    """Every test names its backend, or anyio drops the parameters of those that pytest-jupyter collected first."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `anyio` tests on the loop of their fixtures; pytest-jupyter would take one of its own for the test alone."""
+    if pyfuncitem.get_closest_marker("anyio") is None or "jp_serverapp" in pyfuncitem.fixturenames:
+        return None
+    return anyio.pytest_plugin.pytest_pyfunc_call(pyfuncitem)
 
 
 @pytest.fixture

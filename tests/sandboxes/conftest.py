@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import anyio.pytest_plugin
 import pytest
 
 from aether_jupyter.abc import Sandbox, SandboxKind
@@ -24,12 +23,6 @@ SPEC = SandboxSpec(memory_mb=256, pids=64, cpus=2)
 
 def _engine_answers() -> bool:
     return subprocess.run(["docker", "version"], capture_output=True, timeout=30).returncode == 0
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run the tests on the loop of their fixtures; pytest-jupyter would take one of its own for the test alone."""
-    return anyio.pytest_plugin.pytest_pyfunc_call(pyfuncitem)
 
 
 @pytest.fixture(scope="session")

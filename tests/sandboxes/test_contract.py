@@ -225,6 +225,25 @@ async def test_the_host_is_not_to_be_seen(isolated: Sandbox, aether_home: Path) 
     assert done.stdout == b""
 
 
+async def test_workspaces_are_shared_and_nothing_beside_them(kind: SandboxKind, aether_home: Path) -> None:
+    if not kind.isolated:
+        pytest.skip(f"{kind.name} isolates nothing")
+    team = aether_home / "workspaces" / "team"
+    for folder in (team, team.parent / "other", aether_home / "homes" / "8"):
+        folder.mkdir(parents=True)
+    (team / "plan").write_text("plan\n")
+    one = await kind.open(7, SPEC, aether_home / "homes" / "7", {"team": team})
+    two = await kind.open(8, SPEC, aether_home / "homes" / "8", {"team": team})
+    try:
+        assert (
+            await run(one, "cat /workspaces/team/plan; echo more >> /workspaces/team/plan; ls /workspaces")
+        ).stdout == (b"plan\nteam\n")
+        assert (await run(two, "cat /workspaces/team/plan")).stdout == b"plan\nmore\n"
+    finally:
+        await one.close()
+        await two.close()
+
+
 async def test_commands_are_without_privileges(isolated: Sandbox) -> None:
     done = await run(isolated, "cat /proc/self/status; id -u")
     lines = dict(line.split(":", 1) for line in done.stdout.decode().splitlines() if ":" in line)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import anyio.pytest_plugin
 import pytest
 
 from aether_jupyter.abc import Sandbox, ToolContext
@@ -20,12 +19,6 @@ from aether_jupyter.sandboxes.host import Host
 from aether_jupyter.tools import agents, files, shell
 
 Call = Callable[..., Awaitable[Outcome]]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run the tests on the loop of their fixtures; pytest-jupyter would take one of its own for the test alone."""
-    return anyio.pytest_plugin.pytest_pyfunc_call(pyfuncitem)
 
 
 class Remembering:
