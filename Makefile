@@ -68,7 +68,6 @@ tools: $(DONE)/package $(DONE)/simulators debian
 
 run: $(DONE)/package
 ifdef HEADLESS
-	@$(BIN)/python -m aether_jupyter.cli doctor || true
 	@$(BIN)/python notebooks/headless.py $(NOTEBOOK)
 else
 	@$(BIN)/jupyter lab --port $(PORT) $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)

@@ -32,3 +32,8 @@ def lab(tmp_path: Path) -> Iterator[labs.Lab]:
 @pytest.fixture(autouse=True)
 def jp_asyncio_loop() -> None:
     """Playwright's own loop runs in this thread; pytest-jupyter's would be in its way, and nothing here needs it."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """Nor is there a server within this process to clean up."""

@@ -182,7 +182,7 @@ def open_lab(
     ready(page)
     if dark:
         page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-        page.wait_for_selector('body[data-jp-theme-light="false"]')
+        page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
     return page
 
 
@@ -197,4 +197,11 @@ def run(page: Any, command: str, **arguments: Any) -> None:
     """Run one of Lab's commands."""
     page.evaluate(
         "([command, args]) => window.jupyterapp.commands.execute(command, args).then(() => null)", [command, arguments]
+    )
+
+
+def begin(page: Any, command: str, **arguments: Any) -> None:
+    """Begin one of Lab's commands without waiting for its end (running cells ends when the last one has run)."""
+    page.evaluate(
+        "([command, args]) => { void window.jupyterapp.commands.execute(command, args); }", [command, arguments]
     )

@@ -1,0 +1,147 @@
+"""Pictures of the real screens for the README: `python -m tests.e2e.screenshots [FOLDER]`.
+
+The agents are scripts, so that each picture shows the same every time; all else is as a person gets it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from .lab import ROOT, Lab, begin, browser, open_lab, run, wait_for
+
+SCRIPTS = '''
+from aether_jupyter.model.message import Text, ToolCall
+from aether_jupyter.providers.scripted import register
+
+
+def story(*turns):
+    """A script that says these turns one after the other: words, or words and (tool, arguments)."""
+
+    def answer(given, transcript):
+        words, *call = turns[min(given, len(turns) - 1)]
+        return (Text(words), ToolCall("", call[0], call[1])) if call else (Text(words),)
+
+    return answer
+
+
+CSV = "month,orders\\nJanuary,412\\nFebruary,388\\nMarch,467\\n"
+register("orders", story(
+    ("I will look at what is there before I write anything.", "list_files", {"path": "."}),
+    ("The folder is empty, so I write the table first.", "write_file", {"path": "orders.csv", "content": CSV}),
+    ("Now I check it by reading it back.", "read_file", {"path": "orders.csv"}),
+    ("The sum needs a short command.", "run_command",
+     {"command": "awk -F, 'NR>1 {s+=$2} END {print s}' orders.csv > total.txt && cat total.txt"}),
+    ("The three months hold 1,267 orders; orders.csv and total.txt are in my home.",),
+), pace_s=0.4)
+register("cleanup", story(
+    ("The build folder is from the last release. Nothing refers to it any more.", "run_command",
+     {"command": "rm -r build && ls -la"}),
+    ("The build folder is gone.",),
+))
+register("question", story(
+    ("There are two date formats in the export.", "ask_person",
+     {"question": "Which date format shall the report use?", "options": ["2026-11-22", "22 November 2026"]}),
+    ("The report uses the format you chose.",),
+))
+register("report", story(
+    *[(f"Week {n}: I compare the figures with those of last year and note what stands out.",
+       "write_file", {"path": f"report-{n}.md", "content": f"# Week {n}\\n\\nOrders rose.\\n"}) for n in range(1, 40)],
+), pace_s=1.5)
+'''
+
+FLEET: tuple[dict[str, Any], ...] = (
+    {"name": "Count spring orders", "goal": "Write a table of the spring orders and add them up.", "script": "orders"},
+    {"name": "Tidy the checkout", "goal": "Remove what the last build left behind.", "script": "cleanup"},
+    {"name": "Weekly report", "goal": "Write the weekly report, one file a week.", "script": "report"},
+    {"name": "Yearly comparison", "goal": "Compare each week with last year's.", "script": "report"},
+    {"name": "Clean the export", "goal": "Bring the dates of the export into one format.", "script": "question"},
+    {"name": "Nightly import", "goal": "Import last night's files.", "script": "fail"},
+)
+
+
+def _fill(lab: Lab) -> dict[str, int]:
+    pids = {}
+    for each in FLEET:
+        mode = "autonomous" if each["script"] in ("orders", "report") else "ask_risky"
+        pids[each["script"]] = lab.spawn(
+            goal=each["goal"], name=each["name"], model=f"scripted:{each['script']}", mode=mode, origin="notebook"
+        )
+    wait_for(lambda: lab.process(pids["orders"])["state"] == "ZOMBIE", 60)
+    wait_for(lambda: lab.process(pids["cleanup"])["state"] == "WAITING", 30)
+    return pids
+
+
+def _notebook(lab: Lab) -> None:
+    cells = [
+        nbformat.v4.new_markdown_cell("# Spring orders\nAn agent writes the table, adds it up, and shows its work."),
+        nbformat.v4.new_code_cell("%load_ext aether_jupyter"),
+        nbformat.v4.new_code_cell(
+            "%%agent --model scripted:orders --mode autonomous --name Spring\n"
+            "Write a table of the spring orders and add them up."
+        ),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, lab.files / "spring_orders.ipynb")
+
+
+def _shots(chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool, width: int, height: int) -> None:
+    tag = f"{'dark' if dark else 'light'}-{width}"
+    narrow = width < 600
+
+    def shot(name: str) -> None:
+        page.wait_for_timeout(1200)
+        page.screenshot(path=folder / f"{name}.{tag}.png")
+
+    page = open_lab(chrome, lab, width=width, height=height, dark=dark, path=f"lab/workspaces/{tag}")
+    run(page, "application:set-mode", mode="single-document" if narrow else "multiple-document")
+    for side in ("left", "right"):
+        if page.locator(f"#jp-{side}-stack").is_visible():
+            run(page, f"application:toggle-{side}-area")
+    run(page, "aether:open-mission-control")
+    page.locator(".mc-card").first.wait_for(timeout=20_000)
+    shot("mission-control")
+    run(page, "aether:open-agent", pid=pids["orders"])
+    shot("agent")
+    run(page, "aether:open-mission-control")
+    run(page, "aether:open-approvals")
+    shot("approvals")
+    page.context.close()
+
+
+def _cell(chrome: Any, lab: Lab, folder: Path) -> None:
+    page = open_lab(chrome, lab, path="lab/tree/spring_orders.ipynb")
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', state="attached", timeout=60_000)
+    begin(page, "notebook:run-all-cells")
+    page.locator(".jp-CodeCell").nth(1).get_by_text("1,267 orders").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(1200)
+    page.screenshot(path=folder / "cell.light-1440.png")
+    page.context.close()
+
+
+def main() -> None:
+    """Take all."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "labextension" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place:
+        lab = Lab(Path(place), config=SCRIPTS)
+        _notebook(lab)
+        lab.start()
+        try:
+            pids = _fill(lab)
+            with browser() as chrome:
+                for dark in (False, True):
+                    _shots(chrome, lab, pids, folder, dark, 1440, 900)
+                    _shots(chrome, lab, pids, folder, dark, 390, 844)
+                _cell(chrome, lab, folder)
+        finally:
+            lab.stop()
+
+
+if __name__ == "__main__":
+    main()
