@@ -34,7 +34,7 @@ export function CellRun(props: {
   data: ICellData;
   markdown: IMarkdownTools;
 }): React.JSX.Element {
-  const { pid, name } = props.data;
+  const { pid, name, saved } = props.data;
   const { client, store } = useServices();
   const trans = useWords();
   const loaded = useStore(store, state => state.view !== null);
@@ -52,21 +52,18 @@ export function CellRun(props: {
     process !== null && name !== '' && process.name !== name ? process : null;
   if (stranger || (absent && !process)) {
     return (
-      <p className="absent">
-        <Icon name="aether" size={14} />
-        <span>
-          {name
-            ? trans.__(
-                'Agent %1, %2, is not on this server. Its saved result is in the notebook.',
-                pid,
-                name
-              )
-            : trans.__(
-                'Agent %1 is not on this server. Its saved result is in the notebook.',
-                pid
-              )}
-        </span>
-      </p>
+      <>
+        <p className="absent">
+          <Icon name="aether" size={14} />
+          <span>
+            {name
+              ? trans.__('Agent %1, %2, is not on this server.', pid, name)
+              : trans.__('Agent %1 is not on this server.', pid)}{' '}
+            {saved && trans.__('What the notebook kept of it:')}
+          </span>
+        </p>
+        {saved && <Markdown text={saved} tools={props.markdown} />}
+      </>
     );
   }
   if (!process) {
@@ -145,17 +142,19 @@ function Run(props: {
         <span className="mxs">
           <span>
             <b>{process.step}</b>
-            {limits.steps === null
-              ? ` ${trans.__('steps')}`
-              : `/${limits.steps} ${trans.__('steps')}`}
+            {limits.steps !== null && `/${limits.steps}`}
+            <span className="more"> {trans.__('steps')}</span>
           </span>
           <span>
-            <b>{figures.money(process.cost_usd, process.cost_known)}</b>{' '}
-            {limits.cost_usd !== null
-              ? trans.__('of %1', figures.limitMoney(limits.cost_usd))
-              : process.model.startsWith('local:')
-                ? trans.__('local')
-                : ''}
+            <b>{figures.money(process.cost_usd, process.cost_known)}</b>
+            <span className="more">
+              {' '}
+              {limits.cost_usd !== null
+                ? trans.__('of %1', figures.limitMoney(limits.cost_usd))
+                : process.model.startsWith('local:')
+                  ? trans.__('local')
+                  : ''}
+            </span>
           </span>
           <span>{figures.duration(runSeconds(process, now))}</span>
         </span>

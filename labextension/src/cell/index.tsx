@@ -35,7 +35,7 @@ class CellOutput extends ReactWidget implements IRenderMime.IRenderer {
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    const data = readCell(model.data[MIME]);
+    const data = readCell(model.data[MIME], model.data['text/markdown']);
     if (!data) {
       throw new Error(this._trans.__('The output names no agent.'));
     }

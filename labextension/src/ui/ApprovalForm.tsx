@@ -202,15 +202,15 @@ function Call(props: IPartProps): React.JSX.Element {
   }, []);
 
   const read = () => {
+    if (!open) {
+      setOpen(true);
+      return;
+    }
     const next = [...boxes.current.keys()].find(name => unread.has(name));
     const box = next === undefined ? undefined : boxes.current.get(next);
-    if (box) {
-      // A page at a time; the observer says when the end was on the screen.
-      box.scrollBy({ top: Math.max(40, box.clientHeight - 36) });
-      box.scrollIntoView({ block: 'nearest' });
-    } else {
-      setOpen(true);
-    }
+    // A page at a time; the observer says when the end was on the screen.
+    box?.scrollBy({ top: Math.max(40, box.clientHeight - 36) });
+    box?.scrollIntoView({ block: 'nearest' });
   };
   const approve = () => {
     if (unread.size > 0) {
@@ -242,7 +242,7 @@ function Call(props: IPartProps): React.JSX.Element {
   const size = isDiff(preview) ? diffSize(preview) : null;
   return (
     <>
-      <div className="ae-approval-call">
+      <div className={open ? 'ae-approval-call open' : 'ae-approval-call'}>
         {texts.map(text => (
           <Readable
             key={text.name}
@@ -256,7 +256,9 @@ function Call(props: IPartProps): React.JSX.Element {
         ))}
       </div>
       {preview && (
-        <div className="ae-approval-preview">
+        <div
+          className={open ? 'ae-approval-preview open' : 'ae-approval-preview'}
+        >
           <p className="ae-small ae-2">
             {size ? (
               <>

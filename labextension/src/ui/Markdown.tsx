@@ -3,7 +3,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { renderMarkdown } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
-import { safeHref } from './plainText';
+import { safeHref, stripAnsi } from './plainText';
 
 const KEPT = new Set(
   (
@@ -44,6 +44,24 @@ function strict(html: string): string {
   return page.body.innerHTML;
 }
 
+/** Takes back what the renderer adds for a notebook: anchors of headings, and links that open in this page. */
+function finish(made: HTMLElement): void {
+  for (const anchor of [...made.querySelectorAll('.jp-InternalAnchorLink')]) {
+    anchor.remove();
+  }
+  for (const heading of [...made.querySelectorAll('[data-jupyter-id]')]) {
+    heading.removeAttribute('data-jupyter-id');
+  }
+  for (const link of [...made.querySelectorAll('a')]) {
+    if (safeHref(link.getAttribute('href') ?? '')) {
+      link.rel = 'noopener noreferrer nofollow';
+      link.target = '_blank';
+    } else {
+      link.replaceWith(...link.childNodes);
+    }
+  }
+}
+
 /** Lab's sanitizer with the stricter rules above behind it. */
 function strictly(sanitizer: IRenderMime.ISanitizer): IRenderMime.ISanitizer {
   return {
@@ -64,7 +82,8 @@ export const Markdown = React.memo(function Markdown(props: {
   text: string;
   tools: IMarkdownTools;
 }): React.JSX.Element {
-  const { text, tools } = props;
+  const { tools } = props;
+  const text = React.useMemo(() => stripAnsi(props.text), [props.text]);
   const host = React.useRef<HTMLDivElement>(null);
   const [rendered, setRendered] = React.useState(false);
   React.useEffect(() => {
@@ -84,11 +103,7 @@ export const Markdown = React.memo(function Markdown(props: {
     })
       .then(() => {
         if (stale || !host.current) return;
-        for (const anchor of [
-          ...made.querySelectorAll('.jp-InternalAnchorLink')
-        ]) {
-          anchor.remove();
-        }
+        finish(made);
         host.current.replaceChildren(...made.childNodes);
         setRendered(true);
       })

@@ -30,7 +30,7 @@ export function Inline(props: {
   text: string;
   query?: string;
 }): React.JSX.Element {
-  const parts = props.text.split(/(`[^`\n]+`)/);
+  const parts = stripAnsi(props.text).split(/(`[^`\n]+`)/);
   return (
     <>
       {parts.map((part, index) =>

@@ -576,7 +576,9 @@ function Logs(props: { records: readonly JournalRecord[] }): React.JSX.Element {
           <p key={line.n}>
             <time>{figures.clock(line.at, now, true)}</time>
             <b className={`l-${line.source}`}>{line.source}</b>
-            <span>{stripAnsi(line.text).slice(0, 2000)}</span>
+            <span title={line.text.slice(0, 1000)}>
+              {stripAnsi(line.text).slice(0, 400)}
+            </span>
           </p>
         ))}
       </div>
