@@ -99,11 +99,11 @@ class RunningAgent {
   }
 
   labelTitle(): string {
-    return `${this._process.goal}\n${kernelState(this._process)}`;
-  }
-
-  detail(): string {
     const { step, limits } = this._process;
-    return `${standingWord(standing(this._process), this._trans)}, ${figures.steps(step, limits.steps)}`;
+    const word = standingWord(standing(this._process), this._trans);
+    return [
+      this._process.goal,
+      `${word}, ${figures.steps(step, limits.steps)} (${kernelState(this._process)})`
+    ].join('\n');
   }
 }

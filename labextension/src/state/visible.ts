@@ -58,8 +58,10 @@ export class VisibleStore implements IAetherStore, IDisposable {
     return this._store.watch(pid);
   }
 
+  /** Stands still with the rest, so that no clock of a hidden panel draws. */
   now(): number {
-    return this._store.now();
+    if (this._widget.isVisible) this._now = this._store.now();
+    return this._now;
   }
 
   pace(minutes?: number): { counts: readonly number[]; since: number } {
@@ -91,6 +93,7 @@ export class VisibleStore implements IAetherStore, IDisposable {
 
   private _state: AetherState;
   private _disposed = false;
+  private _now = Date.now() / 1000;
   private readonly _stop: () => void;
   private readonly _readers = new Set<() => void>();
 }

@@ -253,7 +253,7 @@ function Waits(props: { onDone: () => void }): React.JSX.Element {
                   className="ae-trunc ae-small ae-2"
                   style={{ display: 'block' }}
                 >
-                  {[words, since].filter(text => text).join(', ')}
+                  {[words, since].filter(text => text).join(' · ')}
                 </span>
               </span>
               <AskButtons

@@ -267,7 +267,10 @@ function Heading(props: {
         <button
           type="button"
           onClick={() =>
-            props.onSort({ by: column.id, down: on && !sort.down })
+            props.onSort({
+              by: column.id,
+              down: on ? !sort.down : column.number === true
+            })
           }
         >
           {column.label}

@@ -22,7 +22,7 @@ import { type ColumnId, type Sort, USUAL } from './columns';
 import { FilterBar } from './FilterBar';
 import { FleetBar, type FleetFilter } from './FleetBar';
 import { type StandingGroup, useHeldGroups } from './order';
-import { Empty, Keys, Loading, Lost } from './states';
+import { Empty, Keys, Loading, LostAfterGrace } from './states';
 
 const NARROW = 700;
 const CARD = 320;
@@ -30,7 +30,6 @@ const GAP = 12;
 const ROWS = 2;
 const FEWEST = 4;
 const MANY = 60;
-const GRACE_MS = 2000;
 
 /** What a person chose, kept from one visit to the next. */
 export interface Choice {
@@ -88,23 +87,6 @@ export function MissionControl(props: MissionControlProps): React.JSX.Element {
       </div>
     </NowProvider>
   );
-}
-
-/** A connection that comes back within two seconds was never worth a word. */
-function LostAfterGrace(): React.JSX.Element | null {
-  const { store } = useServices();
-  const connection = useStore(store, state => state.connection);
-  const lost = connection.status === 'lost';
-  const [told, setTold] = React.useState(false);
-  React.useEffect(() => {
-    if (!lost) {
-      setTold(false);
-      return undefined;
-    }
-    const timer = window.setTimeout(() => setTold(true), GRACE_MS);
-    return () => window.clearTimeout(timer);
-  }, [lost]);
-  return told && lost ? <Lost connection={connection} /> : null;
 }
 
 function Fleet(

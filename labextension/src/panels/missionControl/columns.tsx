@@ -36,7 +36,7 @@ export interface Column {
   readonly width: string;
   readonly number?: boolean;
   readonly className?: string;
-  /** Less than zero if `a` comes first. */
+  /** Less than zero if `a` comes first. Figures are sorted down at the first click, words up. */
   readonly compare?: (a: Process, b: Process, at: number) => number;
   readonly render: (row: Row) => React.ReactNode;
 }
@@ -70,8 +70,9 @@ export const ALWAYS: ReadonlySet<ColumnId> = new Set(['state', 'name']);
 const words =
   (pick: (process: Process) => string) => (a: Process, b: Process) =>
     pick(a).localeCompare(pick(b), undefined, { numeric: true });
-const most = (pick: (process: Process) => number) => (a: Process, b: Process) =>
-  pick(b) - pick(a);
+const least =
+  (pick: (process: Process) => number) => (a: Process, b: Process) =>
+    pick(a) - pick(b);
 
 export function columns(trans: TranslationBundle): readonly Column[] {
   return [
@@ -88,7 +89,7 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       width: '56px',
       number: true,
       className: 'mc-pid',
-      compare: most(process => process.pid),
+      compare: least(process => process.pid),
       render: ({ process }) => process.pid
     },
     {
@@ -118,7 +119,7 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       label: trans.__('Steps'),
       width: '64px',
       number: true,
-      compare: most(process => process.step),
+      compare: least(process => process.step),
       render: ({ process }) => figures.steps(process.step, process.limits.steps)
     },
     {
@@ -126,7 +127,7 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       label: trans.__('Tokens'),
       width: '64px',
       number: true,
-      compare: most(tokens),
+      compare: least(tokens),
       render: ({ process }) => figures.tokenCount(tokens(process))
     },
     {
@@ -135,7 +136,7 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       width: '64px',
       number: true,
       className: 'ae-b',
-      compare: most(process => process.cost_usd),
+      compare: least(process => process.cost_usd),
       render: ({ process }) =>
         figures.money(process.cost_usd, process.cost_known)
     },
@@ -144,7 +145,7 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       label: trans.__('Elapsed'),
       width: '78px',
       number: true,
-      compare: (a, b, at) => runSeconds(b, at) - runSeconds(a, at),
+      compare: (a, b, at) => runSeconds(a, at) - runSeconds(b, at),
       render: ({ process }) => <Elapsed process={process} />
     },
     {
@@ -173,7 +174,7 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       label: trans.__('Parent'),
       width: '64px',
       number: true,
-      compare: most(process => process.parent ?? 0),
+      compare: least(process => process.parent ?? 0),
       render: ({ process }) => process.parent ?? ''
     },
     {
@@ -181,7 +182,7 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       label: trans.__('Started'),
       width: '72px',
       number: true,
-      compare: most(process => process.created_at),
+      compare: least(process => process.created_at),
       render: ({ process, at }) => figures.clock(process.created_at, at)
     }
   ];

@@ -4,10 +4,12 @@ import * as React from 'react';
 import type { ModelInfo } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
 import type { Connection } from '../../state/store';
+import { useStore } from '../../state/useStore';
 import { Button, figures, Icon, Patience, Skeleton, useWords } from '../../ui';
 import { useClock, useCommand, useServices } from '../services';
 import { FleetBarSkeleton } from './FleetBar';
 
+const GRACE_MS = 2000;
 const WALTZ = [10, 22, 34];
 
 /** What a newcomer sees: one sentence, two ways on, and the model that will be used. */
@@ -151,7 +153,7 @@ export function Loading(): React.JSX.Element {
 }
 
 /** Says that there is no connection, from when the page is, and offers to try at once. */
-export function Lost(props: { connection: Connection }): React.JSX.Element {
+function Lost(props: { connection: Connection }): React.JSX.Element {
   const trans = useWords();
   const { store } = useServices();
   const now = useClock();
@@ -181,6 +183,23 @@ export function Lost(props: { connection: Connection }): React.JSX.Element {
       </Button>
     </div>
   );
+}
+
+/** A connection that comes back within two seconds was never worth a word. */
+export function LostAfterGrace(): React.JSX.Element | null {
+  const { store } = useServices();
+  const connection = useStore(store, state => state.connection);
+  const lost = connection.status === 'lost';
+  const [told, setTold] = React.useState(false);
+  React.useEffect(() => {
+    if (!lost) {
+      setTold(false);
+      return undefined;
+    }
+    const timer = window.setTimeout(() => setTold(true), GRACE_MS);
+    return () => window.clearTimeout(timer);
+  }, [lost]);
+  return told && lost ? <Lost connection={connection} /> : null;
 }
 
 /** The keys of the panel. */

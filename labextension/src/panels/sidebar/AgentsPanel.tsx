@@ -26,7 +26,7 @@ import {
 import { useAgentMenu } from '../missionControl/AgentCard';
 import { usePace } from '../missionControl/FleetBar';
 import { useHeldGroups } from '../missionControl/order';
-import { Lost } from '../missionControl/states';
+import { LostAfterGrace } from '../missionControl/states';
 import { reason } from '../missionControl/voice';
 import { NowProvider, useClock, useCommand, useServices } from '../services';
 import { rowsOf, type TreeRow } from './tree';
@@ -39,7 +39,6 @@ export function AgentsPanel(): React.JSX.Element {
   const run = useCommand();
   const { store } = useServices();
   const view = useStore(store, state => state.view);
-  const connection = useStore(store, state => state.connection);
   const now = useNow(store, 1000);
   const none = view !== null && Object.keys(view.processes).length === 0;
   return (
@@ -83,7 +82,7 @@ export function AgentsPanel(): React.JSX.Element {
             ]}
           />
         </header>
-        {connection.status === 'lost' && <Lost connection={connection} />}
+        <LostAfterGrace />
         {view === null ? (
           <Waiting />
         ) : none ? (
