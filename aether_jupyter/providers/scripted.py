@@ -17,7 +17,7 @@ stands in for a real model: nothing falls back to it, and it is not offered in a
 | `empty` | says nothing until it is guided, then an answer |
 | `unknown-tool` | calls a tool that does not exist, then an answer |
 | `result` | `final_result` with `{"answer": 42}` |
-| `parent` | `spawn_agent` with the goal of a child, `wait_for_agent`, then an answer |
+| `parent` | `spawn_agent` with the goal of a child, `wait_agent`, then an answer |
 | `fail` | the request is refused |
 | `down` | the provider is never to be reached |
 """
@@ -261,7 +261,7 @@ def _parent(step: int, turns: Sequence[Turn]) -> list[Part]:
         return [_call("spawn_agent", goal="Say hello.", model="scripted:hello")]
     if step == 1:
         found = re.search(r"\d+", _results(turns)[-1].content)
-        return [_call("wait_for_agent", pid=int(found.group()) if found else 0)]
+        return [_call("wait_agent", pid=int(found.group()) if found else 0)]
     return [Text(f"The child came to: {_results(turns)[-1].content}")]
 
 

@@ -322,11 +322,14 @@ class Language:
         return info if price is None else replace(info, input_usd=price.input_usd, output_usd=price.output_usd)
 
     def _price(self, model_id: str) -> _Price | None:
+        model_id = model_id.partition("?record=")[2] or model_id
         if model_id not in self._prices:
             self._prices[model_id] = _price(model_id)
         return self._prices[model_id]
 
     def _cost(self, model_id: str, response: ModelResponse, usage: Usage) -> tuple[float, bool]:
+        # A recording costs what the recorded model costs; a replay nothing.
+        model_id = model_id.partition("?record=")[2] or model_id
         if model_id.partition(":")[0] in FREE:
             return 0.0, True
         price = self._price(model_id)

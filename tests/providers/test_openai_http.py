@@ -289,3 +289,18 @@ async def test_connections_are_used_again() -> None:
         for _ in range(10):
             await ask(it)
     assert len(peers) == 1
+
+
+async def test_it_is_a_model_like_any_other_of_pydantic_ai() -> None:
+    from pydantic_ai import Agent, BinaryContent
+
+    async with served(streamed(chunk(content="a "), chunk("stop", content="cat"), USAGE, DONE)) as (it, bodies):
+        await ask(it)
+        agent = Agent(it._models["openai:test"])
+        picture = BinaryContent(b"\x89PNG", media_type="image/png")
+        assert (await agent.run(["What is this?", picture])).output == "a cat"
+        async with agent.run_stream("and this?") as stream:
+            assert await stream.get_output() == "a cat"
+    parts = bodies[1]["messages"][0]["content"]
+    assert parts[0] == {"type": "text", "text": "What is this?"}
+    assert parts[1]["image_url"]["url"].startswith("data:image/png;base64,iVBO")

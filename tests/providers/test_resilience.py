@@ -18,7 +18,7 @@ from aether_jupyter.providers import models
 from aether_jupyter.runtime import language as module
 from aether_jupyter.runtime.language import Language
 
-pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 pytest.importorskip("llmock", reason="pip install 'aether_jupyter[test]'")
 

@@ -257,6 +257,15 @@ async def test_an_unknown_price_is_said_to_be_unknown() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_recording_costs_what_the_recorded_model_costs() -> None:
+    it = language(Fake("cassette", [("hi",)]))
+    recorded = await ask(it, "cassette:x.jsonl?record=openai:gpt-5-mini")
+    assert recorded.cost_usd > 0
+    assert it.estimate("cassette:x.jsonl?record=openai:gpt-5-mini", "", (), (), 1000)[1] > 0
+    assert (await ask(it, "cassette:x.jsonl")).cost_usd == 0
+
+
+@pytest.mark.anyio
 async def test_missing_usage_is_said_to_be_unknown() -> None:
     answer = await ask(language(Fake("a", [response("hi", tokens=(0, 0))])))
     assert not answer.usage.known
