@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fnmatch
 import hashlib
 import http.client
 import importlib
@@ -121,8 +122,8 @@ class Embedded:
         self._engines: dict[Path, _Engine] = {}
 
     def models(self) -> list[ModelInfo]:
-        """The model from packages, and the file that `AETHER_LOCAL_MODEL` names."""
-        return [self.info(NAME), *([self.info(self._own)] if self._own else [])]
+        """The file that `AETHER_LOCAL_MODEL` names, and the model from packages."""
+        return [*([self.info(self._own)] if self._own else []), self.info(NAME)]
 
     def info(self, name: str) -> ModelInfo:
         """`name` is `qwen2.5-coder-1.5b` or the path of a GGUF file."""
@@ -533,8 +534,14 @@ def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
             return "That is what was read, unchanged. What is wrong in it? Write it changed."
         return ""
     goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
-    touched = json.dumps([call.arguments for call in calls])
-    missed = [name for name in dict.fromkeys(_NAMES.findall(goal)) if name not in touched]
+    seen = "\n".join(turn.content for turn in turns if isinstance(turn, ToolTurn) and turn.ok)
+    touched = f"{json.dumps([call.arguments for call in calls])}\n{seen}"
+    globs = re.findall(r"[\w./-]*[*?][\w.*?/-]*", touched)
+    missed = [
+        name
+        for name in dict.fromkeys(_NAMES.findall(goal))
+        if name not in touched and not any(fnmatch.fnmatch(name, glob) for glob in globs)
+    ]
     # Asked only early on: a model that cannot do it must be able to say so.
     if missed and len(calls) < 6:
         return f"Nothing was done with {' and '.join(missed)} yet. Do that part of the task first."

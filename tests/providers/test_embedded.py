@@ -142,6 +142,7 @@ def test_it_thinks_twice_before_it_ends_with_something_undone() -> None:
     assert "sorted.txt" in second_thought(calls(("cat names.txt", True)), done)
     assert "failed" in second_thought(calls(("sort names.txt > sorted.txt", False), ("ls", True)), done)
     assert not second_thought(calls(("sort names.txt > sorted.txt", True)), done)
+    assert not second_thought(calls(("sort n*.txt > sorted.txt", True)), done)
     # What it cannot do it must be able to say at last.
     assert not second_thought(calls(*[("cat names.txt", True)] * 8), done)
 
@@ -213,7 +214,7 @@ def test_without_its_packages_it_says_what_to_install(tmp_path: Path, monkeypatc
 def test_any_file_by_its_path(tmp_path: Path) -> None:
     model = tmp_path / "mine.gguf"
     provider = embedded.Embedded(Settings(home=tmp_path, environment={"AETHER_LOCAL_MODEL": str(model)}))
-    assert [info.id for info in provider.models()][1:] == [f"local:{model}"]
+    assert [info.id for info in provider.models()] == [f"local:{model}", f"local:{embedded.NAME}"]
     assert not provider.info(str(model)).available.ok
 
 
