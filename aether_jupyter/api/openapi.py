@@ -123,6 +123,8 @@ def _in_query(argument: Argument, schema: dict[str, Any]) -> dict[str, Any]:
         "name": argument.name,
         "in": "query",
         "required": argument.default is inspect.Parameter.empty,
+        # `limit=` is the same as no limit given
+        **({"allowEmptyValue": True} if argument.default is not inspect.Parameter.empty else {}),
         **({"style": "form", "explode": False} if argument.many else {}),
         "schema": schema,
     }
