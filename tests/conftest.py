@@ -26,12 +26,19 @@ def _backend_is_named(anyio_backend: str) -> None:
     """Every test names its backend, or anyio drops the parameters of those that pytest-jupyter collected first."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run `anyio` tests on the loop of their fixtures; pytest-jupyter would take one of its own for the test alone."""
-    if pyfuncitem.get_closest_marker("anyio") is None or "jp_serverapp" in pyfuncitem.fixturenames:
-        return None
-    return anyio.pytest_plugin.pytest_pyfunc_call(pyfuncitem)
+class LoopOfTheFixtures:
+    """Runs `anyio` tests on the loop of their fixtures; pytest-jupyter would take one of its own for the test alone."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        if pyfuncitem.get_closest_marker("anyio") is None or "jp_serverapp" in pyfuncitem.fixturenames:
+            return None
+        return anyio.pytest_plugin.pytest_pyfunc_call(pyfuncitem)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Registered last, it is asked before pytest-jupyter, which is loaded after this file.
+    config.pluginmanager.register(LoopOfTheFixtures())
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
