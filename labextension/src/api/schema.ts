@@ -456,7 +456,8 @@ export interface components {
          *
          *     `model` is `provider:model`, empty for the server's default; `fallbacks` are tried in order when it is not to be
          *     reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
-         *     the result must satisfy. `keep_home` keeps the files after the process is reaped.
+         *     the result must satisfy. `keep_home` keeps the files after the process is reaped. `workspaces` names folders
+         *     that the owner's agents share; each is made on first use and mounted at `/workspaces/NAME`.
          */
         AgentSpec: {
             goal: string;
@@ -492,13 +493,15 @@ export interface components {
              */
             limits: components["schemas"]["Limits"];
             /** @default null */
-            output_schema: Record<string, never> | null;
+            output_schema: Record<string, unknown> | null;
             /** @default null */
             temperature: number | null;
             /** @default 4096 */
             max_output_tokens: number;
             /** @default false */
             keep_home: boolean;
+            /** @default [] */
+            workspaces: string[];
             /** @default {} */
             labels: {
                 [key: string]: string;
@@ -631,7 +634,7 @@ export interface components {
             /** @default  */
             digest: string;
             /** @default null */
-            arguments: Record<string, never> | null;
+            arguments: Record<string, unknown> | null;
             /** @default null */
             answer: string | null;
             /** @default null */
@@ -656,7 +659,7 @@ export interface components {
             /** @default 0 */
             at: number;
             /** @default null */
-            arguments: Record<string, never> | null;
+            arguments: Record<string, unknown> | null;
             /** @default null */
             answer: string | null;
             /** @default null */
@@ -961,7 +964,7 @@ export interface components {
             status: number;
             detail: string;
             /** @default {} */
-            details: Record<string, never>;
+            details: Record<string, unknown>;
         };
         /**
          * Process
@@ -1254,13 +1257,15 @@ export interface components {
              */
             limits: components["schemas"]["Limits"];
             /** @default null */
-            output_schema: Record<string, never> | null;
+            output_schema: Record<string, unknown> | null;
             /** @default null */
             temperature: number | null;
             /** @default 4096 */
             max_output_tokens: number;
             /** @default false */
             keep_home: boolean;
+            /** @default [] */
+            workspaces: string[];
             /** @default {} */
             labels: {
                 [key: string]: string;
@@ -1310,7 +1315,7 @@ export interface components {
             type: "text";
             text: string;
             /** @default null */
-            provider: Record<string, never> | null;
+            provider: Record<string, unknown> | null;
         };
         /**
          * TextDelta
@@ -1334,7 +1339,7 @@ export interface components {
             type: "thinking";
             text: string;
             /** @default null */
-            provider: Record<string, never> | null;
+            provider: Record<string, unknown> | null;
         };
         /**
          * ToolCall
@@ -1345,11 +1350,11 @@ export interface components {
             type: "call";
             id: string;
             tool: string;
-            arguments: Record<string, never> | null;
+            arguments: Record<string, unknown> | null;
             /** @default  */
             raw: string;
             /** @default null */
-            provider: Record<string, never> | null;
+            provider: Record<string, unknown> | null;
         };
         /**
          * ToolEnded
@@ -1382,7 +1387,7 @@ export interface components {
         ToolSpec: {
             name: string;
             description: string;
-            parameters: Record<string, never>;
+            parameters: Record<string, unknown>;
             risk: components["schemas"]["Risk"];
             /**
              * @default read
@@ -1581,7 +1586,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": Record<string, unknown>;
                 };
             };
             /** @description `bad_request` */
@@ -2704,7 +2709,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "*/*": string;
+                    "application/octet-stream": unknown;
                 };
             };
             /** @description `bad_request` */
@@ -2765,7 +2770,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "*/*": string;
+                    "application/json": unknown;
+                    "text/plain; charset=utf-8": unknown;
+                    "application/x-ipynb+json": unknown;
                 };
             };
             /** @description `bad_request` */

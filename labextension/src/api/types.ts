@@ -70,6 +70,7 @@ export interface AgentSpec {
   temperature?: number | null;
   max_output_tokens?: number;
   keep_home?: boolean;
+  workspaces?: string[];
   labels?: Record<string, string>;
   origin?: string;
 }
