@@ -55,9 +55,9 @@ def __dir__() -> list[str]:
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     """Where Jupyter finds the server extension."""
-    from .extension import AetherApp
-
-    return [{"module": "aether_jupyter", "app": AetherApp}]
+    # By name: whoever imports the package for its client must not come to know the server's floors.
+    extension = importlib.import_module(f"{__name__}.extension")
+    return [{"module": __name__, "app": extension.AetherApp}]
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
