@@ -205,3 +205,18 @@ def begin(page: Any, command: str, **arguments: Any) -> None:
     page.evaluate(
         "([command, args]) => { void window.jupyterapp.commands.execute(command, args); }", [command, arguments]
     )
+
+
+def run_all_cells(page: Any) -> None:
+    """Begin all cells of the notebook in front, once its kernel is there."""
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
+    page.evaluate(
+        """async () => {
+          const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
+          await context.ready;
+          await sessionContext.ready;
+          await sessionContext.session.kernel.info;
+        }"""
+    )
+    begin(page, "notebook:run-all-cells")

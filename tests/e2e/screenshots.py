@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from .lab import ROOT, Lab, begin, browser, open_lab, run, wait_for
+from .lab import ROOT, Lab, browser, open_lab, run, run_all_cells, wait_for
 
 SCRIPTS = '''
 from aether_jupyter.model.message import Text, ToolCall
@@ -116,8 +116,7 @@ def _shots(chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool
 
 def _cell(chrome: Any, lab: Lab, folder: Path) -> None:
     page = open_lab(chrome, lab, path="lab/tree/spring_orders.ipynb")
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', state="attached", timeout=60_000)
-    begin(page, "notebook:run-all-cells")
+    run_all_cells(page)
     page.locator(".jp-CodeCell").nth(1).get_by_text("1,267 orders").first.wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
     page.screenshot(path=folder / "cell.light-1440.png")

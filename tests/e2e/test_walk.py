@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from .lab import Lab, begin, open_lab, ready, run, wait_for
+from .lab import Lab, open_lab, ready, run, run_all_cells, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -60,12 +60,10 @@ def test_from_a_cell_to_mission_control_to_the_inbox_and_back(lab: Lab, chrome: 
         "print('the cell after it ran')",
     )
     page = open_lab(chrome, lab, path="lab/tree/walk.ipynb")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', state="attached", timeout=60_000)
-    begin(page, "notebook:run-all-cells")
-    output = page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea-output").first
-    output.wait_for(timeout=60_000)
-    assert "Tidy" in output.inner_text() or "rm -r build" in output.inner_text()
+    run_all_cells(page)
+    output = page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea")
+    output.get_by_text("rm -r build").first.wait_for(timeout=60_000)
+    output.get_by_role("button", name="Approve").wait_for()
     run(page, "aether:open-mission-control")
     card = _card(page, "Tidy")
     card.get_by_text("Waiting for you").wait_for(timeout=20_000)
