@@ -420,7 +420,11 @@ function Readable(props: {
   }, [name, onRead, holder]);
   return (
     <>
-      {props.label && <span className="ae-approval-name">{props.label}</span>}
+      {props.label && (
+        <span className="ae-approval-name">
+          <Revealed text={props.label} />
+        </span>
+      )}
       <div className="ae-code wrap ae-readable" ref={box} tabIndex={0}>
         {props.children}
         <i ref={end} className="ae-end" aria-hidden="true" />

@@ -201,14 +201,20 @@ export function AgentView(props: {
         live,
         query: query.trim(),
         isOpen: (key, byDefault) => opened.get(key) ?? byDefault,
-        toggle: (key, open) =>
-          setOpened(before => new Map(before).set(key, open)),
+        toggle: (key, open) => {
+          setOpened(before => new Map(before).set(key, open));
+          // Who unfolds what was done wants to read it there, not to be taken to the end.
+          if (key.startsWith('fold-')) {
+            setFollow(false);
+            setSeenStep(lastStep);
+          }
+        },
         decide: async (approval: Approval, decision: Decision) => {
           await decide(client, approval, decision);
         },
         fileUrl: path => client.fileUrl(pid, path)
       },
-    [pid, process, me, props.markdown, live, query, opened, client]
+    [pid, process, me, props.markdown, live, query, opened, client, lastStep]
   );
 
   const inspectorTabs = useInspectorTabs();

@@ -123,13 +123,6 @@ export function Inbox(props: {
           <span>
             <kbd className="ae-kbd">R</kbd> {trans.__('refuse')}
           </span>
-          <Button
-            kind="quiet"
-            small
-            icon="close"
-            label={trans.__('Hide the keys')}
-            onClick={() => showKeys(false)}
-          />
         </footer>
       )}
     </>

@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { AetherEvent, JournalRecord, Part } from '../src/api/types';
+import {
+  type ActionEntry,
+  callText,
+  countKinds,
+  fold,
+  kinds,
+  type StepBlock,
+  timeline,
+  words
+} from '../src/state/timeline';
+import { aProcess } from './samples';
+
+function records(...events: AetherEvent[]): JournalRecord[] {
+  return events.map((event, index) => ({
+    seq: index + 1,
+    id: `id-${index}`,
+    pid: 1,
+    n: index + 1,
+    owner: 'ana',
+    actor: 'ana',
+    at: 100 + index,
+    event
+  }));
+}
+
+const spawned: AetherEvent = {
+  type: 'process.spawned',
+  process: aProcess(),
+  spec: { goal: 'Load the orders' }
+};
+
+function call(id: string, command = 'ls'): Part {
+  return { type: 'call', id, tool: 'run_command', arguments: { command } };
+}
+
+function answered(step: number, ...parts: Part[]): AetherEvent[] {
+  return [
+    { type: 'model.requested', step, model: 'm' },
+    {
+      type: 'model.answered',
+      step,
+      model: 'm',
+      parts,
+      usage: { input_tokens: 10, output_tokens: 5 },
+      cost_usd: 0.01
+    }
+  ];
+}
+
+function ran(step: number, id: string, ok = true): AetherEvent[] {
+  return [
+    {
+      type: 'tool.started',
+      step,
+      call: { id, tool: 'run_command', arguments: { command: 'ls' } }
+    },
+    {
+      type: 'tool.ended',
+      step,
+      call_id: id,
+      tool: 'run_command',
+      outcome: { ok, content: ok ? 'fine' : 'broken' }
+    }
+  ];
+}
+
+function quietStep(step: number): AetherEvent[] {
+  return [
+    ...answered(step, { type: 'text', text: `t${step}` }, call(`c${step}`)),
+    ...ran(step, `c${step}`)
+  ];
+}
+
+function onlyStep(events: JournalRecord[]): StepBlock {
+  const found = timeline(events).filter(block => block.kind === 'step');
+  assert.equal(found.length, 1);
+  return found[0];
+}
+
+test('a step holds its thought, its call and what came of it', () => {
+  const blocks = timeline(records(spawned, ...quietStep(1)));
+  assert.deepEqual(
+    blocks.map(block => block.kind),
+    ['message', 'step']
+  );
+  const step = blocks[1] as StepBlock;
+  assert.deepEqual(
+    step.entries.map(entry => entry.kind),
+    ['thought', 'action']
+  );
+  const action = step.entries[1] as ActionEntry;
+  assert.equal(action.phase, 'ended');
+  assert.equal(action.outcome?.content, 'fine');
+  assert.equal(step.inputTokens + step.outputTokens, 15);
+  assert.ok(step.settled);
+  assert.deepEqual(kinds(step), ['t', 'a', 'o']);
+});
+
+test('calls of one step stay side by side in the order they were proposed', () => {
+  const step = onlyStep(
+    records(
+      ...answered(1, call('a'), call('b')),
+      ...ran(1, 'b'),
+      ...ran(1, 'a', false)
+    )
+  );
+  assert.deepEqual(
+    step.entries.map(entry => [entry.key, (entry as ActionEntry).phase]),
+    [
+      ['call-a', 'ended'],
+      ['call-b', 'ended']
+    ]
+  );
+  assert.deepEqual(kinds(step), ['a', 'e', 'a', 'o']);
+});
+
+test('a call that waits is not settled; a refused one is dropped', () => {
+  const asking: AetherEvent[] = [
+    ...answered(1, call('a', 'rm -r build')),
+    {
+      type: 'approval.requested',
+      approval: {
+        id: 'p1',
+        pid: 1,
+        owner: 'ana',
+        name: 'x',
+        kind: 'call',
+        step: 1,
+        created_at: 5,
+        call: {
+          id: 'a',
+          tool: 'run_command',
+          arguments: { command: 'rm -r build' }
+        }
+      }
+    }
+  ];
+  const waiting = onlyStep(records(...asking));
+  assert.equal((waiting.entries[0] as ActionEntry).phase, 'asking');
+  assert.ok(!waiting.settled);
+  const refused = onlyStep(
+    records(...asking, {
+      type: 'approval.decided',
+      approval_id: 'p1',
+      kind: 'call',
+      call_id: 'a',
+      decision: { verdict: 'refuse', by: 'ana', reason: 'no' }
+    })
+  );
+  const entry = refused.entries[0] as ActionEntry;
+  assert.equal(entry.phase, 'dropped');
+  assert.equal(entry.decision?.reason, 'no');
+});
+
+test('a call that was edited shows the arguments it ran with', () => {
+  const step = onlyStep(
+    records(...answered(1, call('a', 'rm -r build')), ...ran(1, 'a'))
+  );
+  assert.deepEqual((step.entries[0] as ActionEntry).call.arguments, {
+    command: 'ls'
+  });
+});
+
+test('the last words of a run that ended well are its answer', () => {
+  const blocks = timeline(
+    records(spawned, ...answered(1, { type: 'text', text: 'All done.' }), {
+      type: 'process.exited',
+      status: { code: 0, reason: 'completed', message: 'All done.' }
+    })
+  );
+  assert.deepEqual(
+    (blocks[1] as StepBlock).entries.map(entry => entry.kind),
+    ['answer']
+  );
+  const end = blocks[2];
+  assert.ok(end.kind === 'end' && end.said);
+});
+
+test('a step that was tried again is one block with its failures', () => {
+  const step = onlyStep(
+    records(
+      { type: 'model.requested', step: 1, model: 'm' },
+      {
+        type: 'model.failed',
+        step: 1,
+        model: 'm',
+        error: 'model_unavailable',
+        message: 'down'
+      },
+      ...answered(1, { type: 'text', text: 'hello' }),
+      { type: 'model.guided', reason: 'empty', text: 'say more', attempt: 2 }
+    )
+  );
+  assert.deepEqual(
+    step.entries.map(entry => entry.kind),
+    ['error', 'thought', 'error']
+  );
+});
+
+test('records that begin in the middle of a run still make blocks', () => {
+  const [, , , ...rest] = records(spawned, ...quietStep(1), ...quietStep(2));
+  const blocks = timeline(rest);
+  assert.equal(blocks.filter(block => block.kind === 'step').length, 2);
+});
+
+test('finished stretches fold; failures, questions and the end stay', () => {
+  const steps = Array.from({ length: 12 }, (_, index) => quietStep(index + 1));
+  const broken = [...answered(13, call('c13')), ...ran(13, 'c13', false)];
+  const more = Array.from({ length: 8 }, (_, index) => quietStep(index + 14));
+  const blocks = timeline(
+    records(spawned, ...steps.flat(), ...broken, ...more.flat())
+  );
+  const folded = fold(blocks, new Set());
+  assert.deepEqual(
+    folded.map(row => row.kind),
+    [
+      'message',
+      'stretch',
+      'step',
+      'step',
+      'step',
+      'step',
+      'step',
+      'step',
+      'step',
+      'step',
+      'step'
+    ]
+  );
+  const opened = fold(blocks, new Set(['fold-step-1']));
+  assert.equal(opened.length, blocks.length);
+  assert.equal(fold(blocks, new Set(), 0).length, 4);
+});
+
+test('ten thousand entries are read in well under a second', () => {
+  const events = Array.from({ length: 3400 }, (_, index) =>
+    quietStep(index + 1)
+  ).flat();
+  const lines = records(spawned, ...events);
+  const begin = performance.now();
+  const blocks = timeline(lines);
+  const folded = fold(blocks, new Set());
+  assert.equal(countKinds(blocks).all, 10_200);
+  assert.equal(folded.length, 8);
+  assert.ok(performance.now() - begin < 500);
+});
+
+test('search reads thoughts, calls and output', () => {
+  const step = onlyStep(records(...quietStep(1)));
+  const text = words(step);
+  for (const part of ['t1', 'run_command', 'ls', 'fine']) {
+    assert.ok(text.includes(part), part);
+  }
+});
+
+test('a call is written with its names where it has several arguments', () => {
+  const with_ = (args: Record<string, unknown> | null, raw = '') =>
+    callText({ id: 'x', tool: 't', arguments: args, raw });
+  assert.equal(with_({ command: 'ls' }), 'ls');
+  assert.equal(with_({ path: 'a', n: 2 }), 'path: a\nn: 2');
+  assert.equal(with_(null, '{"cut'), '{"cut');
+});
