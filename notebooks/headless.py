@@ -8,9 +8,12 @@ they were told to write is in their homes; that is read from the server, not fro
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,9 @@ def main(path: Path) -> int:
     try:
         with own_server() as server:
             os.environ["AETHER_URL"], os.environ["AETHER_TOKEN"] = server.address.url, server.address.token
-            return _play(path) or _examine(server, began)
+            with _nobody_there(server):
+                played = _play(path)
+            return played or _examine(server, began)
     except AetherError as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -54,6 +59,28 @@ def _play(path: Path) -> int:
         print(f"\nA cell failed: {show.plain(error.evalue)}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _nobody_there(server: Aether) -> Iterator[None]:
+    """Refuse what needs a person: without a screen nobody can be asked, and nothing must wait for ever."""
+    done = threading.Event()
+
+    def refuse() -> None:
+        with Aether.at(server.address) as client:
+            while not done.wait(2.0):
+                for approval in client.approvals():
+                    print(f"Nobody is there to decide: {show.line(show.call_text(approval))}", flush=True)
+                    with contextlib.suppress(AetherError):
+                        client.decide(approval, "finish" if approval.kind == "limit" else "refuse")
+
+    thread = threading.Thread(target=refuse, name="nobody", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(10)
 
 
 def _print(cell: Any) -> None:

@@ -221,7 +221,7 @@ def _skew(client: Aether, now: float) -> float:
     import httpx
 
     address = client.address
-    answer = httpx.head(
+    answer = httpx.get(
         f"{address.url}api",
         headers=address.headers,
         verify=address.verify,

@@ -83,19 +83,26 @@ def own_server() -> Iterator[Aether]:
 
 
 def _when_ready(process: subprocess.Popen[bytes], folder: Path, token: str) -> Aether:
-    until = time.monotonic() + START_S
+    until, trouble = time.monotonic() + START_S, ""
     while time.monotonic() < until:
         if process.poll() is not None:
             tail = (folder / "log").read_bytes()[-600:].decode(errors="replace").strip()
             raise ServerNotFound(f"The server for this run did not start: {tail}")
         for path in folder.glob("jpserver-*.json"):
-            with contextlib.suppress(msgspec.DecodeError, KeyError, FileNotFoundError, AetherError):
-                address = tidy(msgspec.json.decode(path.read_bytes())["url"], token, True, "started for this run")
-                client = Aether.at(address)
+            try:
+                url = msgspec.json.decode(path.read_bytes())["url"]
+            except (msgspec.DecodeError, FileNotFoundError):
+                continue
+            client = Aether.at(tidy(url, token, True, "started for this run"))
+            try:
                 client.me()
-                return client
+            except AetherError as error:
+                trouble = f": {error.message}"
+                client.close()
+                continue
+            return client
         time.sleep(0.1)
-    raise ServerNotFound(f"The server for this run was not ready after {START_S:.0f} s")
+    raise ServerNotFound(f"The server for this run was not ready after {START_S:.0f} s{trouble}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -33,6 +33,8 @@ from ..model.view import View, advance, apply
 from .discover import Address
 
 if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
     from .client import AsyncAether
 
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -94,6 +96,7 @@ class Feed:
         self._locate = locate
         self._watch = set(watch)
         self._changed = asyncio.Event()
+        self.socket: ClientConnection | None = None
 
     def watch(self, pids: Iterable[int]) -> None:
         """Ask for the notices (words as they arrive) of these processes from now on; at most 64."""
@@ -154,6 +157,7 @@ class Feed:
             raise _refusal(address, error.response.status_code, bytes(error.response.body or b"")) from error
         except (InvalidHandshake, TimeoutError) as error:
             raise ServerNotFound(f"{address.url} has no feed: {error}") from error
+        self.socket = socket
         async with socket, contextlib.AsyncExitStack() as stack:
             if self._watch:
                 self._changed.set()

@@ -215,7 +215,8 @@ def event_text(event: Event) -> tuple[str, str]:
         case ProcessSpawned(process=process):
             return "start", process.goal
         case ModelAnswered(parts=parts):
-            return "thought", " ".join(p.text for p in parts if isinstance(p, Text | Thinking) and p.text)
+            words = " ".join(p.text for p in parts if isinstance(p, Text | Thinking) and p.text.strip())
+            return ("thought" if words else ""), words
         case ToolStarted(call=call):
             return "action", describe(call)
         case ToolEnded(tool=tool, outcome=outcome):

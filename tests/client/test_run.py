@@ -1,0 +1,173 @@
+"""`spawn` and `Run` in an event loop, over the shared feed of a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+
+import msgspec
+import pydantic
+import pytest
+
+from aether_jupyter.client.client import AsyncAether
+from aether_jupyter.client.feed import Hub
+from aether_jupyter.client.outputs import output_of
+from aether_jupyter.client.run import attach, spawn
+from aether_jupyter.model.errors import BadRequest, ProcessFailed, ProcessNotFound
+from aether_jupyter.model.events import ProcessExited, ProcessSpawned, TextDelta
+from aether_jupyter.model.process import State
+from tests.faces import Server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[AsyncAether]:
+    async with AsyncAether(server.url, server.token) as found:
+        yield found
+
+
+async def test_a_run_is_awaited_for_its_answer(client: AsyncAether) -> None:
+    run = await spawn("say hello", model="scripted:hello", on=client)
+    assert run.state is State.READY
+    assert "Hello" in await run
+    assert (run.done, run.state, run.step) == (True, State.ZOMBIE, 1)
+    assert "Hello" in await run, "a second await gives the same"
+
+
+async def test_a_run_is_iterated_without_gaps(client: AsyncAether) -> None:
+    run = await spawn("write", model="scripted:echo-file", sandbox="bubblewrap", on=client)
+    records = [record async for record in run]
+    assert [record.n for record in records] == list(range(1, len(records) + 1))
+    assert isinstance(records[0].event, ProcessSpawned)
+    assert isinstance(records[-1].event, ProcessExited)
+    assert run.done
+    again = [record.n async for record in await attach(run.pid, on=client)]
+    assert again == [record.n for record in records], "what is over can be read again"
+
+
+async def test_many_runs_share_one_connection(client: AsyncAether) -> None:
+    runs = await asyncio.gather(*[spawn(f"say {n}", model="scripted:hello", on=client) for n in range(20)])
+    answers = await asyncio.gather(*runs)
+    assert len(answers) == 20
+    sockets = [task for task in asyncio.all_tasks() if task.get_name() == "aether feed"]
+    assert len(sockets) == 1
+
+
+async def test_a_failure_is_raised_with_its_status(client: AsyncAether) -> None:
+    run = await spawn("x", model="scripted:fail", on=client)
+    with pytest.raises(ProcessFailed) as caught:
+        await run
+    assert caught.value.details["pid"] == run.pid
+    assert caught.value.details["code"] != 0
+    assert caught.value.details["error"] == "model_refused"
+
+
+async def test_words_arrive_before_the_record_and_a_signal_needs_no_await(client: AsyncAether) -> None:
+    run = await spawn("x", model="scripted:slow", sandbox="bubblewrap", on=client)
+    async for thing in run.live():
+        if isinstance(thing, TextDelta):
+            run.signal("KILL")
+            break
+    else:
+        pytest.fail("no words came")
+    with pytest.raises(ProcessFailed, match="killed"):
+        await run
+
+
+async def test_pause_and_go_on(client: AsyncAether) -> None:
+    run = await spawn("x", model="scripted:slow", sandbox="bubblewrap", on=client)
+    await run.signal("STOP")
+    async with client.hub.follow(run.pid) as follower:
+        await client.hub.until(follower, lambda p: p.state is State.STOPPED)
+    await run.signal("KILL")
+
+
+async def test_it_waits_for_a_person_and_goes_on_after_the_decision(client: AsyncAether) -> None:
+    run = await spawn("x", model="scripted:risky", sandbox="bubblewrap", on=client)
+    assert (await run.wait(person=True)).needs_person
+    assert "rm -r build" in run._repr_mimebundle_()["text/markdown"]
+    await run.approve()
+    await run.wait(person=True)
+    assert run.done, "the state from before the decision is not taken for a new question"
+    with pytest.raises(BadRequest, match="asks for nothing"):
+        await run.approve()
+
+
+async def test_a_question_is_answered(client: AsyncAether) -> None:
+    run = await spawn("x", model="scripted:ask", on=client)
+    await run.wait(person=True)
+    await run.answer("blue, please")
+    assert "blue, please" in await run
+
+
+async def test_more_steps_let_it_go_on(client: AsyncAether) -> None:
+    run = await spawn("x", model="scripted:echo-file", steps=1, sandbox="bubblewrap", on=client)
+    await run.wait(person=True)
+    await run.extend(steps=10)
+    assert "written by an agent" in await run
+
+
+class Model(pydantic.BaseModel):
+    answer: int
+
+
+@dataclasses.dataclass
+class Data:
+    answer: int
+
+
+class Struct(msgspec.Struct):
+    answer: int
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [
+        (Model, Model(answer=42)),
+        (Data, Data(42)),
+        (Struct, Struct(42)),
+        (dict[str, int], {"answer": 42}),
+        ({"type": "object", "properties": {"answer": {"type": "integer"}}}, {"answer": 42}),
+    ],
+    ids=["pydantic", "dataclass", "struct", "annotation", "schema"],
+)
+async def test_results_have_the_type_that_was_asked_for(client: AsyncAether, kind: object, result: object) -> None:
+    assert await (await spawn("x", model="scripted:result", output=kind, on=client)) == result
+
+
+def test_a_schema_says_object_at_its_top() -> None:
+    assert output_of(Struct).schema["type"] == "object"
+    assert output_of(Data).schema["properties"] == {"answer": {"type": "integer"}}
+
+
+async def test_what_is_not_there_is_said_at_once(client: AsyncAether) -> None:
+    with pytest.raises(ProcessNotFound):
+        await attach(999_999, on=client)
+
+
+async def test_a_lost_connection_is_taken_up_again(client: AsyncAether, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = await spawn("x", model="scripted:risky", sandbox="bubblewrap", on=client)
+    await run.wait(person=True)
+    seen: list[int] = []
+
+    async def read() -> None:
+        async for record in run:
+            seen.append(record.n)
+
+    reading = asyncio.create_task(read())
+    while len(seen) < run.process.head:
+        await asyncio.sleep(0.02)
+    await _cut(client.hub)
+    await run.approve()
+    await asyncio.wait_for(reading, 20)
+    assert seen == list(range(1, len(seen) + 1))
+
+
+async def _cut(hub: Hub) -> None:
+    """End the connection as a network would: without a word."""
+    assert hub._feed is not None
+    assert hub._feed.socket is not None
+    hub._feed.socket.transport.abort()
+    await asyncio.sleep(0.1)

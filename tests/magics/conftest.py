@@ -1,0 +1,5 @@
+"""A real server for these tests."""
+
+from tests.faces import server
+
+__all__ = ["server"]
