@@ -100,6 +100,7 @@ async def test_feeds_are_apart(as_person: Any, jp_ws_fetch: Any) -> None:
     assert json.loads(await bobs.read_message())["snapshot"]["processes"] == {}
     seen = json.loads(await alices.read_message())
     assert str(pid) in seen["snapshot"]["processes"]
+    await alice("POST", f"processes/{pid}/messages", {"text": "for this feed only"})
     while "records" not in seen:
         seen = json.loads(await asyncio.wait_for(alices.read_message(), 30))
     with pytest.raises(TimeoutError):

@@ -95,7 +95,7 @@ async def test_notices_come_for_what_is_watched(call: Any, jp_ws_fetch: Any) -> 
     await frames(socket, "snapshot")
     pid = (await call("POST", "processes", {"goal": "hi", "model": "scripted:slow"})).json["pid"]
     await socket.write_message(json.dumps({"watch": [pid, 999]}))
-    seen = await frames(socket, "notices")
+    seen = await frames(socket, "notices", within_s=90)
     assert {notice["pid"] for notice in seen["notices"]} == {pid}
     await call("POST", f"processes/{pid}/signals", {"signal": "KILL"})
     socket.close()
