@@ -48,10 +48,15 @@ register("question", story(
      {"question": "Which date format shall the report use?", "options": ["2026-11-22", "22 November 2026"]}),
     ("The report uses the format you chose.",),
 ))
-register("report", story(
-    *[(f"Week {n}: I compare the figures with those of last year and note what stands out.",
-       "write_file", {"path": f"report-{n}.md", "content": f"# Week {n}\\n\\nOrders rose.\\n"}) for n in range(1, 40)],
-), pace_s=1.5)
+def weeks():
+    """Two steps a week: write, then something that takes a while."""
+    for n in range(1, 24):
+        words = f"Week {n}: I compare the figures with those of last year and note what stands out."
+        yield words, "write_file", {"path": f"week-{n}.md", "content": f"# Week {n}\\n\\nOrders rose.\\n"}
+        yield "Now I read the export of that week.", "run_command", {"command": f"sleep 4 && wc -c week-{n}.md"}
+
+
+register("report", story(*weeks()))
 '''
 
 FLEET: tuple[dict[str, Any], ...] = (
@@ -134,10 +139,10 @@ def main() -> None:
         try:
             pids = _fill(lab)
             with browser() as chrome:
+                _cell(chrome, lab, folder)
                 for dark in (False, True):
                     _shots(chrome, lab, pids, folder, dark, 1440, 900)
                     _shots(chrome, lab, pids, folder, dark, 390, 844)
-                _cell(chrome, lab, folder)
         finally:
             lab.stop()
 
