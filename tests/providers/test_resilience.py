@@ -64,6 +64,8 @@ def asked(llmock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def _all_faults(provider: str, llmock: Any, asked: Any) -> None:
+    # At the pace of a real model: a burst is all sent before any client can stop reading it.
+    llmock.pace(20)
     whole = (await asked(provider, "plain")).parts
     assert isinstance(whole[0], Text)
     faults: dict[str, Callable[[], Any]] = {
