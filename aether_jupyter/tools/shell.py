@@ -83,6 +83,8 @@ async def run_command(
 
 def _outcome(done: Completed, out: _Output, err: _Output, share: int, allowed: float, sandbox: str) -> Outcome:
     lines = [f"exit code: {done.exit_code}"] if done.exit_code is not None else []
+    if done.exit_code == 137:
+        lines = ["exit code: 137 (killed, as a rule because the sandbox's memory limit was reached)"]
     if done.timed_out:
         lines = [f"timed out after {allowed:g} s and was ended; this is what it had printed"]
     shown_out, shown_err = out.shown(share), err.shown(share)

@@ -31,6 +31,10 @@ async def test_other_exit_codes_are_failures(call: Call) -> None:
     assert done.content == "exit code: 4\nstdout:\nout\nstderr:\nerr"
 
 
+async def test_killed_command_says_what_killed_it(call: Call) -> None:
+    assert "memory limit" in (await call("run_command", command="kill -9 $$")).content
+
+
 async def test_timeout_returns_what_was_printed(call: Call) -> None:
     done = await call("run_command", command="echo early; sleep 20", timeout_s=0.5)
     assert (done.ok, done.error) == (False, "tool_timeout")

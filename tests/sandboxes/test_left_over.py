@@ -1,0 +1,87 @@
+"""A server that is killed leaves no container behind, and what is left all the same is reaped."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from aether_jupyter.sandboxes.bubblewrap import Bubblewrap
+from aether_jupyter.sandboxes.docker import Docker
+
+from .conftest import SPEC
+
+pytestmark = pytest.mark.anyio
+
+SERVER = textwrap.dedent("""
+    import asyncio, sys
+    from pathlib import Path
+    from aether_jupyter.model.agent import SandboxSpec
+    from aether_jupyter.sandboxes.docker import Docker
+    async def main():
+        home = Path(sys.argv[1])
+        box = await Docker(home).open(7, SandboxSpec(memory_mb=256), home / "homes" / "7")
+        await box.run("nohup sleep 300 &", timeout_s=5)
+        print("open", flush=True)
+        await asyncio.sleep(300)
+    asyncio.run(main())
+""")
+
+
+def containers(home: Path) -> list[str]:
+    command = ["docker", "ps", "-aq", "--filter", f"label=aether.home={home}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_killed_server_leaves_no_container(docker_engine: None, aether_home: Path) -> None:
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(aether_home)], stdout=subprocess.PIPE)
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"open\n"
+    assert len(containers(aether_home)) == 1
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    deadline = time.monotonic() + 20
+    while containers(aether_home) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert containers(aether_home) == []
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_containers_of_the_dead_are_reaped_and_of_the_living_kept(
+    docker_engine: None, anyio_backend: str, aether_home: Path
+) -> None:
+    kind = Docker(aether_home)
+    (aether_home / "homes" / "8").mkdir()
+    dead = await kind.open(7, SPEC, aether_home / "homes" / "7")
+    living = await kind.open(8, SPEC, aether_home / "homes" / "8")
+    try:
+        assert await kind.reap("/another/home", frozenset()) == []
+        assert await kind.reap(str(aether_home), frozenset({8})) == [7]
+        assert (await living.run("echo alive", timeout_s=5)).stdout == b"alive\n"
+        # The one that was taken away comes back with the next command, over the same home.
+        assert (await dead.run("echo again", timeout_s=20)).stdout == b"again\n"
+    finally:
+        await dead.close()
+        await living.close()
+    assert containers(aether_home) == []
+
+
+async def test_control_groups_of_the_dead_are_removed(anyio_backend: str, aether_home: Path) -> None:
+    kind = Bubblewrap(aether_home, 1_000_000)
+    if not (await kind.available()).ok:
+        pytest.skip("not run: bubblewrap does not work here")
+    box = await kind.open(7, SPEC, aether_home / "homes" / "7")
+    if kind._groups is None:
+        pytest.skip("not run: no control groups can be made here")
+    assert await kind.reap(str(aether_home), frozenset({7})) == []
+    assert await kind.reap(str(aether_home), frozenset()) == [7]
+    await box.close()
+    assert await kind.reap(str(aether_home), frozenset()) == []
