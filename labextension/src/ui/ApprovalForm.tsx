@@ -93,6 +93,8 @@ export function ApprovalForm(props: IApprovalFormProps): React.JSX.Element {
   return (
     <article
       ref={root}
+      // Its keys are its own, not those of the panel round it.
+      data-lm-suppress-shortcuts="true"
       className={`ae-approval ${variant}`}
       tabIndex={0}
       aria-label={trans.__('%1 asks: %2', approval.name, head)}

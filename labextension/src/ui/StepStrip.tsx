@@ -57,22 +57,30 @@ export const StepStrip = React.memo(function StepStrip(props: {
       aria-label={stripSentence(props.strip.slice(-slots), trans)}
       focusable="false"
     >
-      {Array.from(kinds, (letter, index) => {
-        const height = STEP_HEIGHT[letter as StepKind] ?? 2;
-        const hollow = letter === 'm';
-        const now = live && index === slots - 1 ? ' now' : '';
-        return (
-          <rect
-            key={index}
-            className={(letter === ' ' ? 'x' : letter) + now}
-            x={index * 8 + (hollow ? 0.75 : 0)}
-            y={16 - height + (hollow ? 0.75 : 0)}
-            width={hollow ? 4.5 : 6}
-            height={height - (hollow ? 1.5 : 0)}
-            rx="1"
-          />
-        );
-      })}
+      {Object.entries(bars(kinds, live)).map(([name, path]) => (
+        <path key={name} className={name} d={path} />
+      ))}
     </svg>
   );
 });
+
+/** One path for each kind rather than one shape for each bar: a page of strips is thousands of bars. */
+function bars(kinds: string, live: boolean): Readonly<Record<string, string>> {
+  const paths: Record<string, string> = {};
+  Array.from(kinds, (letter, index) => {
+    const height = STEP_HEIGHT[letter as StepKind] ?? 2;
+    const inset = letter === 'm' ? 0.75 : 0;
+    const name =
+      (letter === ' ' ? 'x' : letter) +
+      (live && index === kinds.length - 1 ? ' now' : '');
+    paths[name] = (paths[name] ?? '') + bar(index * 8, height, inset);
+  });
+  return paths;
+}
+
+/** A bar 6 wide on the ground line, its corners rounded by 1. */
+function bar(left: number, height: number, inset: number): string {
+  const across = 4 - 2 * inset;
+  const down = height - 2 - 2 * inset;
+  return `M${left + inset + 1} ${16 - height + inset}h${across}q1 0 1 1v${down}q0 1 -1 1h${-across}q-1 0 -1 -1v${-down}q0 -1 1 -1z`;
+}

@@ -2,13 +2,14 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
+import { Signal } from '@lumino/signaling';
 import * as React from 'react';
 
 import { VisibleStore } from '../../state/visible';
 import { aetherIcon, WordsProvider } from '../../ui';
 import type { IMarkdownTools } from '../../ui/Markdown';
 import { type PanelServices, ServicesProvider } from '../services';
-import { AgentView } from './AgentView';
+import { type AgentKey, AgentView } from './AgentView';
 
 /** One agent in the main area; its id holds the PID, so that one agent has one tab. */
 export class AgentPanel extends ReactWidget {
@@ -40,6 +41,11 @@ export class AgentPanel extends ReactWidget {
     return this._name;
   }
 
+  /** Does what a key stands for. */
+  press(key: AgentKey): void {
+    this._keys.emit(key);
+  }
+
   override dispose(): void {
     if (this.isDisposed) return;
     this._stop();
@@ -54,6 +60,7 @@ export class AgentPanel extends ReactWidget {
             pid={this.pid}
             name={this._name}
             markdown={this._markdown}
+            keys={this._keys}
           />
         </WordsProvider>
       </ServicesProvider>
@@ -75,6 +82,7 @@ export class AgentPanel extends ReactWidget {
   }
 
   private _name: string;
+  private readonly _keys = new Signal<this, AgentKey>(this);
   private readonly _store: VisibleStore;
   private readonly _stop: () => void;
 }

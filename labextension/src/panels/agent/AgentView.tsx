@@ -1,4 +1,5 @@
 /** One agent: what it is, what it did, what it asks; and the way to say something to it. */
+import type { ISignal } from '@lumino/signaling';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import * as React from 'react';
 
@@ -40,6 +41,17 @@ import { Ruler } from './Ruler';
 import { Row } from './Step';
 import { useTranscript } from '../../state/useTranscript';
 
+/** What a key does in the agent view; each is a command of its own. */
+export type AgentKey =
+  | 'next'
+  | 'previous'
+  | 'match'
+  | 'search'
+  | 'message'
+  | 'follow'
+  | 'tab-before'
+  | 'tab-after';
+
 type KindFilter = 'all' | 't' | 'a' | 'p' | 'm' | 'e';
 const TAB_KEY = 'aether-jupyter:inspector';
 const NEAR_END = 24;
@@ -48,8 +60,9 @@ export function AgentView(props: {
   pid: number;
   name: string;
   markdown: IMarkdownTools;
+  keys: ISignal<unknown, AgentKey>;
 }): React.JSX.Element {
-  const { pid } = props;
+  const { pid, keys } = props;
   const { client, store } = useServices();
   const trans = useWords();
   useWatch(store, pid);
@@ -211,6 +224,8 @@ export function AgentView(props: {
         },
         decide: async (approval: Approval, decision: Decision) => {
           await decide(client, approval, decision);
+          // Its form goes; the keys of the view go on.
+          stream.current?.focus({ preventScroll: true });
         },
         fileUrl: path => client.fileUrl(pid, path)
       },
@@ -223,16 +238,7 @@ export function AgentView(props: {
     window.localStorage.setItem(TAB_KEY, tab);
   };
 
-  const onKeyDown = (event: React.KeyboardEvent) => {
-    const target = event.target as HTMLElement;
-    if (
-      /^(?:INPUT|TEXTAREA|SELECT)$/.test(target.tagName) ||
-      event.ctrlKey ||
-      event.metaKey ||
-      event.altKey
-    ) {
-      return;
-    }
+  const press = (key: AgentKey) => {
     const at = INSPECTOR_TABS.indexOf(side);
     const turn = (by: number) =>
       chooseSide(
@@ -241,22 +247,37 @@ export function AgentView(props: {
         ]
       );
     const here = cursor < 0 ? rows.length : cursor;
-    const acts: Readonly<Record<string, () => void>> = {
-      j: () => goTo(Math.min(rows.length - 1, here + 1), true),
-      k: () => goTo(Math.max(0, here - 1), true),
-      n: () => goTo(cursor + 1 >= rows.length ? 0 : cursor + 1, true),
-      '/': () => search.current?.focus(),
-      m: () => composer.current?.focus(),
-      End: followAgain,
-      '[': () => turn(-1),
-      ']': () => turn(1)
+    switch (key) {
+      case 'next':
+        return goTo(Math.min(rows.length - 1, here + 1), true);
+      case 'previous':
+        return goTo(Math.max(0, here - 1), true);
+      case 'match':
+        return goTo(cursor + 1 >= rows.length ? 0 : cursor + 1, true);
+      case 'search':
+        return search.current?.focus();
+      case 'message':
+        return composer.current?.focus();
+      case 'follow':
+        return followAgain();
+      case 'tab-before':
+        return turn(-1);
+      case 'tab-after':
+        return turn(1);
+    }
+  };
+  const pressed = React.useRef(press);
+  pressed.current = press;
+  React.useEffect(() => {
+    const onKey = (_: unknown, key: AgentKey) => pressed.current(key);
+    keys.connect(onKey);
+    return () => {
+      keys.disconnect(onKey);
     };
-    const act = acts[event.key];
-    if (act) {
-      act();
-      event.preventDefault();
-      event.stopPropagation();
-    } else if (event.key === 'Enter' && target.classList.contains('step')) {
+  }, [keys]);
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const target = event.target as HTMLElement;
+    if (event.key === 'Enter' && target.classList.contains('step')) {
       target.querySelector<HTMLElement>('.ae-btn.fold')?.click();
       event.preventDefault();
     }
@@ -342,7 +363,7 @@ export function AgentView(props: {
           <div className="split">
             <section className="left" aria-label={trans.__('Steps')}>
               <div className="find">
-                <label className="ae-field">
+                <label className="ae-field" data-lm-suppress-shortcuts="true">
                   <Icon name="search" size={14} />
                   <input
                     ref={search}

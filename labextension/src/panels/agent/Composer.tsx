@@ -47,7 +47,7 @@ export const Composer = React.forwardRef<
           {failure}
         </Note>
       )}
-      <div className="cbox">
+      <div className="cbox" data-lm-suppress-shortcuts="true">
         <textarea
           ref={ref}
           rows={lines}

@@ -540,7 +540,7 @@ function Logs(props: { records: readonly JournalRecord[] }): React.JSX.Element {
   const now = store.now();
   return (
     <>
-      <div className="ae-row ih">
+      <div className="ae-row ih" data-lm-suppress-shortcuts="true">
         <label className="ae-field ae-grow">
           <Icon name="search" size={12} />
           <input

@@ -14,6 +14,7 @@ import { IAetherClient, IAetherStore } from '../../tokens';
 import { aetherIcon } from '../../ui';
 import type { PanelServices } from '../services';
 import { AgentPanel } from './AgentPanel';
+import type { AgentKey } from './AgentView';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'aether-jupyter:agent',
@@ -65,6 +66,24 @@ const plugin: JupyterFrontEndPlugin<void> = {
         return panel;
       }
     });
+
+    const keys: readonly (readonly [AgentKey, string])[] = [
+      ['next', trans.__('Next Step of the Agent')],
+      ['previous', trans.__('Previous Step of the Agent')],
+      ['match', trans.__('Next Match in the Steps')],
+      ['search', trans.__('Search the Steps')],
+      ['message', trans.__('Write to the Agent')],
+      ['follow', trans.__('Follow the Agent')],
+      ['tab-before', trans.__('Previous Tab of the Inspector')],
+      ['tab-after', trans.__('Next Tab of the Inspector')]
+    ];
+    for (const [key, label] of keys) {
+      commands.addCommand(`aether:agent-${key}`, {
+        label,
+        isEnabled: () => tracker.currentWidget !== null,
+        execute: () => tracker.currentWidget?.press(key)
+      });
+    }
 
     if (restorer) {
       void restorer.restore(tracker, {

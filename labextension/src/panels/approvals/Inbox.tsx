@@ -277,6 +277,8 @@ function Waiting(props: {
     decision: Decision
   ): Promise<void> => {
     const decided = await decide(client, approval, decision);
+    // The card goes; the keys of the list go on from here.
+    list.current?.focus({ preventScroll: true });
     if (!decided.mine) {
       setShown(before =>
         leave(before, {
@@ -377,6 +379,7 @@ function Waiting(props: {
           onClick={() => {
             setShown(take);
             list.current?.scrollTo({ top: 0 });
+            list.current?.focus({ preventScroll: true });
           }}
         >
           {trans._n('%1 new', '%1 new', shown.arrived.length)}
