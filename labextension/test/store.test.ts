@@ -106,6 +106,8 @@ test('notices are kept only for watched processes, until the journal has the who
     cursor: 1
   });
   assert.equal(painted(store).live[7].text, '');
+  words('late words of step 1');
+  assert.equal(painted(store).live[7].text, '');
   two.dispose();
   assert.deepEqual(asked, [[7], []]);
   assert.equal(painted(store).live[7], undefined);

@@ -163,6 +163,7 @@ export class AetherStore implements IAetherStore {
     });
     if ('snapshot' in frame) {
       this._view = frame.snapshot;
+      this._answered.clear();
       this._live = {};
       this._pace.begin(this.now());
       this._isReady();
@@ -212,6 +213,13 @@ export class AetherStore implements IAetherStore {
 
   private _hear(notice: Notice): void {
     if (!this._watched.has(notice.pid)) return;
+    // Words may come after the record of the whole answer that they belong to.
+    if (
+      notice.type === 'notice.text' &&
+      notice.step <= (this._answered.get(notice.pid) ?? 0)
+    ) {
+      return;
+    }
     const before = this._live[notice.pid] ?? NOTHING;
     let after: Live;
     switch (notice.type) {
@@ -248,6 +256,9 @@ export class AetherStore implements IAetherStore {
 
   /** Drops what was live and is now in the journal. */
   private _settle({ pid, event }: JournalRecord): void {
+    if (event.type === 'model.answered' || event.type === 'model.failed') {
+      this._answered.set(pid, event.step);
+    }
     const before = this._live[pid];
     if (!before) return;
     switch (event.type) {
@@ -324,6 +335,7 @@ export class AetherStore implements IAetherStore {
     IAetherStore,
     readonly JournalRecord[]
   >(this);
+  private readonly _answered = new Map<number, number>();
   private readonly _noticesArrived = new Signal<
     IAetherStore,
     readonly Notice[]
