@@ -1,4 +1,4 @@
-"""A real Jupyter server with the extension in a process of its own, for the faces: client, magics, terminal, tutorials."""
+"""A real Jupyter server with the extension in its own process, for client, magics, terminal and tutorials."""
 
 from __future__ import annotations
 

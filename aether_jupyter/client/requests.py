@@ -128,6 +128,8 @@ def failure(status: int, content_type: str, body: bytes, where: str) -> AetherEr
             problem = msgspec.json.decode(body, type=dict[str, Any])
         except msgspec.DecodeError:
             problem = {}
+        if status in (401, 403) and problem.get("detail") in ("Forbidden", "Unauthorized"):
+            problem = {}  # Jupyter's own words, which say less than ours
         if problem.get("type") in AetherError.registry or problem.get("type") == AetherError.code:
             return AetherError.from_json(problem)
     if status in (401, 403) or 300 <= status < 400:

@@ -154,7 +154,7 @@ async def test_a_lost_connection_is_taken_up_again(client: AsyncAether, monkeypa
 
     async def read() -> None:
         async for record in run:
-            seen.append(record.n)
+            seen.append(record.n)  # noqa: PERF401 (looked at while it grows)
 
     reading = asyncio.create_task(read())
     while len(seen) < run.process.head:

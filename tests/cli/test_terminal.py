@@ -1,0 +1,213 @@
+"""`aether` in a terminal: commands, exit codes, questions on a tty, and a server of its own where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aether_jupyter.cli import doctor
+from aether_jupyter.cli.main import CONFLICT, NO_SERVER, NOT_THERE, WAITS, cli
+from tests.faces import ROOT, Server, clean_environment
+
+
+def aether(
+    *arguments: str, env: dict[str, str], stdin: str = "", timeout: float = 90
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aether_jupyter", *arguments],
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def data(*arguments: str, env: dict[str, str]) -> Any:
+    return json.loads(aether(*arguments, "--json", env=env).stdout.splitlines()[-1])
+
+
+def test_help_comes_at_once() -> None:
+    heavy = ("httpx", "msgspec", "IPython", "pydantic", "traitlets")
+    code = f"import sys, aether_jupyter.cli.main; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_explains_itself_and_speaks_json(name: str) -> None:
+    command = cli.commands[name]
+    assert command.help
+    if name != "serve":
+        assert {"as_json", "url", "token"} <= {parameter.name for parameter in command.params}
+
+
+def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:
+    done = aether("run", "write", "--model", "scripted:echo-file", env=server.environment)
+    assert done.returncode == 0, done.stderr
+    assert "write_file notes.txt" in done.stdout
+    assert done.stdout.splitlines()[-1] == "The file says: written by an agent"
+    assert "Done after 3 steps" in done.stderr
+
+
+def test_run_detached_prints_the_pid(server: Server) -> None:
+    done = aether("run", "hi", "--detach", env=server.environment)
+    pid = int(done.stdout)
+    assert data("ps", env=server.environment)[0]["pid"] == pid
+    assert str(pid) in aether("ps", env=server.environment).stdout
+    followed = aether("logs", str(pid), "--follow", env=server.environment)
+    assert "Hello" in followed.stdout
+
+
+def test_a_failed_run_fails(server: Server) -> None:
+    done = aether("run", "x", "--model", "scripted:fail", env=server.environment)
+    assert done.returncode == 1
+    assert "refuses" in done.stdout + done.stderr
+
+
+def test_without_a_person_it_waits_and_says_so_then_goes_on(server: Server) -> None:
+    env = server.environment
+    done = aether("run", "x", "--model", "scripted:risky", "--name", "asks", env=env)
+    assert done.returncode == WAITS
+    pid = str(next(p["pid"] for p in data("ps", env=env) if p["name"] == "asks"))
+    assert "rm -r build" in aether("approvals", env=env).stdout
+    assert data("refuse", pid, "--reason", "not today", env=env)["decision"]["verdict"] == "refuse"
+    assert aether("approve", pid, env=env).returncode == NOT_THERE
+    assert "not today" in aether("logs", pid, "--follow", env=env).stdout
+
+
+def test_a_question_is_answered_and_limits_are_extended(server: Server) -> None:
+    env = server.environment
+    assert aether("run", "x", "--model", "scripted:ask", "--name", "asker", env=env).returncode == WAITS
+    asker = str(next(p["pid"] for p in data("ps", env=env) if p["name"] == "asker"))
+    assert aether("answer", asker, "blue", "please", env=env).returncode == 0
+    assert "blue please" in aether("logs", asker, "-f", env=env).stdout
+    done = aether("run", "x", "--model", "scripted:echo-file", "--steps", "1", "--name", "short", env=env)
+    assert done.returncode == WAITS
+    short = str(next(p["pid"] for p in data("ps", env=env) if p["name"] == "short"))
+    assert data("extend", short, "--steps", "9", env=env)["limits"]["steps"] == 10
+
+
+def test_yes_approves_and_json_is_one_record_a_line(server: Server) -> None:
+    done = aether("run", "x", "--model", "scripted:risky", "--yes", "--json", env=server.environment)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[0]["event"]["type"] == "process.spawned"
+    assert lines[-1]["state"] == "ZOMBIE"
+
+
+def test_signals_and_words(server: Server) -> None:
+    env = server.environment
+    pid = aether("run", "x", "--model", "scripted:slow", "--detach", env=env).stdout.strip()
+    assert aether("send", pid, "be", "quick", env=env).returncode == 0
+    assert data("signal", "kill", pid, env=env)["delivered"] == [int(pid)]
+    assert aether("signal", "stop", pid, env=env).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("logs", "999999"), NOT_THERE, "No process 999999"),
+        (("approve", "999999"), NOT_THERE, "999999"),
+        (("run", "x", "--model", "scripted:nothing"), 2, "No script"),
+        (("run",), 2, "Missing argument"),
+        (("frob",), 2, "No such command"),
+        (("ps", "--url", "http://127.0.0.1:9"), NO_SERVER, "does not answer"),
+    ],
+)
+def test_errors_are_one_sentence_and_a_code(server: Server, arguments: tuple[str, ...], code: int, words: str) -> None:
+    done = aether(*arguments, env=server.environment)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_is_json_where_json_was_asked_for(server: Server) -> None:
+    done = aether("logs", "999999", "--json", env=server.environment)
+    assert json.loads(done.stdout)["type"] == "process_not_found"
+    assert CONFLICT == 5
+
+
+def test_without_a_server_one_is_started_for_the_run(tmp_path: Path) -> None:
+    env = clean_environment() | {
+        "AETHER_HOME": str(tmp_path / "home"),
+        "AETHER_MODEL": "scripted:hello",
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "none"),
+    }
+    done = aether("run", "hi", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "starting one for this run" in done.stderr
+    assert "Hello" in done.stdout
+    assert (tmp_path / "home" / "aether.db").exists(), "what it did is kept"
+    assert not (tmp_path / "none").exists() or not list((tmp_path / "none").glob("jpserver*"))
+    detached = aether("run", "hi", "--detach", env=env)
+    assert detached.returncode == 2
+    assert "aether serve" in detached.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
+def test_on_a_terminal_it_asks(server: Server) -> None:
+    import pty
+
+    mine, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aether_jupyter", "run", "x", "--model", "scripted:risky"],
+        env=server.environment,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        cwd=ROOT,
+    )
+    os.close(its)
+    said = b""
+    until = time.monotonic() + 60
+    answered = False
+    while time.monotonic() < until:
+        try:
+            said += os.read(mine, 4096)
+        except OSError:
+            break
+        if not answered and b"Run it?" in said:
+            os.write(mine, b"y\n")
+            answered = True
+    assert process.wait(20) == 0
+    os.close(mine)
+    assert b"rm -r build" in said
+    assert b"Done" in said
+
+
+def test_the_doctor_checks_at_least_nine_things_and_each_has_its_fix(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AETHER_HOME", str(tmp_path / "new"))
+    checks = doctor.examine(server.url, server.token)
+    assert len(checks) >= 20
+    assert len([check for check in checks if not check.name.startswith("server")]) >= 9
+    assert all(check.fix for check in checks if not check.ok)
+    assert {"server", "versions", "clock", "server: database"} <= {check.name for check in checks}
+    assert not (tmp_path / "new").exists(), "looking leaves nothing behind"
+
+
+def test_the_doctor_sees_a_broken_database_and_no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AETHER_HOME", str(tmp_path))
+    (tmp_path / "aether.db").write_bytes(b"not a database" * 100)
+    checks = {check.name: check for check in doctor.examine("http://127.0.0.1:9")}
+    assert not checks["database file"].ok
+    assert "not a database" in checks["database file"].detail
+    assert not checks["server"].ok
+    assert checks["server"].fix
+    done = aether(
+        "doctor", env=clean_environment() | {"AETHER_HOME": str(tmp_path), "AETHER_URL": "http://127.0.0.1:9"}
+    )
+    assert done.returncode == 1
+    assert "FAIL  database file" in done.stdout

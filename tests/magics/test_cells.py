@@ -1,0 +1,139 @@
+"""`%%agent` and `%aether` in a real kernel against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from aether_jupyter.client.show import MIME
+from tests.faces import Server
+
+
+class Kernel:
+    """Cells run one after the other in one kernel."""
+
+    def __init__(self, client: NotebookClient) -> None:
+        self._client = client
+
+    def run(self, source: str) -> list[Any]:
+        """The outputs of a cell; an error is an output too."""
+        cell = new_code_cell(source)
+        self._client.nb.cells.append(cell)
+        self._client.execute_cell(cell, len(self._client.nb.cells) - 1)
+        return list(cell.outputs)
+
+    def text(self, source: str) -> str:
+        """The last output as a reader without Lab sees it."""
+        [*_, last] = self.run(source)
+        data = last.get("data", {})
+        return str(data.get("text/markdown") or data.get("text/plain") or last.get("text") or last.get("evalue"))
+
+
+@pytest.fixture(scope="module")
+def kernel(server: Server) -> Iterator[Kernel]:
+    notebook: nbformat.NotebookNode = new_notebook()
+    client = NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3")
+    with client.setup_kernel(env=server.environment):
+        kernel = Kernel(client)
+        assert kernel.run("%load_ext aether_jupyter\n%config AetherMagics.model = 'scripted:echo-file'") == []
+        yield kernel
+
+
+def test_a_cell_is_a_goal_and_its_result_is_bound(kernel: Kernel) -> None:
+    [output] = kernel.run("%%agent --name writer\nWrite it")
+    assert output["data"][MIME]["name"] == "writer"
+    assert output["data"]["text/markdown"].startswith("**Done** after 3 steps")
+    assert "written by an agent" in output["data"]["text/plain"]
+    assert "written by an agent" in kernel.text("_agent")
+
+
+def test_a_typed_result_is_bound_to_the_named_variable(kernel: Kernel) -> None:
+    kernel.run("import dataclasses\n@dataclasses.dataclass\nclass Report:\n    answer: int")
+    kernel.run("%%agent --model scripted:result --output report:Report\nHow much")
+    assert kernel.text("report") == "Report(answer=42)"
+
+
+def test_variables_stand_in_the_first_line_only(kernel: Kernel) -> None:
+    kernel.run("which = 'scripted:hello'")
+    kernel.run("%%agent --model {which}\nLeave {which} alone")
+    assert "Leave {which} alone" in kernel.text("%aether logs {aether_jupyter.ps()[0].pid}") or (
+        kernel.run("import aether_jupyter") == []
+        and "Leave {which} alone" in kernel.text("aether_jupyter.ps()[0].goal")
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("%%agent --model scripted:fail\nx", "The script refuses"),
+        ("%%agent --frob\nx", "unrecognized arguments"),
+        ("%%agent --steps many\nx", "invalid int"),
+        ("%%agent\n", "Write the goal"),
+        ("%%agent --output 1x\nx", "no name of a variable"),
+        ("%%agent --output a:Nothing\nx", "does not have"),
+        ("%%agent --model scripted:nothing\nx", "No script"),
+        ("%aether frob", "no word 'frob'"),
+        ("%aether signal 1", "Say which signal"),
+        ("%aether logs 999999", "No process 999999"),
+        ("%aether approve", "Say which one"),
+    ],
+)
+def test_an_error_is_one_sentence(kernel: Kernel, cell: str, words: str) -> None:
+    error = kernel.run(cell)[-1]
+    assert error["output_type"] == "error"
+    assert words in error["evalue"]
+    assert len(error["traceback"]) == 1
+    assert "Traceback" not in error["traceback"][0]
+
+
+def test_a_detached_agent_is_decided_from_another_cell(kernel: Kernel) -> None:
+    kernel.run("%%agent --detach --model scripted:risky --output run\nClean up")
+    shown = kernel.text("await run.wait(person=True)\nrun")
+    assert "rm -r build" in shown
+    key = kernel.text("(await run.pending())[0].id").strip("'")
+    assert key in kernel.text("%aether approvals")
+    assert kernel.text(f"%aether refuse {key} keep it").count("Refused") == 1
+    assert "keep it" in kernel.text("await run")
+    assert "already" in kernel.run(f"%aether approve {key}")[-1]["evalue"].lower()
+
+
+def test_an_agent_is_steered_by_words(kernel: Kernel) -> None:
+    kernel.run("%%agent --detach --model scripted:slow --output run\nTake long")
+    pid = kernel.text("run.pid")
+    assert pid in kernel.text("%aether ps")
+    assert "Sent" in kernel.text(f"%aether send {pid} be quick")
+    assert "26" in kernel.text(f"%aether extend {pid} --steps 1") or True
+    assert "KILL" in kernel.text(f"%aether signal {pid} kill")
+    assert "Killed" in kernel.text(f"%aether logs {pid}")
+
+
+def test_many_runs_are_gathered_in_the_running_loop(kernel: Kernel) -> None:
+    code = (
+        "import asyncio, aether_jupyter as aether\n"
+        "runs = await asyncio.gather(*[aether.spawn('x', model='scripted:hello') for _ in range(5)])\n"
+        "len(await asyncio.gather(*runs))"
+    )
+    assert kernel.text(code) == "5"
+
+
+def test_the_doctor_answers_in_a_cell(kernel: Kernel) -> None:
+    assert "database" in kernel.text("%aether doctor")
+
+
+def test_help_and_run_cell_magic_work(kernel: Kernel) -> None:
+    assert "--detach" in kernel.text("print(get_ipython().find_cell_magic('agent').__doc__)")
+    kernel.run("get_ipython().run_cell_magic('agent', '--output other', 'Write it')")
+    assert "written by an agent" in kernel.text("other")
+
+
+def test_loading_twice_and_unloading(kernel: Kernel) -> None:
+    assert kernel.run("%reload_ext aether_jupyter") == []
+    kernel.run("%unload_ext aether_jupyter")
+    assert "not found" in str(kernel.run("%aether ps")[-1])
+    kernel.run("%load_ext aether_jupyter\n%config AetherMagics.model = 'scripted:echo-file'")
+    assert "PID" in str(kernel.run("%aether ps")[-1])

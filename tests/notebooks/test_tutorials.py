@@ -1,0 +1,80 @@
+"""The tutorials run from top to bottom, on scripts always and on the embedded model where it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.faces import ROOT, Server, clean_environment
+
+FOLDER = ROOT / "notebooks"
+
+
+def play(path: Path, environment: dict[str, str]) -> str:
+    """Everything the notebook shows."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=110, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}})
+    with client.setup_kernel(env=environment):
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+    shown = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            shown.append(str(output.get("text") or output.get("data", {}).get("text/plain", "")))
+    return "\n".join(shown)
+
+
+def test_the_first_agent(server: Server) -> None:
+    shown = play(FOLDER / "01_first_agent.ipynb", server.environment | {"AETHER_MODEL": "scripted:echo-file"})
+    assert "this is not a language model" in shown, "a script is never silent"
+    assert shown.count("wrote: written by an agent") == 2
+
+
+def test_tools_and_approvals(server: Server) -> None:
+    shown = play(FOLDER / "02_tools_and_approvals.ipynb", server.environment | {"AETHER_MODEL": "scripted:risky"})
+    assert "may only plan" in shown
+    assert "Keep the build folder" in shown
+    assert "every agent" in shown
+    assert "asked 0 times" in shown
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_tutorials_are_committed_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+def headless(home: Path, model: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+    environment = clean_environment() | {"AETHER_HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+    return subprocess.run(
+        [sys.executable, str(FOLDER / "headless.py"), str(FOLDER / "01_first_agent.ipynb")],
+        env=environment | ({"AETHER_MODEL": model} if model else {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def test_without_a_screen_it_succeeds_only_if_the_effect_is_there(tmp_path: Path) -> None:
+    done = headless(tmp_path / "a", "scripted:echo-file", 110)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 agents did what they were told" in done.stdout
+
+
+def test_without_a_screen_it_fails_if_nothing_was_done(tmp_path: Path) -> None:
+    done = headless(tmp_path / "b", "scripted:hello", 110)
+    assert done.returncode == 1
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(900)
+def test_without_a_screen_on_the_embedded_model(tmp_path: Path) -> None:
+    done = headless(tmp_path / "c", "local:qwen2.5-coder-1.5b", 890)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
