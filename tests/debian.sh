@@ -11,6 +11,6 @@ need iptables iptables
 need debootstrap debootstrap
 [ ${#missing[@]} = 0 ] && exit 0
 echo "Installing ${missing[*]} …"
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" ca-certificates </dev/null >/dev/null
