@@ -329,6 +329,10 @@ class _Group:
                     break
                 except OSError:
                     time.sleep(0.01)
+            if len(self.folders) > 1:
+                # Version 1 needs nothing set in the folder above; it goes with the last sandbox of this home.
+                with contextlib.suppress(OSError):
+                    folder.parent.rmdir()
 
 
 class _Groups:
@@ -389,7 +393,7 @@ class _Groups:
         try:
             for controller, base in self._bases.items():
                 folder = base / name
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(parents=len(self._bases) > 1, exist_ok=True)
                 folders.append(folder)
                 if controller in ("", "pids"):
                     (folder / "pids.max").write_text(str(spec.pids))
