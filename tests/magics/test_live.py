@@ -77,7 +77,6 @@ def live(server: Server) -> Iterator[tuple[Live, KernelManager]]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-        manager.context.term() if False else None
 
 
 def test_interrupting_the_cell_interrupts_the_agent(live: tuple[Live, KernelManager], server: Server) -> None:

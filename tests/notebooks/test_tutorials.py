@@ -22,11 +22,8 @@ def play(path: Path, environment: dict[str, str]) -> str:
     with client.setup_kernel(env=environment):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
-    shown = []
-    for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            shown.append(str(output.get("text") or output.get("data", {}).get("text/plain", "")))
-    return "\n".join(shown)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return "\n".join(str(o.get("text") or o.get("data", {}).get("text/plain", "")) for o in outputs)
 
 
 def test_the_first_agent(server: Server) -> None:
