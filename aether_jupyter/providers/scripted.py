@@ -10,7 +10,7 @@ stands in for a real model: nothing falls back to it, and it is not offered in a
 | `risky` | `run_command` `rm -r build`, then an answer that says whether it ran |
 | `loop` | `run_command` `echo N` for ever, another N each time; for limits |
 | `stuck` | the same `read_file` call for ever; for the detection of loops |
-| `slow` | twenty steps: a thought spoken over 5 seconds, then `run_command` `sleep 0.2`; then an answer |
+| `slow` | twenty steps: a thought spoken over 5 seconds, then `run_command` `sleep 0.2; echo N`; then an answer |
 | `ask` | `ask_person`, then an answer with what the person said |
 | `parallel` | three `write_file` calls in one step, then an answer |
 | `malformed` | a call with arguments that are no JSON until it is guided, then an answer |
@@ -220,7 +220,7 @@ def _slow(step: int, turns: Sequence[Turn]) -> list[Part]:
         thought = (
             f"Step {step + 1} of 20. I look at what is there, weigh what to do next, and wait a little before I go on."
         )
-        return [Thinking(thought), _call("run_command", command="sleep 0.2")]
+        return [Thinking(thought), _call("run_command", command=f"sleep 0.2; echo {step + 1}")]
     return [Text("Twenty steps are done.")]
 
 
