@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,8 @@ from .store.database import Database, instance_id
 from .store.journal import Journal
 
 log = logging.getLogger(__name__)
+
+RESTART_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,20 @@ async def open_app(
             processes, approvals, budgets, feed, journal, language, toolbox, machines, settings, clock
         )
         surroundings.supervisor = supervisor
-        for work in (feed.flush(), supervisor.run()):
-            task = asyncio.create_task(work)
-            task.add_done_callback(_report)
+        for part in (feed.flush, surroundings.find_sandbox, supervisor.run):
+            task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)
         yield App(settings, await instance_id(database), processes, approvals, feed, budgets, surroundings)
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    """A part that stops by itself is a fault; `/health` says so too, and the log has the trace."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("a part of Aether stopped; restart the server", exc_info=error)
+async def _keep(part: Callable[[], Awaitable[None]]) -> None:
+    """Run a part, and run it again if it falls: its facts are in the database, so it goes on where it was."""
+    while True:
+        try:
+            return await part()
+        except Exception:
+            log.critical("a part of Aether fell; it starts again", exc_info=True)
+            await asyncio.sleep(RESTART_S)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -189,6 +189,9 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             if tool == RESULT_TOOL and outcome.ok:
                 s = replace(s, result=outcome.content)
             s = replace(s, failed_last=not outcome.ok, doubted=s.doubted and not outcome.ok)
+            if s.prints and not malformed:
+                # The same call with another result is waiting for something, not turning in circles.
+                s = replace(s, prints=(*s.prints[:-1], _hash(s.prints[-1] + outcome.content)))
             return _end(s, ToolTurn(call_id, tool, outcome.content, outcome.ok))
         case ApprovalRequested(approval=approval):
             if approval.kind == "limit":
@@ -362,7 +365,11 @@ def _readable(calls: tuple[OpenCall, ...]) -> bool:
 
 def _print(calls: tuple[OpenCall, ...]) -> str:
     body = msgspec.json.encode([(c.call.tool, c.call.arguments) for c in calls], order="sorted")
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
+    return _hash(body.decode())
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _repeats(prints: tuple[str, ...]) -> int:

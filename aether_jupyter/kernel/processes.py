@@ -7,6 +7,7 @@ changes a process; it derives the row from the events by the same fold that the 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from contextlib import suppress
 from typing import Any
@@ -45,6 +46,8 @@ from .budgets import Budgets
 
 CHILDREN, DEPTH = 20, 5
 NAME_CHARS = 80
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _process = msgspec.json.Decoder(Process).decode
@@ -290,7 +293,7 @@ class Processes:
             statement = statement.where(func.lower(p.c.name).contains(name.lower(), autoescape=True))
         if parent is not None:
             statement = statement.where(p.c.parent == parent)
-        return [_process(row.body) for row in await self._database.fetch(statement)]
+        return [process for row in await self._database.fetch(statement) for process in _readable(row.body)]
 
     async def records(
         self, actor: Principal, pid: int, *, after: int = 0, before: int | None = None, limit: int = 200
@@ -337,10 +340,15 @@ class Processes:
         claims = []
         for _, _, pid in sorted(ranked)[:most]:
             found = tx.one(_LOAD_ALL, {"k": pid})
-            row = Row(_process(found.body), found.epoch + 1, worker)
+            try:
+                row, spec = Row(_process(found.body), found.epoch + 1, worker), _spec(found.spec)
+            except msgspec.DecodeError:
+                # One row that cannot be read must not keep all others from running.
+                log.critical("process %s cannot be read; it is set aside as STOPPED", pid, exc_info=True)
+                tx.run(update(p).where(p.c.pid == pid).values(state=str(State.STOPPED)))
+                continue
             process = self.append(tx, row, actor.name, (StateChanged(State.RUNNING),), worker=worker)
-            claim = Claim(process.pid, row.epoch, worker, process.owner, process.name, _spec(found.spec))
-            claims.append((claim, process))
+            claims.append((Claim(pid, row.epoch, worker, process.owner, process.name, spec), process))
         return claims
 
     @action("system:run")
@@ -633,6 +641,14 @@ class Processes:
             "reaped": reaped,
             "body": _encode(process),
         }
+
+
+def _readable(body: bytes) -> Sequence[Process]:
+    try:
+        return (_process(body),)
+    except msgspec.DecodeError:
+        log.exception("a process in the database cannot be read; it is left out of the list")
+        return ()
 
 
 def _stops(event: Event) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import msgspec
 
@@ -20,6 +21,8 @@ from .machines import Machines
 from .supervisor import Supervisor
 from .toolbox import Toolbox
 
+log = logging.getLogger(__name__)
+
 
 class LiveSurroundings:
     """Implements `abc.Surroundings`, and admits specs: the one place that knows what this server can run."""
@@ -33,6 +36,7 @@ class LiveSurroundings:
         self._toolbox = toolbox
         self._machines = machines
         self.supervisor: Supervisor | None = None
+        self._automatic = "auto"
 
     async def models(self) -> list[ModelInfo]:
         """Every model one may choose; looking for local ones may touch the disk, so it is done in a thread."""
@@ -70,6 +74,13 @@ class LiveSurroundings:
             lambda: beneath.read(self._settings.homes / str(pid), path, offset=offset, limit=limit)
         )
 
+    async def find_sandbox(self) -> None:
+        """Look what `auto` stands for here, so that new processes name it from the start."""
+        try:
+            self._automatic = await self._machines.resolve("auto")
+        except SandboxUnavailable as error:
+            log.warning("%s", error.message)
+
     def admit(self, spec: AgentSpec) -> AgentSpec:
         """The spec as it will run: model chosen, mode clamped. Raises what a person can mend before anything starts."""
         model = spec.model or self._language.default_model()
@@ -77,6 +88,7 @@ class LiveSurroundings:
         fallbacks = spec.fallbacks or self._settings.fallback_models
         self._toolbox.specs(spec.tools)
         kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind
+        kind = self._automatic if kind == "auto" else kind
         if kind == "host" and not self._settings.allow_host_sandbox:
             raise SandboxUnavailable(
                 "The sandbox 'host' isolates nothing and is not allowed here. "

@@ -199,6 +199,14 @@ def test_repeating_itself_is_noticed_and_then_ended() -> None:
     assert instruction.status.reason == "stuck"
 
 
+def test_the_same_call_with_other_results_is_no_circle() -> None:
+    events: list[Event] = []
+    for step in range(1, 12):
+        call = msgspec.structs.replace(READ, id=f"c{step}")
+        events += [asked(step), answer(call, step=step), ToolStarted(step, call), ended(call, content=f"{step} %")]
+        assert loop.decide(run(*events)) == loop.AskModel(step + 1)
+
+
 def test_limits_are_checked_with_the_reservation_before_the_call() -> None:
     limits = Limits(steps=2, tokens=100, cost_usd=1.0, wall_s=10)
     spec = AgentSpec(goal="g", limits=limits)

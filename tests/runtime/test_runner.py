@@ -481,3 +481,13 @@ async def test_agents_of_one_owner_share_a_workspace_and_others_do_not(house: An
     assert "shared" not in (await house.settled(bob.pid, BOB)).exit.message
     without = await house.run("scripted:desk-reads")
     assert "no workspace" in without.exit.message
+
+
+async def test_one_unreadable_row_stops_no_other_agent(house: Any, settings: Settings) -> None:
+    broken = await house.run("scripted:risky")
+    with sqlite3.connect(settings.database) as other:
+        other.execute("UPDATE process SET body = ?, state = 'READY' WHERE pid = ?", (b"{}", broken.pid))
+    other.close()
+    p = await house.run("scripted:hello")
+    assert p.exit.code == 0
+    assert [q.pid for q in await house.app.processes.list(ANA)] == [p.pid]
