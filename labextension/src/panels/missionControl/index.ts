@@ -118,7 +118,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     panelCommand(
       'aether:mission-control-toggle-view',
       trans.__('Grid or Table of Agents'),
-      () => current()?.toggleView()
+      () => {
+        current()?.toggleView();
+        // What had the focus is gone with the view it stood in.
+        tracker.currentWidget?.content.node.focus();
+      }
     );
     panelCommand(
       'aether:mission-control-toggle-pause',

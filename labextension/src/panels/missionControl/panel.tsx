@@ -38,6 +38,16 @@ export class MissionControlPanel extends ReactWidget {
     current: null
   };
 
+  protected onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this.node.addEventListener('keydown', this._enter);
+  }
+
+  protected onBeforeDetach(message: Message): void {
+    this.node.removeEventListener('keydown', this._enter);
+    super.onBeforeDetach(message);
+  }
+
   protected onActivateRequest(_message: Message): void {
     if (!this.node.contains(document.activeElement)) this.node.focus();
   }
@@ -57,6 +67,13 @@ export class MissionControlPanel extends ReactWidget {
       </WordsProvider>
     );
   }
+
+  /** From the panel itself an arrow goes to the first agent. */
+  private readonly _enter = (event: KeyboardEvent): void => {
+    if (event.target !== this.node || !event.key.startsWith('Arrow')) return;
+    this.node.querySelector<HTMLElement>('.mc-card, .mc-row')?.focus();
+    event.preventDefault();
+  };
 
   private readonly _services: PanelServices;
 }
