@@ -6,7 +6,7 @@ sandbox) knows this file and `model`, and nothing above.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -103,8 +103,11 @@ class SandboxKind(Protocol):
         """One for this process; each workspace is mounted at `/workspaces/NAME`."""
         ...
 
-    async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
-        """Remove what belongs to processes of this `AETHER_HOME` (`instance`) that are not in `alive`."""
+    async def reap(self, instance: str, alive: Container[int]) -> list[int]:
+        """Remove what belongs to processes of this `AETHER_HOME` (`instance`) that are not in `alive`.
+
+        `alive` vouches for every process that was spawned after it was asked, too.
+        """
         ...
 
 

@@ -125,6 +125,16 @@ class Recorded(msgspec.Struct, frozen=True):
     at: float
 
 
+class Alive(msgspec.Struct, frozen=True):
+    """The PIDs that had not ended when it was asked; whoever was spawned since (beyond `newest`) counts as alive."""
+
+    pids: frozenset[int]
+    newest: int
+
+    def __contains__(self, pid: object) -> bool:
+        return pid in self.pids or (isinstance(pid, int) and pid > self.newest)
+
+
 class SignalReport(msgspec.Struct, frozen=True):
     """Which processes took a signal and why others did not."""
 
@@ -435,10 +445,11 @@ class Processes:
             self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it stopped."),))
         tx.run(delete(tables.worker).where(tables.worker.c.id == worker))
 
-    async def alive(self) -> frozenset[int]:
+    async def alive(self) -> Alive:
         """The PIDs that have not ended: whose sandboxes may live."""
-        rows = await self._database.fetch(select(p.c.pid).where(p.c.state != "ZOMBIE"))
-        return frozenset(row.pid for row in rows)
+        rows = await self._database.fetch(select(p.c.pid, p.c.state))
+        pids = frozenset(row.pid for row in rows if row.state != "ZOMBIE")
+        return Alive(pids, max((row.pid for row in rows), default=0))
 
     async def homes_to_remove(self, pids: Iterable[int]) -> Sequence[int]:
         """Which of these homes belong to reaped processes that did not keep them, or to nobody."""

@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
@@ -117,7 +117,7 @@ class Machines:
         answers = await asyncio.gather(*(kind.available() for kind in kinds))
         return [SandboxInfo(k.name, k.isolated, a) for k, a in zip(kinds, answers, strict=True)]
 
-    async def reap(self, alive: frozenset[int]) -> list[int]:
+    async def reap(self, alive: Container[int]) -> list[int]:
         """Remove what a crash left of processes of this `AETHER_HOME` that are not alive. Returns their pids."""
         gone: set[int] = set()
         for kind in self._kinds.values():

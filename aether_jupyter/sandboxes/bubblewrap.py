@@ -15,7 +15,7 @@ import posixpath
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
@@ -26,6 +26,8 @@ from ..plugins import hookimpl
 from .command import Calls, clean_environment, own_home, run_process, shell_argv
 
 WORKDIR = "/home/agent"
+MAKING = 5
+"""Tries at making a control group."""
 
 _ROOT_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC = (
@@ -116,7 +118,7 @@ class Bubblewrap:
         group = self._groups.make(str(pid), spec) if self._groups is not None else None
         return BubblewrapSandbox(home, spec, workspaces, self._prefix, self._quota, group)
 
-    async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
+    async def reap(self, instance: str, alive: Container[int]) -> list[int]:
         """Commands end with the server that started them; only their empty control groups may be left."""
         if self._groups is None or instance != str(self._home):
             return []
@@ -387,6 +389,13 @@ class _Groups:
 
     def make(self, name: str, spec: SandboxSpec) -> _Group:
         """A group with the limits of the spec. Raises `SandboxUnavailable` if the limits cannot be set."""
+        for _ in range(MAKING):
+            # The folder above goes with the last sandbox of this home, perhaps while this one is made.
+            with contextlib.suppress(FileNotFoundError):
+                return self._make(name, spec)
+        raise SandboxUnavailable("the limits of the sandbox cannot be set: its control group vanishes while it is made")
+
+    def _make(self, name: str, spec: SandboxSpec) -> _Group:
         folders: list[Path] = []
         memory = spec.memory_mb << 20
         quota = max(1000, int(spec.cpus * 100_000))
@@ -410,6 +419,8 @@ class _Groups:
                     _try(folder / "cpu.max", f"{quota} 100000")
         except OSError as error:
             _Group(folders).remove()
+            if isinstance(error, FileNotFoundError):
+                raise
             raise SandboxUnavailable(f"the limits of the sandbox cannot be set: {error.strerror}") from None
         return _Group(folders)
 
@@ -417,7 +428,7 @@ class _Groups:
         """Remove one group by name."""
         _Group([base / name for base in self._bases.values()]).remove()
 
-    def reap(self, alive: frozenset[int]) -> list[int]:
+    def reap(self, alive: Container[int]) -> list[int]:
         """Remove the groups of processes that are not alive; returns their pids."""
         gone: set[int] = set()
         for base in self._bases.values():

@@ -19,7 +19,7 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -98,7 +98,7 @@ class Docker:
         await sandbox.start()
         return sandbox
 
-    async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
+    async def reap(self, instance: str, alive: Container[int]) -> list[int]:
         """Remove the containers of processes of this `AETHER_HOME` that are not alive."""
         if self._answer is None:
             await self.available()
@@ -251,7 +251,7 @@ class Docker:
         with contextlib.suppress(DockerException, OSError):
             self._client.remove_container(name, force=True, v=True)
 
-    def _reap(self, instance: str, alive: frozenset[int]) -> list[int]:
+    def _reap(self, instance: str, alive: Container[int]) -> list[int]:
         from docker.errors import DockerException
 
         gone: list[int] = []

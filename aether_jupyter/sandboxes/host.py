@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
@@ -49,7 +49,7 @@ class Host:
             raise SandboxUnavailable("the sandbox 'host' cannot mount workspaces; choose docker or bubblewrap")
         return HostSandbox(home)
 
-    async def reap(self, instance: str, alive: frozenset[int]) -> list[int]:
+    async def reap(self, instance: str, alive: Container[int]) -> list[int]:
         """Nothing is left that could be told from the user's own processes."""
         return []
 

@@ -491,3 +491,11 @@ async def test_one_unreadable_row_stops_no_other_agent(house: Any, settings: Set
     p = await house.run("scripted:hello")
     assert p.exit.code == 0
     assert [q.pid for q in await house.app.processes.list(ANA)] == [p.pid]
+
+
+async def test_what_was_spawned_after_the_question_counts_as_alive(house: Any) -> None:
+    ended = await house.run("scripted:hello")
+    alive = await house.app.processes.alive()
+    later = await house.spawn("scripted:risky")
+    assert ended.pid not in alive
+    assert later.pid in alive
