@@ -298,9 +298,13 @@ function EntryView(props: { entry: Entry }): React.JSX.Element {
             open={open}
             onToggle={long ? () => toggle(entry.key, !open) : undefined}
           >
-            <span className={open ? 'said' : 'said short'}>
-              <Inline text={entry.text} query={query} />
-            </span>
+            {lineCount(entry.text) > 2 && !entry.apart && !query ? (
+              <Markdown text={entry.text} tools={markdown} />
+            ) : (
+              <span className={open ? 'said' : 'said short'}>
+                <Inline text={entry.text} query={query} />
+              </span>
+            )}
           </Head>
         </Event>
       );
