@@ -14,6 +14,7 @@ import msgspec
 
 from ..model.agent import AgentSpec, Limits
 from ..model.events import (
+    MODEL_INTERRUPTED,
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
@@ -40,8 +41,7 @@ MODEL_TRIES = 3
 REPEATS_ASK, REPEATS_END = 3, 6
 RESULT_TOOL = "final_result"
 QUESTION_TOOL = "ask_person"
-INTERRUPTED = "model_interrupted"
-"""The `error` of a `ModelFailed` that a person's INT or a dead server caused: nobody's fault, so it is not counted."""
+INTERRUPTED = MODEL_INTERRUPTED
 
 CallStatus = Literal["proposed", "asking", "approved", "started"]
 

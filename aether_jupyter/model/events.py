@@ -15,6 +15,9 @@ from .message import Part, ToolCall, Usage
 from .process import ExitStatus, Pid, Process, Signal, State, WaitReason
 from .tool import Approval, Decision, Outcome
 
+MODEL_INTERRUPTED = "model_interrupted"
+"""The `error` of a `ModelFailed` that a signal or a dead server caused: nobody's fault, so it is not counted."""
+
 
 class ProcessSpawned(msgspec.Struct, frozen=True, tag="process.spawned", tag_field="type"):
     """A process was recorded in READY."""

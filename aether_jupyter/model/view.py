@@ -11,6 +11,7 @@ from typing import assert_never
 import msgspec
 
 from .events import (
+    MODEL_INTERRUPTED,
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
@@ -120,13 +121,15 @@ def _advance(p: Process, event: Event, at: float) -> Process:
                 strip=strip,
             )
         case ModelFailed():
+            # A request that a signal or a dead server cut off is nobody's error, so it does not look like one.
+            fault = event.error != MODEL_INTERRUPTED
             return replace(
                 p,
                 cost_usd=p.cost_usd + event.charged_usd,
                 reserved_tokens=0,
                 reserved_usd=0.0,
-                voice=_voice("error", event.message),
-                strip=_strip(p, "e"),
+                voice=_voice("error", event.message) if fault else p.voice,
+                strip=_strip(p, "e") if fault else p.strip,
             )
         case Guidance():
             return replace(p, voice=_voice("error", event.text), strip=_strip(p, "e"))
@@ -169,8 +172,8 @@ def apply(view: View, record: Record) -> View:
 def describe(call: ToolCall) -> str:
     """A call as one line: the tool and its most telling argument."""
     arguments = call.arguments or {}
-    telling = next((str(arguments[k]) for k in ("command", "path", "text", "question") if k in arguments), "")
-    return f"{call.tool} {telling}".strip()
+    telling = next((arguments[k] for k in ("command", "path", "text", "question") if k in arguments), "")
+    return f"{call.tool} {telling if isinstance(telling, str) else ''}".strip()
 
 
 def _voice(kind: VoiceKind, text: str) -> Voice:

@@ -73,11 +73,14 @@ export function applyAll(view: View, records: readonly JournalRecord[]): View {
   return { ...view, cursor, processes, approvals, spend };
 }
 
+const INTERRUPTED = 'model_interrupted';
+
 /** A call as one line: the tool and its most telling argument. */
 export function describe(call: ToolCall): string {
   const given = call.arguments ?? {};
   const key = TELLING.find(name => name in given);
-  return trim(`${call.tool} ${key === undefined ? '' : words(given[key])}`);
+  const telling = key === undefined ? '' : given[key];
+  return trim(`${call.tool} ${typeof telling === 'string' ? telling : ''}`);
 }
 
 function step(p: Process, event: AetherEvent, at: number): Process {
@@ -159,8 +162,10 @@ function step(p: Process, event: AetherEvent, at: number): Process {
         cost_usd: p.cost_usd + (event.charged_usd ?? 0),
         reserved_tokens: 0,
         reserved_usd: 0,
-        voice: voice('error', event.message),
-        strip: strip(p, 'e')
+        // A request that a signal or a dead server cut off is nobody's error.
+        voice:
+          event.error === INTERRUPTED ? p.voice : voice('error', event.message),
+        strip: event.error === INTERRUPTED ? p.strip : strip(p, 'e')
       };
     case 'model.guided':
       return { ...p, voice: voice('error', event.text), strip: strip(p, 'e') };
@@ -236,12 +241,4 @@ function trim(text: string): string {
   return text
     .replace(new RegExp(`^${SPACE.source}`, 'u'), '')
     .replace(new RegExp(`${SPACE.source}$`, 'u'), '');
-}
-
-function words(value: unknown): string {
-  if (typeof value === 'string') return value;
-  if (value === true) return 'True';
-  if (value === false) return 'False';
-  if (value === null || value === undefined) return 'None';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
