@@ -98,6 +98,10 @@ class Feed:
         finally:
             self._followers.discard(follower)
 
+    def followed(self, owner: str) -> bool:
+        """Whether anybody reads this owner's feed, and so may begin to watch at any moment."""
+        return any(follower.owner == owner for follower in self._followers)
+
     def watched(self, pid: int) -> bool:
         """Whether anybody wants the notices of a process: if not, nobody need make them."""
         return any(pid in follower.watch for follower in self._followers)

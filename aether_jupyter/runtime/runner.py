@@ -235,7 +235,7 @@ class Run:
                     tools=self._tools,
                     temperature=spec.temperature,
                     max_output_tokens=spec.max_output_tokens,
-                    on_text=self._words(step) if r.feed.watched(self._claim.pid) else None,
+                    on_text=self._words(step) if r.feed.followed(self._claim.owner) else None,
                     on_prepare=self._preparing,
                     session=self._session,
                 )
@@ -505,6 +505,9 @@ class Run:
 
         def hear(kind: Literal["text", "thinking"], text: str) -> None:
             nonlocal last
+            if not self._r.feed.watched(self._claim.pid):
+                held.clear()
+                return
             held[kind] = held.get(kind, "") + text
             now = self._r.clock.monotonic()
             if now - last >= NOTICE_S:
