@@ -29,10 +29,12 @@ run() { # run NAME ARGUMENTS…
   [ "$result" = 0 ] || code=1
 }
 run shared -n 2 --dist loadfile -m "not (e2e or crash or embedded or bench or docker)"
-run alone -m "e2e or crash or embedded or docker" --timeout 900
+run alone -m "(crash or embedded or docker) and not e2e" --timeout 900
+# By itself: Playwright's own event loop stays in its process, where no other could be run beside it.
+run browser -m e2e --timeout 900
 count() { # count WORD: summed over the closing lines
   local sum=0 n
-  for name in shared alone; do
+  for name in shared alone browser; do
     n=$(tail -n 1 "$out/$name" | grep -oE "[0-9]+ $1" | grep -oE '[0-9]+' || echo 0)
     sum=$((sum + n))
   done
