@@ -21,9 +21,12 @@ if docker version >/dev/null 2>&1; then
   images/build >"$out/images.log" 2>&1 || { echo "The sandbox image was not built:"; tail -n 20 "$out/images.log"; }
 fi
 code=0
+limit=()
+command -v timeout >/dev/null && limit=(timeout --kill-after=20 1200)
 run() { # run NAME ARGUMENTS…
   local name=$1; shift
-  python -m pytest -q "$@" 2>&1 | tee "$out/$name"
+  # A test that hangs in its tear-down is beyond the reach of its own limit: the run has one too.
+  "${limit[@]}" python -m pytest -q "$@" 2>&1 | tee "$out/$name"
   local result=${PIPESTATUS[0]}
   [ "$result" = 5 ] && result=0 # nothing selected
   [ "$result" = 0 ] || code=1
