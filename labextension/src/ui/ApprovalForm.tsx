@@ -288,7 +288,7 @@ function Call(props: IPartProps): React.JSX.Element {
             {approval.where && (
               <>
                 <dt>{trans.__('Where')}</dt>
-                <dd>{trans.__('%1, as %2', approval.where, approval.owner)}</dd>
+                <dd>{trans.__('%1, for %2', approval.where, approval.owner)}</dd>
               </>
             )}
             {approval.because && (
@@ -308,7 +308,7 @@ function Call(props: IPartProps): React.JSX.Element {
               </>
             )}
             {approval.where &&
-              trans.__('Runs in %1, as %2.', approval.where, approval.owner)}
+              trans.__('Runs in %1, for %2.', approval.where, approval.owner)}
           </p>
         ))}
       {doing === 'refusing' ? (
