@@ -26,7 +26,7 @@ command -v timeout >/dev/null && limit=(timeout --kill-after=20 1200)
 run() { # run NAME ARGUMENTS…
   local name=$1; shift
   # A test that hangs in its tear-down is beyond the reach of its own limit: the run has one too.
-  "${limit[@]}" python -m pytest -q "$@" 2>&1 | tee "$out/$name"
+  ${limit[@]+"${limit[@]}"} python -m pytest -q "$@" 2>&1 | tee "$out/$name"
   local result=${PIPESTATUS[0]}
   [ "$result" = 5 ] && result=0 # nothing selected
   [ "$result" = 0 ] || code=1
