@@ -109,7 +109,10 @@ class Guidance(msgspec.Struct, frozen=True, tag="model.guided", tag_field="type"
 
 
 class ToolStarted(msgspec.Struct, frozen=True, tag="tool.started", tag_field="type", omit_defaults=True):
-    """A call begins: allowed by policy, rule or a person (`why`). `labels` says where each argument came from."""
+    """A call begins: allowed by policy, rule or a person (`why`).
+
+    `sources` says for each argument where it came from: `prompt`, `message:agent:PID`, `result:CALL_ID` or `model`.
+    """
 
     step: int
     call: ToolCall

@@ -17,7 +17,7 @@ from uuid_utils import uuid7
 
 from ..abc import Clock, ToolContext
 from ..config import Settings
-from ..engine import context, loop, policy
+from ..engine import context, loop, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import Budgets
@@ -294,17 +294,17 @@ class Run:
         if ruling.verdict == "ask":
             self._note(ApprovalRequested(self._approval(call, ruling, resolved)))
             return None
-        self._note(ToolStarted(self._state.step, call, why))
-        return call
+        return self._begin(call, why)
 
     def _approved(self, open_call: loop.OpenCall) -> ToolCall:
         """The call a person approved, with its beginning noted. What was approved is what runs, to the byte."""
         call = open_call.call
         if open_call.digest and policy.digest(call, self._claim.pid) != open_call.digest:
             raise Fenced(f"The approval of call {call.id} is for other arguments")
-        self._note(
-            ToolStarted(self._state.step, call, "edited by a person" if open_call.edited else "approved by a person")
-        )
+        return self._begin(call, "edited by a person" if open_call.edited else "approved by a person")
+
+    def _begin(self, call: ToolCall, why: str) -> ToolCall:
+        self._note(ToolStarted(self._state.step, call, why, provenance.sources(self._state.turns, call)))
         return call
 
     async def _run(self, calls: Sequence[ToolCall], *, started: bool = False) -> None:

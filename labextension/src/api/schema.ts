@@ -1409,7 +1409,9 @@ export interface components {
         };
         /**
          * ToolStarted
-         * @description A call begins: allowed by policy, rule or a person (`why`). `labels` says where each argument came from.
+         * @description A call begins: allowed by policy, rule or a person (`why`).
+         *
+         *     `sources` says for each argument where it came from: `prompt`, `message:agent:PID`, `result:CALL_ID` or `model`.
          */
         ToolStarted: {
             /** @enum {unknown} */
