@@ -501,20 +501,20 @@ class Run:
     def _words(self, step: int) -> Callable[[Literal["text", "thinking"], str], None]:
         """Collects words and shows them ten times a second, not a token at a time."""
         held: dict[Literal["text", "thinking"], str] = {}
-        last = 0.0
+        pid, owner, feed = self._claim.pid, self._claim.owner, self._r.feed
+        later = asyncio.get_running_loop().call_later
+
+        def show() -> None:
+            for kind, words in held.items():
+                feed.publish(owner, TextDelta(pid, step, kind, words))
+            held.clear()
 
         def hear(kind: Literal["text", "thinking"], text: str) -> None:
-            nonlocal last
-            if not self._r.feed.watched(self._claim.pid):
-                held.clear()
+            if not feed.watched(pid):
                 return
+            if not held:
+                later(NOTICE_S, show)
             held[kind] = held.get(kind, "") + text
-            now = self._r.clock.monotonic()
-            if now - last >= NOTICE_S:
-                last = now
-                for each, words in held.items():
-                    self._r.feed.publish(self._claim.owner, TextDelta(self._claim.pid, step, each, words))
-                held.clear()
 
         return hear
 
