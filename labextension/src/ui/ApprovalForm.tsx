@@ -288,7 +288,9 @@ function Call(props: IPartProps): React.JSX.Element {
             {approval.where && (
               <>
                 <dt>{trans.__('Where')}</dt>
-                <dd>{trans.__('%1, for %2', approval.where, approval.owner)}</dd>
+                <dd>
+                  {trans.__('%1, for %2', approval.where, approval.owner)}
+                </dd>
               </>
             )}
             {approval.because && (
