@@ -65,7 +65,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a tool call ended. `content` is what the model reads; `error` is a code of `model.errors` where not ok.
 
-    `labels` says for each field of the result who could have written it (GUARD: `system`, `registry` or `text`).
+    `labels` says for each field of the result who could have written it (`system`, `registry` or `text`).
     """
 
     ok: bool

@@ -913,7 +913,7 @@ export interface components {
          * Outcome
          * @description How a tool call ended. `content` is what the model reads; `error` is a code of `model.errors` where not ok.
          *
-         *     `labels` says for each field of the result who could have written it (GUARD: `system`, `registry` or `text`).
+         *     `labels` says for each field of the result who could have written it (`system`, `registry` or `text`).
          */
         Outcome: {
             ok: boolean;
