@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from ..answers import Frame, Problem
 from ..model.access import SCOPES
 from ..model.errors import AetherError, BadRequest, Forbidden, NotFound
-from .bodies import Frame, Problem, Watch
+from .bodies import Watch
 from .routes import ROUTES
 from .routing import PROBLEM, Argument, Attachment, Route
 
@@ -207,12 +208,12 @@ def _require(schema: dict[str, Any]) -> None:
 
 @functools.cache
 def _sparse() -> frozenset[str]:
-    from ..model import agent, events, message, process, tool, view
-    from . import bodies
+    from .. import answers
+    from ..model import agent, events, ledger, message, process, tool, view
 
     return frozenset(
         name
-        for module in (agent, events, message, process, tool, view, bodies)
+        for module in (answers, agent, events, ledger, message, process, tool, view)
         for name, thing in vars(module).items()
         if isinstance(thing, type) and issubclass(thing, msgspec.Struct) and thing.__struct_config__.omit_defaults
     )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..abc import FileInfo, SandboxInfo
+from ..answers import Health, Me, ModelList, UsageReport
 from ..model.agent import AgentSpec
 from ..model.errors import ServerNotFound
 from ..model.events import Record
-from ..model.process import Process, Signal, State
+from ..model.process import Process, Signal, SignalReport, State
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
 from . import requests
 from .discover import Address, discover
-from .requests import Health, Me, Models, Request, SignalReport, Usage
+from .requests import Request
 
 if TYPE_CHECKING:
     import httpx
@@ -212,11 +213,11 @@ class AsyncAether:
         """Withdraw a standing approval; the next such call asks again."""
         await self.ask(requests.revoke(key))
 
-    async def usage(self, *, days: int = 30) -> Usage:
+    async def usage(self, *, days: int = 30) -> UsageReport:
         """Tokens and money by day, model and agent."""
         return await self.ask(requests.usage(days))
 
-    async def models(self) -> Models:
+    async def models(self) -> ModelList:
         """The models to choose from."""
         return await self.ask(requests.models())
 
@@ -384,19 +385,19 @@ class Aether:
         """Withdraw a standing approval; the next such call asks again."""
         self.ask(requests.revoke(key))
 
-    def usage(self, *, days: int = 30) -> Usage:
+    def usage(self, *, days: int = 30) -> UsageReport:
         """Tokens and money by day, model and agent."""
         return self.ask(requests.usage(days))
 
-    def models(self) -> Models:
+    def models(self) -> ModelList:
         """The models to choose from."""
         return self.ask(requests.models())
 
-    def tools(self) -> Sequence[ToolSpec]:
+    def tools(self) -> list[ToolSpec]:
         """The tools that agents can be given."""
         return self.ask(requests.tools())
 
-    def sandboxes(self) -> Sequence[SandboxInfo]:
+    def sandboxes(self) -> list[SandboxInfo]:
         """Where tools can run."""
         return self.ask(requests.sandboxes())
 

@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..answers import Frame, NoticesFrame, RecordsFrame, SnapshotFrame, read_frame
 from ..model.errors import AetherError, Forbidden, ServerNotFound
 from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
     Notice,
-    OutputDelta,
-    Preparing,
     ProcessSpawned,
     Record,
-    TextDelta,
 )
 from ..model.process import Process, State
 from ..model.tool import Approval
@@ -44,38 +42,6 @@ GIVE_UP_S = 120.0
 IDLE_S = 10.0
 KEPT = 2_000
 FRAME_BYTES = 64_000_000
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """The feed begins, or begins again: everything as it stands."""
-
-    snapshot: View
-
-
-class Records(msgspec.Struct, frozen=True):
-    """What happened since; `cursor` is where to go on after a break."""
-
-    records: list[Record]
-    cursor: int
-
-
-class Notices(msgspec.Struct, frozen=True):
-    """What is shown and forgotten, of the watched processes only."""
-
-    notices: list[TextDelta | OutputDelta | Preparing]
-
-
-Frame = Snapshot | Records | Notices
-
-
-class _Wire(msgspec.Struct, frozen=True):
-    snapshot: View | None = None
-    records: list[Record] | None = None
-    cursor: int = 0
-    notices: list[TextDelta | OutputDelta | Preparing] | None = None
-
-
-_decode = msgspec.json.Decoder(_Wire).decode
 
 
 class Feed:
@@ -125,9 +91,9 @@ class Feed:
         view: View | None = None
         async for frame in self.frames():
             match frame:
-                case Snapshot():
+                case SnapshotFrame():
                     view = frame.snapshot
-                case Records() if view is not None:
+                case RecordsFrame() if view is not None:
                     for record in frame.records:
                         view = apply(view, record)
                 case _:
@@ -165,15 +131,16 @@ class Feed:
             stack.callback(teller.cancel)
             try:
                 async for message in socket:
-                    wire = _decode(message)
-                    if wire.snapshot is not None:
-                        self.cursor = wire.snapshot.cursor
-                        yield Snapshot(wire.snapshot)
-                    elif wire.records is not None:
-                        self.cursor = wire.cursor
-                        yield Records(wire.records, wire.cursor)
-                    elif wire.notices is not None:
-                        yield Notices(wire.notices)
+                    frame = read_frame(message)
+                    match frame:
+                        case SnapshotFrame(snapshot=view):
+                            self.cursor = view.cursor
+                        case RecordsFrame(cursor=cursor):
+                            self.cursor = cursor
+                        case _:
+                            pass
+                    if frame is not None:
+                        yield frame
             except ConnectionClosed:
                 return
 
@@ -297,17 +264,17 @@ class Hub:
     async def _read(self, feed: Feed) -> None:
         async for frame in feed.frames():
             match frame:
-                case Snapshot(snapshot=view):
+                case SnapshotFrame(snapshot=view):
                     self.processes, self.approvals = dict(view.processes), dict(view.approvals)
                     for pid in set(self._followers) - set(self.processes):
                         if self._ready.is_set():
                             self.processes[pid] = await self._client.get(pid)
                     self._ready.set()
                     self._wake(self._followers)
-                case Records(records=records):
+                case RecordsFrame(records=records):
                     for record in records:
                         self._fold(record)
-                case Notices(notices=notices):
+                case NoticesFrame(notices=notices):
                     for notice in notices:
                         for follower in self._followers.get(notice.pid, ()):
                             if follower.notices:

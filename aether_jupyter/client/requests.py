@@ -8,85 +8,36 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from ..abc import Check, FileInfo, ModelInfo, SandboxInfo
+from ..abc import FileInfo, SandboxInfo
+from ..answers import (
+    ApprovalList,
+    FileList,
+    Health,
+    Me,
+    ModelList,
+    ProcessList,
+    RecordList,
+    RuleList,
+    Said,
+    SandboxList,
+    ToolList,
+    UsageReport,
+)
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
-from ..model.process import Process, Signal, State
+from ..model.process import Process, Signal, SignalReport, State
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
-from ..model.view import Spend
 
 T = TypeVar("T")
 API = "aether/api/v1"
-
-
-class Server(msgspec.Struct, frozen=True):
-    """The server's version, and a name for its `AETHER_HOME` that two servers on one home share."""
-
-    version: str
-    home_id: str
-
-
-class Me(msgspec.Struct, frozen=True):
-    """Who the token stands for, and what it may do."""
-
-    user: str
-    scopes: list[str]
-    server: Server
-
-
-class SignalReport(msgspec.Struct, frozen=True):
-    """Which processes got it, and why the others did not."""
-
-    delivered: list[int]
-    failed: dict[int, str]
-
-
-class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What one agent used of one model on one day (the server's local day, as YYYY-MM-DD)."""
-
-    day: str
-    model: str
-    pid: int
-    name: str
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-
-
-class Usage(msgspec.Struct, frozen=True):
-    """Use by day, model and agent, and what today has cost."""
-
-    rows: list[UsageRow]
-    spend: Spend
-
-
-class Models(msgspec.Struct, frozen=True):
-    """The models to choose from; `default` is used where none is chosen, and empty if there is none."""
-
-    models: list[ModelInfo]
-    default: str
-
-
-class Health(msgspec.Struct, frozen=True):
-    """Each part's answer; `ok` is false if a part fails without which nothing works."""
-
-    ok: bool
-    checks: list[Check]
-
-
-class Said(msgspec.Struct, frozen=True):
-    """The id of a message."""
-
-    id: str
 
 
 @dataclass(frozen=True)
 class Request(Generic[T]):
     """One call. `answer` is the class that the JSON becomes; `bytes` takes the body as it is, `None` no body.
 
-    A list comes wrapped in an object; `unwrap` names the member that holds it.
+    `unwrap` names the member of the answer that is wanted, where the rest is only its wrapping.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -111,14 +62,12 @@ class Request(Generic[T]):
         if self.answer is bytes:
             return body  # type: ignore[return-value]
         try:
-            if not self.unwrap:
-                return msgspec.json.decode(body, type=self.answer)  # type: ignore[no-any-return]
-            members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-            return msgspec.json.decode(members[self.unwrap], type=self.answer)  # type: ignore[no-any-return]
-        except (msgspec.DecodeError, KeyError) as error:
+            answer = msgspec.json.decode(body, type=self.answer)
+        except msgspec.DecodeError as error:
             raise ServerNotFound(
                 f"{where} answered what this client does not know ({error}); client and server may differ in version"
             ) from error
+        return getattr(answer, self.unwrap) if self.unwrap else answer  # type: ignore[no-any-return]
 
 
 def failure(status: int, content_type: str, body: bytes, where: str) -> AetherError:
@@ -163,7 +112,7 @@ def processes(
         "reaped": "true" if reaped else "",
         "limit": str(limit),
     }
-    return Request("GET", f"{API}/processes", list[Process], "processes", {k: v for k, v in query.items() if v})
+    return Request("GET", f"{API}/processes", ProcessList, "processes", {k: v for k, v in query.items() if v})
 
 
 def spawn(spec: AgentSpec, parent: int | None) -> Request[Process]:
@@ -192,7 +141,7 @@ def records(pid: int, after: int, before: int | None, limit: int) -> Request[lis
         query["after"] = str(after)
     if before is not None:
         query["before"] = str(before)
-    return Request("GET", f"{API}/processes/{pid}/records", list[Record], "records", query)
+    return Request("GET", f"{API}/processes/{pid}/records", RecordList, "records", query)
 
 
 def wait(pid: int, timeout_s: float) -> Request[Process]:
@@ -210,7 +159,7 @@ def signal_many(what: Signal | str, pids: Iterable[int]) -> Request[SignalReport
 
 def send(pid: int, text: str, kind: str, interrupt: bool) -> Request[str]:
     body = {"text": text, "kind": kind, "interrupt": interrupt}
-    return Request("POST", f"{API}/processes/{pid}/messages", str, "id", body=body)
+    return Request("POST", f"{API}/processes/{pid}/messages", Said, "id", body=body)
 
 
 def extend(
@@ -222,7 +171,7 @@ def extend(
 
 
 def files(pid: int, path: str) -> Request[list[FileInfo]]:
-    return Request("GET", f"{API}/processes/{pid}/files", list[FileInfo], "files", {"path": path} if path else {})
+    return Request("GET", f"{API}/processes/{pid}/files", FileList, "files", {"path": path} if path else {})
 
 
 def read_file(pid: int, path: str) -> Request[bytes]:
@@ -237,7 +186,7 @@ def approvals(waiting: bool, pid: int | None, limit: int) -> Request[list[Approv
     query = {"waiting": "true" if waiting else "false", "limit": str(limit)}
     if pid is not None:
         query["pid"] = str(pid)
-    return Request("GET", f"{API}/approvals", list[Approval], "approvals", query)
+    return Request("GET", f"{API}/approvals", ApprovalList, "approvals", query)
 
 
 def approval(key: str) -> Request[Approval]:
@@ -268,24 +217,24 @@ def decide(
 
 
 def rules() -> Request[list[ApprovalRule]]:
-    return Request("GET", f"{API}/rules", list[ApprovalRule], "rules")
+    return Request("GET", f"{API}/rules", RuleList, "rules")
 
 
 def revoke(key: str) -> Request[None]:
     return Request("DELETE", f"{API}/rules/{key}", None)
 
 
-def usage(days: int) -> Request[Usage]:
-    return Request("GET", f"{API}/usage", Usage, query={"days": str(days)})
+def usage(days: int) -> Request[UsageReport]:
+    return Request("GET", f"{API}/usage", UsageReport, query={"days": str(days)})
 
 
-def models() -> Request[Models]:
-    return Request("GET", f"{API}/models", Models)
+def models() -> Request[ModelList]:
+    return Request("GET", f"{API}/models", ModelList)
 
 
 def tools() -> Request[list[ToolSpec]]:
-    return Request("GET", f"{API}/tools", list[ToolSpec], "tools")
+    return Request("GET", f"{API}/tools", ToolList, "tools")
 
 
 def sandboxes() -> Request[list[SandboxInfo]]:
-    return Request("GET", f"{API}/sandboxes", list[SandboxInfo], "sandboxes", wait_s=30.0)
+    return Request("GET", f"{API}/sandboxes", SandboxList, "sandboxes", wait_s=30.0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-import msgspec
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from ..model.access import Principal, require
 from ..model.errors import OverBudget
 from ..model.events import ModelAnswered, ModelFailed
+from ..model.ledger import UsageRow
 from ..model.process import Process
 from ..model.view import Spend
 from ..store import tables
@@ -43,19 +43,6 @@ _SPENT = select(func.coalesce(func.sum(u.c.cost_usd), 0.0)).where(
 _RESERVED = select(func.coalesce(func.sum(tables.process.c.reserved_usd), 0.0)).where(
     tables.process.c.owner == bindparam("owner"), tables.process.c.state == "RUNNING"
 )
-
-
-class UsageRow(msgspec.Struct, frozen=True):
-    """What one agent used of one model on one day (the server's local day, `YYYY-MM-DD`)."""
-
-    day: str
-    model: str
-    pid: int
-    name: str
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
 
 
 class Budgets:
@@ -112,7 +99,7 @@ class Budgets:
         since = day(time.time() - (days - 1) * 86_400)
         statement = select(u).where(u.c.owner == actor.owner, u.c.day >= since).order_by(u.c.day.desc(), u.c.pid.desc())
         return [
-            UsageRow(r.day, r.model, r.pid, r.name, r.calls, r.input_tokens, r.output_tokens, r.cost_usd)
+            UsageRow(**{name: getattr(r, name) for name in UsageRow.__struct_fields__})
             for r in await self._database.fetch(statement)
         ]
 

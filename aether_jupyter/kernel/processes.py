@@ -35,7 +35,7 @@ from ..model.events import (
     Record,
     StateChanged,
 )
-from ..model.process import ExitStatus, Process, Signal, State
+from ..model.process import ExitStatus, Process, Signal, SignalReport, State
 from ..model.tool import Approval, Decision
 from ..model.view import advance
 from ..store import tables
@@ -133,13 +133,6 @@ class Alive(msgspec.Struct, frozen=True):
 
     def __contains__(self, pid: object) -> bool:
         return pid in self.pids or (isinstance(pid, int) and pid > self.newest)
-
-
-class SignalReport(msgspec.Struct, frozen=True):
-    """Which processes took a signal and why others did not."""
-
-    delivered: list[int]
-    failed: dict[int, str]
 
 
 class Processes:

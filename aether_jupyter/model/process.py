@@ -132,3 +132,10 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     def needs_person(self) -> bool:
         """Whether only a person can let it go on."""
         return self.state is State.WAITING and self.wait is not None and self.wait.kind in FOR_A_PERSON
+
+
+class SignalReport(msgspec.Struct, frozen=True):
+    """Which processes got it, and why the others did not."""
+
+    delivered: list[int]
+    failed: dict[int, str]

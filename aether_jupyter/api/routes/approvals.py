@@ -6,10 +6,11 @@ from typing import Annotated
 
 import msgspec
 
+from ...answers import ApprovalList, RuleList
 from ...model.access import Principal
 from ...model.errors import AlreadyDecided, ApprovalMismatch, ApprovalNotFound, RuleNotFound
 from ...model.tool import Approval, Decision
-from ..bodies import ApprovalList, Decide, Pid, RuleList
+from ..bodies import Decide, Pid
 from ..routing import House, route
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -25,7 +26,7 @@ async def list_approvals(
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200,
 ) -> ApprovalList:
     """What waits for a decision, newest first; with `waiting=false` what was decided or closed."""
-    return ApprovalList(await house.approvals.list(who, waiting=waiting, pid=pid, limit=limit))
+    return ApprovalList(list(await house.approvals.list(who, waiting=waiting, pid=pid, limit=limit)))
 
 
 @route("GET", "/approvals/{approval_id}", scope="approvals:read", errors=(ApprovalNotFound,))
@@ -57,7 +58,7 @@ async def decide_approval(house: House, who: Principal, approval_id: Id, body: D
 @route("GET", "/rules", scope="rules:read")
 async def list_rules(house: House, who: Principal) -> RuleList:
     """Standing approvals: for one agent's session, or for all of one's agents."""
-    return RuleList(await house.approvals.rules(who))
+    return RuleList(list(await house.approvals.rules(who)))
 
 
 @route("DELETE", "/rules/{rule_id}", scope="rules:revoke", status=204, errors=(RuleNotFound,))

@@ -8,24 +8,20 @@ from typing import Annotated
 import anyio.to_thread
 import msgspec
 
+from ...answers import FileList, ProcessList, RecordList, Said
 from ...model.access import Principal
 from ...model.agent import AgentSpec
 from ...model.errors import FileNotFound, IllegalTransition, OverBudget, ProcessNotFound, TooMany, UnknownName
 from ...model.events import Record
-from ...model.process import Process, State
+from ...model.process import Process, SignalReport, State
 from ..bodies import (
     ExportFormat,
     Extend,
-    FileList,
     Natural,
     Pid,
-    ProcessList,
-    RecordList,
-    Said,
     Say,
     SendSignal,
     SignalMany,
-    SignalReport,
     Spawn,
 )
 from ..export import MEDIA_TYPES, export
@@ -49,7 +45,7 @@ async def list_processes(
 ) -> ProcessList:
     """One's agents, newest first. `state` takes several, with commas; reaped ones are left out unless asked for."""
     found = await house.processes.list(who, states=state, name=name, parent=parent, reaped=reaped, limit=limit)
-    return ProcessList(found)
+    return ProcessList(list(found))
 
 
 @route("POST", "/processes", scope="processes:spawn", status=201, errors=(UnknownName, OverBudget, TooMany))
@@ -87,7 +83,8 @@ async def list_records(
     limit: Limit = 200,
 ) -> RecordList:
     """Its journal by `n`, ascending: at most `limit` lines after `after`, or the last `limit` before `before`."""
-    return RecordList(await house.processes.records(who, pid, after=after, before=before, limit=limit))
+    found = await house.processes.records(who, pid, after=after, before=before, limit=limit)
+    return RecordList(list(found))
 
 
 @route("GET", "/processes/{pid}/wait", scope="processes:read", errors=(ProcessNotFound,))
@@ -107,8 +104,7 @@ async def signal_process(house: House, who: Principal, pid: Pid, body: SendSigna
 @route("POST", "/signals", scope="processes:signal")
 async def signal_processes(house: House, who: Principal, body: SignalMany) -> SignalReport:
     """One signal to many; each that did not get it is named with the reason."""
-    report = await house.processes.signal_many(who, body.signal, list(dict.fromkeys(body.pids)))
-    return SignalReport(list(report.delivered), dict(report.failed))
+    return await house.processes.signal_many(who, body.signal, body.pids)
 
 
 @route("POST", "/processes/{pid}/messages", scope="processes:send", status=201, errors=(ProcessNotFound,))

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import msgspec
 
 from ... import __version__
+from ...answers import Health, Me, ModelList, SandboxList, Server, ToolList, UsageReport
 from ...model.access import Principal
-from ..bodies import Health, Me, ModelList, SandboxList, Server, ToolList, UsageReport, UsageRow
 from ..routing import House, route
 
 
@@ -36,9 +36,7 @@ async def health(house: House, who: Principal) -> Health:
 @route("GET", "/usage", scope="usage:read")
 async def usage(house: House, who: Principal, *, days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 30) -> UsageReport:
     """Tokens and money by day, model and agent over the last `days`, and what today has cost."""
-    rows = await house.budgets.usage(who, days=days)
-    lines = msgspec.convert(rows, list[UsageRow], from_attributes=True)
-    return UsageReport(lines, await house.budgets.spend(who))
+    return UsageReport(await house.budgets.usage(who, days=days), await house.budgets.spend(who))
 
 
 @route("GET", "/models", scope="system:read")

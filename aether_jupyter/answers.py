@@ -1,0 +1,148 @@
+"""What the doors answer and is no thing of the model: lists in their wrappings, reports, and the frames of the feed.
+
+The doors write these and the client reads them, so they lie where both may reach.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .abc import Check, FileInfo, ModelInfo, SandboxInfo
+from .model.events import Notice, Record
+from .model.ledger import UsageRow
+from .model.process import Process
+from .model.tool import Approval, ApprovalRule, ToolSpec
+from .model.view import Spend, View
+
+
+class Said(msgspec.Struct, frozen=True):
+    """The id of the message."""
+
+    id: str
+
+
+class Server(msgspec.Struct, frozen=True):
+    """The server's version, and a name for its `AETHER_HOME` that two servers on one home share."""
+
+    version: str
+    home_id: str
+
+
+class Me(msgspec.Struct, frozen=True):
+    """Who asks, and what they may do."""
+
+    user: str
+    scopes: list[str]
+    server: Server
+
+
+class ProcessList(msgspec.Struct, frozen=True):
+    """Processes, newest first."""
+
+    processes: list[Process]
+
+
+class RecordList(msgspec.Struct, frozen=True):
+    """Lines of one process's journal, by `n`, ascending."""
+
+    records: list[Record]
+
+
+class FileList(msgspec.Struct, frozen=True):
+    """Entries of one folder of an agent's home."""
+
+    files: list[FileInfo]
+
+
+class ApprovalList(msgspec.Struct, frozen=True):
+    """Questions to a person."""
+
+    approvals: list[Approval]
+
+
+class RuleList(msgspec.Struct, frozen=True):
+    """Standing approvals."""
+
+    rules: list[ApprovalRule]
+
+
+class UsageReport(msgspec.Struct, frozen=True):
+    """Use by day, model and agent, and what today has cost."""
+
+    rows: list[UsageRow]
+    spend: Spend
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """The models to choose from; `default` is used where none is chosen, and empty if there is none."""
+
+    models: list[ModelInfo]
+    default: str
+
+
+class ToolList(msgspec.Struct, frozen=True):
+    """The tools that agents can be given."""
+
+    tools: list[ToolSpec]
+
+
+class SandboxList(msgspec.Struct, frozen=True):
+    """The kinds of sandbox, the most isolated first."""
+
+    sandboxes: list[SandboxInfo]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Each part's answer; `ok` is false if a part fails without which nothing works."""
+
+    ok: bool
+    checks: list[Check]
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a request failed (RFC 9457): `type` is the error's code, `detail` a sentence for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    details: dict[str, Any] = {}
+
+
+class SnapshotFrame(msgspec.Struct, frozen=True):
+    """The feed begins, or begins again: everything as it stands."""
+
+    snapshot: View
+
+
+class RecordsFrame(msgspec.Struct, frozen=True):
+    """What happened since; `cursor` is where to go on after a break."""
+
+    records: list[Record]
+    cursor: int
+
+
+class NoticesFrame(msgspec.Struct, frozen=True):
+    """What is shown and forgotten, of the watched processes only."""
+
+    notices: list[Notice]
+
+
+Frame = SnapshotFrame | RecordsFrame | NoticesFrame
+
+
+def read_frame(text: str | bytes) -> Frame | None:
+    """The frame that a feed sent, None if it is of a kind that came later. Raises `msgspec.DecodeError`."""
+    members = _members(text)
+    if "snapshot" in members:
+        return msgspec.json.decode(text, type=SnapshotFrame)
+    if "records" in members:
+        return msgspec.json.decode(text, type=RecordsFrame)
+    if "notices" in members:
+        return msgspec.json.decode(text, type=NoticesFrame)
+    return None
+
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
