@@ -16,6 +16,7 @@ from .kernel.approvals import Approvals
 from .kernel.budgets import Budgets
 from .kernel.feed import Feed
 from .kernel.processes import Processes
+from .kernel.requests import Requests
 from .plugins import load_plugins
 from .runtime.language import Language
 from .runtime.machines import Machines
@@ -37,6 +38,7 @@ class App:
     settings: Settings
     instance: str
     processes: Processes
+    requests: Requests
     approvals: Approvals
     feed: Feed
     budgets: Budgets
@@ -65,15 +67,16 @@ async def open_app(
         machines = await stack.enter_async_context(Machines(loaded.sandboxes, settings))
         surroundings = LiveSurroundings(settings, database, language, toolbox, machines)
         processes = Processes(database, journal, budgets, surroundings.admit)
+        requests = Requests(database, processes)
         approvals = Approvals(database, processes)
         supervisor = Supervisor(
-            processes, approvals, budgets, feed, journal, language, toolbox, machines, settings, clock
+            processes, requests, approvals, budgets, feed, journal, language, toolbox, machines, settings, clock
         )
         surroundings.supervisor = supervisor
         for part in (feed.flush, surroundings.find_sandbox, supervisor.run):
             task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)
-        yield App(settings, await instance_id(database), processes, approvals, feed, budgets, surroundings)
+        yield App(settings, await instance_id(database), processes, requests, approvals, feed, budgets, surroundings)
 
 
 async def _keep(part: Callable[[], Awaitable[None]]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from ..model.agent import AgentSpec
 from ..model.process import Signal
+from ..model.request import NoteKind
 from ..model.tool import Remember, Verdict
 
 Pid = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
@@ -43,8 +44,7 @@ class Say(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Words for an agent. `interrupt` drops its present step so that it reads them at once."""
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)]
-    kind: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "note"
-    correlation: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    kind: NoteKind = "note"
     interrupt: bool = False
 
 

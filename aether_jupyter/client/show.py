@@ -22,6 +22,8 @@ from ..model.events import (
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
+    RequestMoved,
+    RequestOpened,
     SignalSent,
     StateChanged,
     ToolEnded,
@@ -243,6 +245,10 @@ def event_text(event: Event) -> tuple[str, str]:
             return "state", f"{state.value}: {why}"
         case ProcessExited(status=status):
             return ("answer" if status.code == 0 else "failed"), status.message or status.reason
+        case RequestOpened(request=request):
+            return "asks", f"agent {request.receiver} ({request.kind}): {request.text}"
+        case RequestMoved(request_id=request_id, status=status):
+            return "request", f"{request_id} is {status.replace('_', ' ')}"
         case ModelRequested() | ProcessReaped() | StateChanged():
             return "", ""
 

@@ -28,13 +28,16 @@ from ..model.events import (
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
+    RequestMoved,
+    RequestOpened,
     SignalSent,
     StateChanged,
     ToolEnded,
     ToolStarted,
 )
 from ..model.message import ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
-from ..model.process import ExitStatus, State, WaitReason
+from ..model.process import ExitStatus, Signal, State, WaitReason
+from ..model.request import UNSETTLED, Request
 
 REPAIRS = 3
 MODEL_TRIES = 3
@@ -57,7 +60,7 @@ class OpenCall(msgspec.Struct, frozen=True):
 
 
 class AgentState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the next decision rests on."""
+    """Everything the next decision rests on. `redirected`: a message came after an INT and before the next step."""
 
     spec: AgentSpec
     limits: Limits
@@ -81,6 +84,9 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     run_s: float = 0.0
     run_since: float | None = None
     result: str | None = None
+    awaited: tuple[Request, ...] = ()
+    interrupted: bool = False
+    redirected: bool = False
     head: int = 0
     ended: bool = False
 
@@ -216,9 +222,17 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
         case MessageSent(sender=sender, text=text, kind=kind, correlation=correlation):
             about = f" ({kind}{f' {correlation}' if correlation else ''})" if kind != "note" else ""
             turn = UserTurn(f"Message from {sender}{about}: {text}", sender)
-            s = replace(s, inbox=(*s.inbox, turn))
+            s = replace(s, inbox=(*s.inbox, turn), redirected=s.interrupted)
             return s if s.calls or s.thinking else _flush(s)
+        case RequestOpened(request=request):
+            return replace(s, awaited=(*s.awaited, request))
+        case RequestMoved(request_id=request_id, status=status):
+            if status in UNSETTLED:
+                return s
+            return replace(s, awaited=tuple(r for r in s.awaited if r.id != request_id))
         case StateChanged(state=to):
+            if to in (State.WAITING, State.STOPPED):
+                s = replace(s, interrupted=False, redirected=False)
             if to is State.RUNNING:
                 return replace(s, run_since=at)
             if s.run_since is None:
@@ -226,7 +240,9 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             return replace(s, run_since=None, run_s=s.run_s + max(0.0, at - s.run_since))
         case ProcessExited():
             return replace(s, ended=True)
-        case ProcessSpawned() | SignalSent() | ProcessReaped() | ApprovalClosed():
+        case SignalSent(signal=signal):
+            return replace(s, interrupted=s.interrupted or signal is Signal.INT)
+        case ProcessSpawned() | ProcessReaped() | ApprovalClosed():
             return s
         case _:
             assert_never(event)
@@ -321,6 +337,11 @@ def _decide_answer(s: AgentState, answer: ModelTurn) -> Instruction:
             "if it cannot be done, say so plainly."
         )
         return Guide(Guidance("doubt", text, 1))
+    if s.awaited:
+        # Whoever asked others is not done before they answered; an answer, a refusal or the time-out wakes it.
+        first = s.awaited[0]
+        asked = ", ".join(sorted({str(r.receiver) for r in s.awaited}))
+        return Hold(WaitReason("agent", f"It waits for the answer of agent {asked}.", pid=first.receiver))
     return Exit(ExitStatus(0, "completed", words))
 
 

@@ -36,6 +36,7 @@ from ..model.events import (
     StateChanged,
 )
 from ..model.process import ExitStatus, Process, Signal, SignalReport, State
+from ..model.request import NoteKind
 from ..model.tool import Approval, Decision
 from ..model.view import advance
 from ..store import tables
@@ -118,11 +119,15 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What a runner learns from `record`: the process, and what others had appended before its own events."""
+    """What a runner learns from `record`: the process, and what others had appended before its own events.
+
+    `concluded` tells whether the conclusion was written.
+    """
 
     process: Process
     missed: tuple[tuple[int, float, Event], ...]
     at: float
+    concluded: bool
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -146,6 +151,7 @@ class Processes:
         self._budgets = budgets
         self._admit = admit
         self._waiters: dict[int, set[asyncio.Event]] = {}
+        self._exit_listeners: list[Callable[[Transaction, Process], None]] = [self._tell_parent]
         journal.on_entry(self._wake)
 
     # --- system calls --------------------------------------------------------------------------------------------
@@ -210,25 +216,21 @@ class Processes:
         pid: int,
         text: str,
         *,
-        kind: str = "note",
-        correlation: str = "",
+        kind: NoteKind = "note",
         interrupt: bool = False,
     ) -> str:
         """Write to an agent; it reads this before its next model call. Returns the message's id."""
-        if not text.strip():
-            raise BadRequest("text: an empty message tells the agent nothing")
-        row = self.load(tx, actor, pid)
-        if row.process.state is State.ZOMBIE:
-            raise IllegalTransition(f"Process {pid} has ended; it reads no more messages")
-        message = MessageSent(str(uuid7()), actor.name, text, kind, correlation)
-        events: list[Event] = [message]
-        wait = row.process.wait
-        if row.process.state is State.WAITING and wait is not None and wait.kind == "message":
-            events.append(StateChanged(State.READY))
-        elif interrupt:
-            events += deliver(row.process, Signal.INT)
-        self.append(tx, row, actor.name, events)
-        return message.id
+        return self.tell(tx, self.load(tx, actor, pid), MessageSent(_id(), actor.name, text, kind), interrupt=interrupt)
+
+    @action("processes:send")
+    def broadcast(self, tx: Transaction, actor: Principal, text: str, *, kind: NoteKind = "status") -> Sequence[int]:
+        """Write to every live agent of the actor's family: all that descend from the same first ancestor."""
+        if actor.pid is None:
+            raise BadRequest("A person has no family of agents; write to each by its PID")
+        family = [pid for pid in self._family(tx, actor.pid) if pid != actor.pid]
+        for pid in family:
+            self.tell(tx, self.row(tx, pid), MessageSent(_id(), actor.name, text, kind))
+        return family
 
     @action("processes:limits")
     def extend(
@@ -362,20 +364,23 @@ class Processes:
         claim: Claim,
         known: int,
         events: Sequence[Event],
+        conclusion: Sequence[Event] = (),
         until: float | None = None,
     ) -> Recorded:
-        """Append what a runner did. Raises `Fenced`, with nothing written, if the claim is no longer its own."""
+        """Append what a runner did. Raises `Fenced`, with nothing written, if the claim is no longer its own.
+
+        `conclusion` (to wait, to end) was drawn from the first `known` events, so it is written only if those are
+        all: a message or decision that came meanwhile must not be slept through.
+        """
         row = self._fenced(tx, claim)
         missed: tuple[tuple[int, float, Event], ...] = ()
         if row.process.head > known:
             found = tx.all(_EVENTS, {"k": claim.pid, "after": known})
             missed = tuple((each.n, each.at, decode_event(each.body)) for each in found)
-        process = (
-            self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker, until=until)
-            if events
-            else row.process
-        )
-        return Recorded(process, missed, tx.now)
+        concluded = not missed
+        events = (*events, *conclusion) if concluded else events
+        process = self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker, until=until)
+        return Recorded(process, missed, tx.now, concluded)
 
     async def history(self, pid: int) -> Sequence[tuple[int, float, Event]]:
         """All events of one process, for its runner."""
@@ -387,7 +392,7 @@ class Processes:
         """Make READY what waited for a time that has come. Returns how many."""
         due = tx.all(select(p.c.pid).where(p.c.state == "WAITING", p.c.until < tx.now))
         for found in due:
-            self.append(tx, self._row(tx, found.pid), actor.name, (StateChanged(State.READY),))
+            self.append(tx, self.row(tx, found.pid), actor.name, (StateChanged(State.READY),))
         return len(due)
 
     @action("system:run")
@@ -399,7 +404,7 @@ class Processes:
             .limit(100)
         )
         for found in old:
-            row = self._row(tx, found.pid)
+            row = self.row(tx, found.pid)
             self.append(tx, row, actor.name, (ProcessReaped(self._spec_of(tx, found.pid).keep_home),))
         return len(old)
 
@@ -424,7 +429,7 @@ class Processes:
             select(p.c.pid).where(p.c.state == "RUNNING", or_(p.c.worker.is_(None), p.c.worker.not_in(select(w.c.id))))
         )
         for found in orphans:
-            row = self._row(tx, found.pid)
+            row = self.row(tx, found.pid)
             row.epoch += 1
             self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it is gone."),))
         return [found.pid for found in orphans]
@@ -433,7 +438,7 @@ class Processes:
     def retire(self, tx: Transaction, actor: Principal, worker: int) -> None:
         """Give back everything a worker holds, and the worker itself: a server that stops in good order."""
         for found in tx.all(select(p.c.pid).where(p.c.state == "RUNNING", p.c.worker == worker)):
-            row = self._row(tx, found.pid)
+            row = self.row(tx, found.pid)
             row.epoch += 1
             self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it stopped."),))
         tx.run(delete(tables.worker).where(tables.worker.c.id == worker))
@@ -507,9 +512,37 @@ class Processes:
         row.process = process
         tx.run(_SAVE, self._columns(process, tx.now, row.epoch, row.worker, until, row.reaped) | {"k": process.pid})
         self._write(tx, row, actor, (*events, *extra), first)
-        if process.state is State.ZOMBIE and process.parent is not None and process.reaped_at is None:
-            self._tell_parent(tx, process)
+        if any(isinstance(event, ProcessExited) for event in events):
+            for listener in self._exit_listeners:
+                listener(tx, process)
         return process
+
+    def tell(
+        self,
+        tx: Transaction,
+        row: Row,
+        message: MessageSent,
+        *,
+        before: Sequence[Event] = (),
+        interrupt: bool = False,
+    ) -> str:
+        """Write a message, and wake whoever waits for words. `before` are events of the same move."""
+        process = row.process
+        if not message.text.strip():
+            raise BadRequest("text: an empty message tells the agent nothing")
+        if process.state is State.ZOMBIE:
+            raise IllegalTransition(f"Process {process.pid} has ended; it reads no more messages")
+        interruption = deliver(process, Signal.INT) if interrupt else ()
+        events: list[Event] = [*before, *interruption, message]
+        if process.wait is not None and process.wait.kind in ("message", "agent"):
+            # A stopped one is not woken, but what it waited for is here: it goes on when it is continued.
+            events.append(StateChanged(State.READY if process.state is State.WAITING else State.STOPPED))
+        self.append(tx, row, message.sender, events)
+        return message.id
+
+    def on_exit(self, listener: Callable[[Transaction, Process], None]) -> None:
+        """Call `listener` in the transaction in which a process ends."""
+        self._exit_listeners.append(listener)
 
     def enlarge(self, tx: Transaction, row: Row, actor: str, added: dict[str, Any]) -> Process:
         """New limits; closes a question about the limit, and makes a process READY that waited at it."""
@@ -575,17 +608,33 @@ class Processes:
                 f"Process {parent} has {children} live children; the limit is {CHILDREN}. Wait for one to end."
             )
         depth, at = 1, parent
-        while (found := tx.one(select(p.c.parent).where(p.c.pid == at))) is not None and found.parent is not None:
-            depth, at = depth + 1, found.parent
+        while (above := self._parent(tx, at)) is not None:
+            depth, at = depth + 1, above
         if depth >= DEPTH:
             raise TooMany(f"Process {parent} is {depth} generations down; the limit is {DEPTH}.")
 
-    def _row(self, tx: Transaction, pid: int) -> Row:
+    def _parent(self, tx: Transaction, pid: int) -> int | None:
+        found = tx.one(select(p.c.parent).where(p.c.pid == pid))
+        return None if found is None else found.parent
+
+    def _family(self, tx: Transaction, pid: int) -> Sequence[int]:
+        """The live processes that share the first ancestor of `pid`, itself among them."""
+        while (above := self._parent(tx, pid)) is not None:
+            pid = above
+        found, live = [pid], []
+        while found:
+            rows = tx.all(select(p.c.pid, p.c.state).where(p.c.pid.in_(found)))
+            live += [row.pid for row in rows if row.state != "ZOMBIE"]
+            found = [row.pid for row in tx.all(select(p.c.pid).where(p.c.parent.in_(found)))]
+        return live
+
+    def row(self, tx: Transaction, pid: int) -> Row:
+        """The row, whoever asks: for the kernel's own moves."""
         found = tx.one(_LOAD, {"k": pid})
         return Row(_process(found.body), found.epoch, found.worker, found.reaped)
 
     def _fenced(self, tx: Transaction, claim: Claim) -> Row:
-        row = self._row(tx, claim.pid)
+        row = self.row(tx, claim.pid)
         if row.epoch != claim.epoch or row.worker != claim.worker:
             raise Fenced(f"Process {claim.pid} is no longer run by this server (epoch {row.epoch}, not {claim.epoch})")
         return row
@@ -616,13 +665,12 @@ class Processes:
         return closed
 
     def _tell_parent(self, tx: Transaction, child: Process) -> None:
-        assert child.parent is not None
         assert child.exit is not None
-        row = self._row(tx, child.parent)
-        if row.process.state is State.ZOMBIE:
+        row = self.row(tx, child.parent) if child.parent is not None else None
+        if row is None or row.process.state is State.ZOMBIE:
             return
         text = f"Agent {child.pid} ({child.name}) ended with {child.exit.code}: {child.exit.message[:2000]}"
-        self.append(tx, row, f"agent:{child.pid}", (MessageSent(str(uuid7()), f"agent:{child.pid}", text, "exit"),))
+        self.append(tx, row, f"agent:{child.pid}", (MessageSent(_id(), f"agent:{child.pid}", text, "exit"),))
 
     def _write(self, tx: Transaction, row: Row, actor: str, events: Sequence[Event], first: int) -> None:
         process = row.process
@@ -668,6 +716,10 @@ def _seen(actor: Principal, pid: int, process: Process | None) -> Process:
     if process is None or not may_see(actor, process.owner):
         raise ProcessNotFound(f"No process {pid}")
     return process
+
+
+def _id() -> str:
+    return str(uuid7())
 
 
 def _name(goal: str) -> str:

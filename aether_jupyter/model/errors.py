@@ -8,6 +8,7 @@
     │   ├── ProcessNotFound
     │   ├── ApprovalNotFound
     │   ├── RuleNotFound
+    │   ├── RequestNotFound
     │   └── FileNotFound
     ├── Conflict                    409
     │   ├── IllegalTransition            the process is in a state that does not allow it
@@ -104,6 +105,10 @@ class ApprovalNotFound(NotFound):
 
 class RuleNotFound(NotFound):
     """No such rule."""
+
+
+class RequestNotFound(NotFound):
+    """No such request to this agent."""
 
 
 class FileNotFound(NotFound):

@@ -13,6 +13,7 @@ import msgspec
 from .agent import AgentSpec, Limits
 from .message import Part, ToolCall, Usage
 from .process import ExitStatus, Pid, Process, Signal, State, WaitReason
+from .request import Request, RequestStatus
 from .tool import Approval, Decision, Outcome
 
 MODEL_INTERRUPTED = "model_interrupted"
@@ -59,13 +60,29 @@ class ProcessReaped(msgspec.Struct, frozen=True, tag="process.reaped", tag_field
 
 
 class MessageSent(msgspec.Struct, frozen=True, tag="message.sent", tag_field="type", omit_defaults=True):
-    """Words for the agent, read before its next model call. `sender` is a person's name or `agent:PID`."""
+    """Words for the agent, read before its next model call. `sender` is a person's name or `agent:PID`.
+
+    `correlation` is the id of the request that the words make, answer or close.
+    """
 
     id: str
     sender: str
     text: str
     kind: str = "note"
     correlation: str = ""
+
+
+class RequestOpened(msgspec.Struct, frozen=True, tag="request.opened", tag_field="type"):
+    """This agent asked another one for something; written to the journal of the one that asks."""
+
+    request: Request
+
+
+class RequestMoved(msgspec.Struct, frozen=True, tag="request.moved", tag_field="type"):
+    """A request was accepted or is settled; written to the journals of both sides."""
+
+    request_id: str
+    status: RequestStatus
 
 
 class ModelRequested(msgspec.Struct, frozen=True, tag="model.requested", tag_field="type", omit_defaults=True):
@@ -159,6 +176,8 @@ Event = (
     | ProcessExited
     | ProcessReaped
     | MessageSent
+    | RequestOpened
+    | RequestMoved
     | ModelRequested
     | ModelAnswered
     | ModelFailed

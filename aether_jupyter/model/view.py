@@ -26,6 +26,8 @@ from .events import (
     ProcessReaped,
     ProcessSpawned,
     Record,
+    RequestMoved,
+    RequestOpened,
     SignalSent,
     StateChanged,
     ToolEnded,
@@ -140,7 +142,7 @@ def _advance(p: Process, event: Event, at: float) -> Process:
             return replace(p, voice=_voice(kind, outcome.content), strip=_strip(p, "o" if outcome.ok else "e"))
         case ApprovalRequested():
             return replace(p, strip=_strip(p, "p"))
-        case ApprovalDecided() | ApprovalClosed():
+        case ApprovalDecided() | ApprovalClosed() | RequestOpened() | RequestMoved():
             return p
         case _:
             assert_never(event)

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ..kernel.processes import Processes
+from ..kernel.requests import Requests
 from ..model.access import Principal
 from ..model.agent import AgentSpec
 from ..model.errors import BadRequest
+from ..model.request import NoteKind, Request, RequestKind, RequestVerdict
 
 
 class AgentPeers:
     """Implements `abc.Peers` for one agent."""
 
-    def __init__(self, processes: Processes, principal: Principal) -> None:
+    def __init__(self, processes: Processes, requests: Requests, principal: Principal) -> None:
         self._processes = processes
+        self._requests = requests
         self._principal = principal
 
-    async def send(self, to: int, text: str, *, kind: str = "note", correlation: str = "") -> str:
+    async def send(self, to: int, text: str, *, kind: NoteKind = "note") -> str:
         """Write to another agent of the same owner."""
-        return await self._processes.send(self._principal, to, text, kind=kind, correlation=correlation)
+        return await self._processes.send(self._principal, to, text, kind=kind)
+
+    async def broadcast(self, text: str, *, kind: NoteKind = "status") -> Sequence[int]:
+        """Write to the whole family; returns who got it."""
+        return await self._processes.broadcast(self._principal, text, kind=kind)
+
+    async def ask(self, to: int, text: str, *, kind: RequestKind, timeout_s: float) -> Request:
+        """Ask another agent of the same owner for a task or a review."""
+        return await self._requests.open(self._principal, to, text, kind=kind, timeout_s=timeout_s)
+
+    async def answer(self, request: str, verdict: RequestVerdict, text: str) -> Request:
+        """Accept, answer or refuse what was asked of this agent."""
+        return await self._requests.answer(self._principal, request, verdict, text)
+
+    async def requests(self) -> Sequence[Request]:
+        """What this agent was asked and has asked, as far as it is not settled."""
+        assert self._principal.pid is not None
+        return await self._requests.list(self._principal, self._principal.pid)
 
     async def list(self) -> list[dict[str, Any]]:
         """The owner's agents, with what one needs to address them."""

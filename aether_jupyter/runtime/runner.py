@@ -23,6 +23,7 @@ from ..kernel.approvals import Approvals
 from ..kernel.budgets import Budgets
 from ..kernel.feed import Feed
 from ..kernel.processes import Claim, Processes
+from ..kernel.requests import Requests
 from ..model.access import RUNTIME, Principal
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, Fenced, ModelError, OverBudget, SandboxUnavailable, StorageBusy, StorageFull
@@ -63,6 +64,7 @@ class Runner:
     """What every run needs; `start` makes one. `lease` returns once this server's lease is known to be fresh."""
 
     processes: Processes
+    requests: Requests
     approvals: Approvals
     budgets: Budgets
     feed: Feed
@@ -140,11 +142,11 @@ class Run:
                 case loop.Hold(reason=reason, delay_s=delay):
                     until = self._r.clock.now() + delay if delay is not None else None
                     reason = msgspec.structs.replace(reason, until=until)
-                    await self._commit(StateChanged(State.WAITING, reason), until=until)
-                    return
+                    if await self._conclude(StateChanged(State.WAITING, reason), until=until):
+                        return
                 case loop.Exit(status=status):
-                    await self._commit(ProcessExited(status))
-                    return
+                    if await self._conclude(ProcessExited(status)):
+                        return
                 case None:
                     return
 
@@ -198,8 +200,11 @@ class Run:
                 if each.status != "asking":
                     self._note(self._dropped(each.call))
             if not self._state.calls:
-                await self._commit(StateChanged(State.WAITING, INTERRUPTED))
-                return True
+                waits = StateChanged(State.WAITING, INTERRUPTED)
+                # Who was interrupted and told what to do instead has nothing to wait for.
+                return await self._conclude(
+                    *((waits, StateChanged(State.READY)) if self._state.redirected else (waits,))
+                )
         return False
 
     async def _think(self, step: int) -> bool:
@@ -210,16 +215,13 @@ class Run:
         tokens, usd = r.language.estimate(models[0], self._system, state.turns, self._tools, spec.max_output_tokens)
         sentence = loop.afford(state, tokens, usd, r.clock.now())
         if sentence is not None:
-            await self._ask_limit(sentence, usd)
-            return True
+            return await self._ask_limit(sentence, usd)
         try:
             await r.budgets.check(self._claim.owner, usd)
         except OverBudget as error:
             until = _midnight(r.clock.now())
-            await self._commit(
-                StateChanged(State.WAITING, WaitReason("resource", error.message, until=until)), until=until
-            )
-            return True
+            wait = WaitReason("resource", error.message, until=until)
+            return await self._conclude(StateChanged(State.WAITING, wait), until=until)
         await self._commit(ModelRequested(step, models[0], tokens, usd))
         if self._process.signal in (Signal.STOP, Signal.TERM, Signal.INT):
             self._note(ModelFailed(step, models[0], loop.INTERRUPTED, "Stopped before the model was asked."))
@@ -368,13 +370,21 @@ class Run:
         self._queue.append(event)
         self._state = loop.fold(self._state, event, self._state.head + 1, self._r.clock.now())
 
-    async def _commit(self, *events: Event, until: float | None = None) -> None:
+    async def _commit(self, *events: Event) -> None:
         """Write what is queued and these. The state is then folded from what the journal really holds."""
-        batch = [*self._queue, *events]
+        await self._record([*self._queue, *events])
+
+    async def _conclude(self, *events: Event, until: float | None = None) -> bool:
+        """Write what is queued, and these unless something came that they could not reckon with: then decide anew."""
+        return await self._record(self._queue.copy(), events, until)
+
+    async def _record(self, batch: list[Event], conclusion: Sequence[Event] = (), until: float | None = None) -> bool:
         delay = STORAGE_RETRY_S
         while True:
             try:
-                recorded = await self._r.processes.record(RUNTIME, self._claim, self._kept.head, batch, until)
+                recorded = await self._r.processes.record(
+                    RUNTIME, self._claim, self._kept.head, batch, conclusion, until
+                )
                 break
             except (StorageFull, StorageBusy) as error:
                 # Nothing was written and nothing is lost: the agent pauses until the disk is well again.
@@ -386,11 +396,12 @@ class Run:
         for n, at, event in recorded.missed:
             state = loop.fold(state, event, n, at)
         n = state.head
-        for event in batch:
+        for event in (*batch, *conclusion) if recorded.concluded else batch:
             n += 1
             state = loop.fold(state, event, n, recorded.at)
         self._kept = self._state = state
         self._process = recorded.process
+        return recorded.concluded
 
     async def _fail(self, words: str, error: str) -> None:
         status = ExitStatus(1, "failed", words, error=error)
@@ -452,7 +463,7 @@ class Run:
             **fields,
         )
 
-    async def _ask_limit(self, sentence: str, usd: float) -> None:
+    async def _ask_limit(self, sentence: str, usd: float) -> bool:
         state, limits = self._state, self._state.limits
         if sentence.startswith("All "):
             offer = "steps=25"
@@ -465,7 +476,7 @@ class Run:
         approval = self._asking("limit", question=sentence, options=(offer,))
         wait = WaitReason("limit", sentence, (approval.id,))
         log.info("process %s waits at step %s: %s", self._claim.pid, state.step, sentence)
-        await self._commit(ApprovalRequested(approval), StateChanged(State.WAITING, wait))
+        return await self._conclude(ApprovalRequested(approval), StateChanged(State.WAITING, wait))
 
     def _refuse_without_sandbox(self, call: ToolCall) -> None:
         last = self._queue[-1] if self._queue else None
@@ -485,7 +496,7 @@ class Run:
             sandbox=lambda: r.machines.open(pid, self._spec.sandbox, self._workspaces),
             workspaces=self._workspaces,
             notify=self._notify,
-            peers=AgentPeers(r.processes, Principal.agent(pid, self._claim.owner)),
+            peers=AgentPeers(r.processes, r.requests, Principal.agent(pid, self._claim.owner)),
             timeout_s=r.settings.command_timeout_s,
             max_timeout_s=r.settings.max_command_timeout_s,
             output_limit=r.settings.output_limit_bytes,

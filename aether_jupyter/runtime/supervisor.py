@@ -17,6 +17,7 @@ from ..kernel.approvals import Approvals
 from ..kernel.budgets import Budgets
 from ..kernel.feed import Feed
 from ..kernel.processes import Claim, Processes
+from ..kernel.requests import Requests
 from ..model.access import RUNTIME
 from ..model.errors import AetherError, Fenced
 from ..model.events import ProcessExited, ProcessReaped, ProcessSpawned, SignalSent, StateChanged
@@ -41,6 +42,7 @@ class Supervisor:
     def __init__(
         self,
         processes: Processes,
+        requests: Requests,
         approvals: Approvals,
         budgets: Budgets,
         feed: Feed,
@@ -52,6 +54,7 @@ class Supervisor:
         clock: Clock,
     ) -> None:
         self._processes = processes
+        self._requests = requests
         self._journal = journal
         self._machines = machines
         self._settings = settings
@@ -64,6 +67,7 @@ class Supervisor:
         self._lease = Lease(processes, clock, settings.lease_s, self._drop_all)
         self._runner = Runner(
             processes=processes,
+            requests=requests,
             approvals=approvals,
             budgets=budgets,
             feed=feed,
@@ -184,6 +188,7 @@ class Supervisor:
         if stolen:
             log.info("%d agents of a server that is gone go on here", len(stolen))
         await self._processes.wake_due(RUNTIME)
+        await self._requests.expire(RUNTIME)
 
     async def _reap(self) -> None:
         await self._machines.reap(await self._processes.alive())

@@ -77,6 +77,21 @@ approval = Table(
 Index("approval_owner", approval.c.owner, approval.c.status, approval.c.created_at)
 Index("approval_process", approval.c.pid, approval.c.status)
 
+request = Table(
+    "request",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("sender", Key, nullable=False),
+    Column("receiver", Key, nullable=False),
+    Column("status", String(9), nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("request_sender", request.c.sender, request.c.status)
+Index("request_receiver", request.c.receiver, request.c.status)
+Index("request_due", request.c.status, request.c.due_at)
+
 rule = Table(
     "rule",
     metadata,

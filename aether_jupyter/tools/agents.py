@@ -1,28 +1,24 @@
-"""Tools between agents and towards the person: start, message, list and await other agents, ask a question.
+"""Tools between agents and towards the person: start, message, ask, answer, list and await other agents.
 
-Messages follow small protocols: a request (`review_request`, `task`) opens a correlation, its answer (`review_answer`,
-`task_result`) must name it, so that no request is answered twice or by accident.
+A request (a task, a review) is a row that the kernel keeps: it is answered, refused or timed out, and both sides are
+told. An answer names the request, so none is answered twice or by accident.
 """
 
 from __future__ import annotations
 
-import secrets
+import time
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from ..abc import Tool, ToolContext
 from ..config import Settings
 from ..declare import tool
-from ..model.errors import ToolArguments, ToolFailed
+from ..model.errors import ToolFailed
+from ..model.request import NoteKind, RequestKind, RequestVerdict
 from ..model.tool import Outcome
 from ..plugins import hookimpl
-
-Kind = Literal["note", "review_request", "review_answer", "task", "task_result", "status", "knowledge"]
-
-REQUESTS: frozenset[str] = frozenset({"review_request", "task"})
-ANSWERS: frozenset[str] = frozenset({"review_answer", "task_result"})
 
 Pid = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -30,7 +26,17 @@ Pid = Annotated[int, msgspec.Meta(ge=1)]
 @hookimpl
 def register_tools(settings: Settings) -> Iterable[Tool]:
     """The tools that concern other agents and the person."""
-    return [spawn_agent, send_message, list_agents, wait_agent, ask_person]
+    return [
+        spawn_agent,
+        send_message,
+        broadcast,
+        ask_agent,
+        answer_request,
+        list_requests,
+        list_agents,
+        wait_agent,
+        ask_person,
+    ]
 
 
 @tool(
@@ -65,32 +71,104 @@ async def spawn_agent(
 @tool(
     risk="safe",
     effect="send",
-    args={"to": "dest:agent", "text": "content", "kind": "name", "correlation": "select:correlation"},
-    fields={"id": "system", "correlation": "system"},
+    args={"to": "dest:agent", "text": "content", "kind": "name"},
+    fields={"id": "system"},
     default=False,
 )
 async def send_message(
     ctx: ToolContext,
     to: Pid,
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)],
-    kind: Kind = "note",
-    correlation: Annotated[str, msgspec.Meta(max_length=100)] = "",
+    kind: NoteKind = "note",
 ) -> Outcome:
-    """Send a message to another agent, which reads it before its next step.
+    """Send a message to another agent, which reads it before its next step. It need not answer; ask_agent asks.
 
     Args:
         to: PID of the agent.
         text: The message.
-        kind: What it is. task and review_request expect an answer; task_result and review_answer give one.
-        correlation: For an answer, the correlation of the request it answers. Leave empty otherwise.
+        kind: What it is: a note, how you stand (status), or something worth knowing (knowledge).
     """
-    if kind in ANSWERS and not correlation:
-        raise ToolArguments(f"send_message: a {kind} must name the correlation of the request that it answers")
-    if kind in REQUESTS and not correlation:
-        correlation = secrets.token_hex(6)
-    message = await ctx.peers.send(to, text, kind=kind, correlation=correlation)
-    more = f" Its correlation is {correlation}; the answer will carry it." if kind in REQUESTS else ""
-    return Outcome(ok=True, content=f"Sent message {message} to agent {to}.{more}")
+    message = await ctx.peers.send(to, text, kind=kind)
+    return Outcome(ok=True, content=f"Sent message {message} to agent {to}.")
+
+
+@tool(risk="safe", effect="send", args={"text": "content", "kind": "name"}, fields={"agents": "system"}, default=False)
+async def broadcast(
+    ctx: ToolContext,
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)],
+    kind: NoteKind = "status",
+) -> Outcome:
+    """Tell all agents you work with (your parent, its other children, your own) how you stand or what you found.
+
+    Args:
+        text: The message.
+        kind: What it is: a note, how you stand (status), or something worth knowing (knowledge).
+    """
+    told = await ctx.peers.broadcast(text, kind=kind)
+    return Outcome(ok=True, content=f"Told agents {', '.join(map(str, told))}." if told else "There is nobody to tell.")
+
+
+@tool(
+    risk="safe",
+    effect="send",
+    args={"to": "dest:agent", "text": "content", "kind": "name", "timeout_s": "time"},
+    fields={"request": "system"},
+    default=False,
+)
+async def ask_agent(
+    ctx: ToolContext,
+    to: Pid,
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)],
+    kind: RequestKind = "task",
+    timeout_s: Annotated[float, msgspec.Meta(ge=1, le=604_800)] = 600.0,
+) -> Outcome:
+    """Give another agent a task, or ask it for a review. Its answer, its refusal or the time-out comes as a message.
+
+    Args:
+        to: PID of the agent.
+        text: What it is to do or to look at, with everything it has to know.
+        kind: task, or review.
+        timeout_s: Seconds it may take.
+    """
+    request = await ctx.peers.ask(to, text, kind=kind, timeout_s=timeout_s)
+    words = f"Asked agent {to}: request {request.id}. Go on meanwhile, or answer in words to wait for it."
+    return Outcome(ok=True, content=words)
+
+
+@tool(
+    risk="safe",
+    effect="send",
+    args={"request": "select:request", "text": "content", "verdict": "name"},
+    fields={"status": "system"},
+    default=False,
+)
+async def answer_request(
+    ctx: ToolContext,
+    request: Annotated[str, msgspec.Meta(max_length=100)],
+    verdict: RequestVerdict,
+    text: Annotated[str, msgspec.Meta(max_length=200_000)] = "",
+) -> Outcome:
+    """Accept, answer or refuse what another agent asked of you. What you never answer, your last words answer.
+
+    Args:
+        request: The id that came with it.
+        verdict: accept says that you work on it, answer ends it with the result, refuse with the reason.
+        text: The result or the reason.
+    """
+    settled = await ctx.peers.answer(request, verdict, text)
+    return Outcome(ok=True, content=f"Request {request} of agent {settled.sender} is {settled.status}.")
+
+
+@tool(risk="safe", fields={"requests": "text"}, repeatable=True, default=False)
+async def list_requests(ctx: ToolContext) -> Outcome:
+    """List what other agents wait for from you, and what you wait for from them."""
+    lines = [
+        f"{request.id} {request.kind} {request.status} "
+        + (f"from agent {request.sender}" if request.receiver == ctx.pid else f"to agent {request.receiver}")
+        + f", due in {max(0.0, request.due_at - time.time()):.0f} s: {_short(request.text)}"
+        for request in await ctx.peers.requests()
+    ]
+    return Outcome(ok=True, content="\n".join(lines) or "[nothing is open]")
 
 
 @tool(risk="safe", fields={"agents": "text"}, repeatable=True, default=False)

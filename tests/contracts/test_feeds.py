@@ -29,6 +29,8 @@ from aether_jupyter.model.events import (
     ProcessReaped,
     ProcessSpawned,
     Record,
+    RequestMoved,
+    RequestOpened,
     SignalSent,
     StateChanged,
     ToolEnded,
@@ -36,6 +38,7 @@ from aether_jupyter.model.events import (
 )
 from aether_jupyter.model.message import Text, Thinking, ToolCall, Usage
 from aether_jupyter.model.process import ExitStatus, Process, Signal, State, WaitReason
+from aether_jupyter.model.request import Request
 from aether_jupyter.model.tool import Approval, Decision, Evidence, Outcome, Risk
 from aether_jupyter.model.view import Spend, View, apply
 
@@ -113,6 +116,10 @@ def a_life() -> list[Record]:
     say(1, MessageSent("m1", "ana", "Is it gone?"), LimitsExtended(Limits(steps=28, cost_usd=0.5)))
     broken = ToolCall(id="c2", tool="read_file", arguments=None, raw='{"path": ')
     say(1, ToolStarted(2, broken))
+    times = {"created_at": START + 30, "due_at": START + 630}
+    wanted = Request(id="q1", kind="task", owner="ana", sender=1, receiver=2, text="count", **times)
+    say(2, MessageSent("m2", "agent:1", "count", "task", "q1"))
+    say(1, RequestOpened(wanted), RequestMoved("q1", "accepted"))
     say(1, ToolEnded(2, "c2", "read_file", Outcome(ok=False, content="No such file", error="tool_failed")))
     say(1, ModelAnswered(3, "scripted:risky", (Text("Gone."),), Usage(800, 3), 0.02, False))
     say(1, ProcessExited(ExitStatus(0, "completed", "The build folder is gone.")), ProcessReaped(home_kept=False))

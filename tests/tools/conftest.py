@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from aether_jupyter.abc import Sandbox, ToolContext
@@ -13,6 +14,7 @@ from aether_jupyter.config import Settings
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.events import Notice
 from aether_jupyter.model.message import ToolCall
+from aether_jupyter.model.request import NoteKind, Request, RequestKind, RequestVerdict
 from aether_jupyter.model.tool import Outcome
 from aether_jupyter.runtime.toolbox import Toolbox
 from aether_jupyter.sandboxes.host import Host
@@ -21,15 +23,38 @@ from aether_jupyter.tools import agents, files, shell
 Call = Callable[..., Awaitable[Outcome]]
 
 
+def _request(name: str, sender: int, receiver: int, kind: RequestKind = "task") -> Request:
+    times = {"created_at": 0.0, "due_at": 60.0}
+    return Request(id=name, kind=kind, owner="ada", sender=sender, receiver=receiver, text="count", **times)
+
+
 class Remembering:
     """Peers that note what was asked of them."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
 
-    async def send(self, to: int, text: str, *, kind: str = "note", correlation: str = "") -> str:
-        self.asked.append(("send", to, text, kind, correlation))
+    async def send(self, to: int, text: str, *, kind: NoteKind = "note") -> str:
+        self.asked.append(("send", to, text, kind))
         return "m1"
+
+    async def broadcast(self, text: str, *, kind: NoteKind = "status") -> Sequence[int]:
+        self.asked.append(("broadcast", text, kind))
+        return [3, 4]
+
+    async def ask(self, to: int, text: str, *, kind: RequestKind, timeout_s: float) -> Request:
+        self.asked.append(("ask", to, text, kind, timeout_s))
+        return _request("r1", 7, to, kind)
+
+    async def answer(self, request: str, verdict: RequestVerdict, text: str) -> Request:
+        self.asked.append(("answer", request, verdict, text))
+        return msgspec.structs.replace(_request(request, 3, 7), status="refused")
+
+    async def requests(self) -> Sequence[Request]:
+        return [
+            _request("r1", 3, 7),
+            msgspec.structs.replace(_request("r2", 7, 3, "review"), status="accepted"),
+        ]
 
     async def list(self) -> list[dict[str, Any]]:
         return [{"pid": 3, "name": "other", "state": "RUNNING", "goal": "count all the stars"}]

@@ -24,16 +24,25 @@ async def test_spawn_tells_the_pid(call: Call, context: ToolContext) -> None:
     assert asked(context) == [("spawn", "count", {"name": "counter", "tools": ("read_file",)})]
 
 
-async def test_request_opens_a_correlation_that_its_answer_must_name(call: Call, context: ToolContext) -> None:
-    done = await call("send_message", to=3, text="please review", kind="review_request")
-    correlation = asked(context)[0][4]
-    assert correlation
-    assert correlation in done.content
-    refused = await call("send_message", to=3, text="fine", kind="review_answer")
-    assert (refused.ok, refused.error) == (False, "tool_arguments")
-    assert "correlation" in refused.content
-    assert (await call("send_message", to=3, text="fine", kind="review_answer", correlation=correlation)).ok
-    assert (await call("send_message", to=3, text="fine", kind="shout")).error == "tool_arguments"
+async def test_a_request_tells_its_id_and_the_answer_names_it(call: Call, context: ToolContext) -> None:
+    done = await call("ask_agent", to=3, text="please review", kind="review", timeout_s=30)
+    assert asked(context) == [("ask", 3, "please review", "review", 30.0)]
+    assert "request r1" in done.content
+    assert (await call("answer_request", request="r2", verdict="refuse", text="no time")).content.endswith("refused.")
+    assert asked(context)[1] == ("answer", "r2", "refuse", "no time")
+    assert (await call("ask_agent", to=3, text="x", kind="shout")).error == "tool_arguments"
+    assert (await call("answer_request", request="r2", verdict="maybe")).error == "tool_arguments"
+
+
+async def test_requests_are_listed_from_the_side_of_the_agent(call: Call, context: ToolContext) -> None:
+    lines = (await call("list_requests")).content.splitlines()
+    assert lines[0].startswith("r1 task open from agent 3, due in")
+    assert lines[1].startswith("r2 review accepted to agent 3, due in")
+
+
+async def test_a_broadcast_names_whom_it_reached(call: Call, context: ToolContext) -> None:
+    assert (await call("broadcast", text="found it", kind="knowledge")).content == "Told agents 3, 4."
+    assert asked(context) == [("broadcast", "found it", "knowledge")]
 
 
 async def test_list_and_wait(call: Call, context: ToolContext) -> None:

@@ -110,11 +110,7 @@ async def signal_processes(house: House, who: Principal, body: SignalMany) -> Si
 @route("POST", "/processes/{pid}/messages", scope="processes:send", status=201, errors=(ProcessNotFound,))
 async def send_message(house: House, who: Principal, pid: Pid, body: Say) -> Said:
     """Words for it, read before its next model call."""
-    return Said(
-        await house.processes.send(
-            who, pid, body.text, kind=body.kind, correlation=body.correlation, interrupt=body.interrupt
-        )
-    )
+    return Said(await house.processes.send(who, pid, body.text, kind=body.kind, interrupt=body.interrupt))
 
 
 @route("POST", "/processes/{pid}/limits", scope="processes:limits", errors=(ProcessNotFound, IllegalTransition))

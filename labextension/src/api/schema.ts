@@ -807,6 +807,8 @@ export interface components {
         /**
          * MessageSent
          * @description Words for the agent, read before its next model call. `sender` is a person's name or `agent:PID`.
+         *
+         *     `correlation` is the id of the request that the words make, answer or close.
          */
         MessageSent: {
             /** @enum {unknown} */
@@ -1076,7 +1078,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList
@@ -1092,6 +1094,46 @@ export interface components {
         RecordsFrame: {
             records: components["schemas"]["Record"][];
             cursor: number;
+        };
+        /**
+         * Request
+         * @description One request from agent `sender` to agent `receiver`. Times are seconds since the epoch.
+         */
+        Request: {
+            id: string;
+            /** @enum {unknown} */
+            kind: "review" | "task";
+            owner: string;
+            sender: number;
+            receiver: number;
+            text: string;
+            created_at: number;
+            due_at: number;
+            /**
+             * @default open
+             * @enum {unknown}
+             */
+            status: "abandoned" | "accepted" | "answered" | "open" | "refused" | "timed_out" | "withdrawn";
+        };
+        /**
+         * RequestMoved
+         * @description A request was accepted or is settled; written to the journals of both sides.
+         */
+        RequestMoved: {
+            /** @enum {unknown} */
+            type: "request.moved";
+            request_id: string;
+            /** @enum {unknown} */
+            status: "abandoned" | "accepted" | "answered" | "open" | "refused" | "timed_out" | "withdrawn";
+        };
+        /**
+         * RequestOpened
+         * @description This agent asked another one for something; written to the journal of the one that asks.
+         */
+        RequestOpened: {
+            /** @enum {unknown} */
+            type: "request.opened";
+            request: components["schemas"]["Request"];
         };
         /**
          * Risk
@@ -1157,10 +1199,11 @@ export interface components {
          */
         Say: {
             text: string;
-            /** @default note */
-            kind: string;
-            /** @default  */
-            correlation: string;
+            /**
+             * @default note
+             * @enum {unknown}
+             */
+            kind: "knowledge" | "note" | "status";
             /** @default false */
             interrupt: boolean;
         };

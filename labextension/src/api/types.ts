@@ -254,6 +254,38 @@ export interface MessageSent {
   correlation?: string;
 }
 
+export interface Request {
+  id: string;
+  kind: 'task' | 'review';
+  owner: string;
+  sender: number;
+  receiver: number;
+  text: string;
+  created_at: number;
+  due_at: number;
+  status?: RequestStatus;
+}
+
+export type RequestStatus =
+  | 'open'
+  | 'accepted'
+  | 'answered'
+  | 'refused'
+  | 'timed_out'
+  | 'abandoned'
+  | 'withdrawn';
+
+export interface RequestOpened {
+  type: 'request.opened';
+  request: Request;
+}
+
+export interface RequestMoved {
+  type: 'request.moved';
+  request_id: string;
+  status: RequestStatus;
+}
+
 export interface ModelRequested {
   type: 'model.requested';
   step: number;
@@ -334,6 +366,8 @@ export type AetherEvent =
   | ProcessExited
   | ProcessReaped
   | MessageSent
+  | RequestOpened
+  | RequestMoved
   | ModelRequested
   | ModelAnswered
   | ModelFailed

@@ -187,6 +187,8 @@ function step(p: Process, event: AetherEvent, at: number): Process {
       return { ...p, strip: strip(p, 'p') };
     case 'approval.decided':
     case 'approval.closed':
+    case 'request.opened':
+    case 'request.moved':
       return p;
     default: {
       // A server newer than this page may say what it does not know; what it knows stays right.

@@ -461,6 +461,16 @@ function logLine(
       return { source: 'state', text: `reaped by ${actor}` };
     case 'message.sent':
       return { source: 'message', text: `${event.sender}: ${event.text}` };
+    case 'request.opened':
+      return {
+        source: 'message',
+        text: `asked agent ${event.request.receiver} (${event.request.kind} ${event.request.id}): ${event.request.text}`
+      };
+    case 'request.moved':
+      return {
+        source: 'message',
+        text: `request ${event.request_id} ${event.status.replace('_', ' ')}`
+      };
     case 'model.requested':
       return { source: 'step', text: `${event.step} begins, ${event.model}` };
     case 'model.answered': {
