@@ -72,7 +72,11 @@ def parts(path: str, root: Path | None = None) -> tuple[str, ...]:
     if ".." in pieces:
         raise ToolFailed(f"{_shown(path)} has '..' in it; paths start at the agent's home and only go down")
     for piece in pieces:
-        if len(os.fsencode(piece)) > 255:
+        try:
+            long = len(os.fsencode(piece)) > 255
+        except UnicodeEncodeError:
+            raise ToolFailed(f"{_shown(path)} is no name a file can have: half of a character is in it") from None
+        if long:
             raise ToolFailed(f"{_shown(path)} has a name longer than 255 bytes")
     return tuple(pieces)
 

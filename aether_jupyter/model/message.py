@@ -71,3 +71,12 @@ class ToolTurn(msgspec.Struct, frozen=True, tag="tool"):
 
 
 Turn = UserTurn | ModelTurn | ToolTurn
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates replaced: a file's name or a model's answer may hold them, UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

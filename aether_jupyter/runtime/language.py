@@ -29,7 +29,7 @@ from ..model.errors import (
     ModelUnavailable,
     UnknownName,
 )
-from ..model.message import ModelTurn, Part, Text, Thinking, ToolCall, ToolTurn, Turn, Usage, UserTurn
+from ..model.message import ModelTurn, Part, Text, Thinking, ToolCall, ToolTurn, Turn, Usage, UserTurn, encodable
 from ..model.tool import ToolSpec
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Language:
                 attempts += int(error.details.get("attempts", 0))
                 failure = failure if isinstance(error, ModelNotConfigured) and failure is not None else error
                 continue
-            parts = _parts(response, {tool.name: tool for tool in tools})
+            parts = _parts(response, {tool.name: tool for tool in tools}, _ids(turns))
             usage = _usage(response)
             cost, known = self._cost(model_id, response, usage)
             return Answer(
@@ -354,7 +354,7 @@ class _Heard:
     def __call__(self, kind: Literal["text", "thinking"], text: str) -> None:
         if text:
             self.spoke = True
-            self._on_text(kind, text)
+            self._on_text(kind, encodable(text))
 
     def again(self, why: str) -> None:
         """Say that what was heard does not count, if anything was."""
@@ -646,13 +646,19 @@ def _response(turn: ModelTurn) -> ModelResponse:
     return ModelResponse(parts=parts, provider_name=by or None)
 
 
-def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec]) -> tuple[Part, ...]:
-    """The answer in the journal's classes: ids made unique, arguments read, sizes bounded."""
+def _ids(turns: Sequence[Turn]) -> set[str]:
+    """The ids of all calls so far: some servers give none, or count anew with each answer."""
+    return {
+        part.id for turn in turns if isinstance(turn, ModelTurn) for part in turn.parts if isinstance(part, ToolCall)
+    }
+
+
+def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec], ids: set[str]) -> tuple[Part, ...]:
+    """The answer in the journal's classes: ids made unique among `ids`, arguments read, sizes bounded."""
     from pydantic_ai.messages import TextPart, ThinkingPart, ToolCallPart
 
     parts: list[Part] = []
-    ids: set[str] = set()
-    dropped = 0
+    calls = dropped = 0
     for part in response.parts:
         if isinstance(part, TextPart):
             if part.content:
@@ -665,12 +671,13 @@ def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec]) -> tuple[Part
             if part.content or kept:
                 parts.append(Thinking(_bounded(part.content), kept))
         elif isinstance(part, ToolCallPart):
-            if len(ids) >= MAX_CALLS:
+            if calls >= MAX_CALLS:
                 dropped += 1
                 continue
-            call_id = _unique(part.tool_call_id or "call", ids)
+            calls += 1
+            call_id = _unique(encodable(part.tool_call_id or "call"), ids)
             arguments, raw = _arguments(part.args, tools.get(part.tool_name))
-            parts.append(ToolCall(call_id, part.tool_name, arguments, raw, _kept(part, response)))
+            parts.append(ToolCall(call_id, encodable(part.tool_name), arguments, raw, _kept(part, response)))
     if response.finish_reason == "length" and parts:
         last = parts[-1]
         if isinstance(last, ToolCall):
@@ -687,6 +694,7 @@ def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec]) -> tuple[Part
 
 
 def _bounded(text: str) -> str:
+    text = encodable(text)
     if len(text) <= MAX_TEXT:
         return text
     return f"{text[:MAX_TEXT]}\n[the answer had {len(text):,} characters; the rest was left out]"
@@ -697,9 +705,9 @@ def _kept(part: Any, response: ModelResponse) -> dict[str, Any] | None:
     kept: dict[str, Any] = {}
     if part.provider_details:
         try:
-            json.dumps(part.provider_details)
+            json.dumps(part.provider_details, ensure_ascii=False).encode()
             kept["details"] = part.provider_details
-        except TypeError:
+        except (TypeError, UnicodeEncodeError):
             kept = {}
     if part.id:
         kept["id"] = part.id
@@ -719,8 +727,8 @@ def _unique(call_id: str, taken: set[str]) -> str:
 def _arguments(given: Any, tool: ToolSpec | None) -> tuple[dict[str, Any] | None, str]:
     """The arguments as an object, or None and the text that is none."""
     if isinstance(given, dict):
-        return given, ""
-    text = given or ""
+        return _encodable(given), ""
+    text = encodable(given or "")
     if not text.strip():
         required = tool.parameters.get("required") if tool is not None else ()
         return ({}, "") if not required else (None, text)
@@ -728,7 +736,21 @@ def _arguments(given: Any, tool: ToolSpec | None) -> tuple[dict[str, Any] | None
         read = json.loads(text)
     except ValueError:
         return None, text[:MAX_TEXT]
-    return (read, "") if isinstance(read, dict) else (None, text[:MAX_TEXT])
+    return (_encodable(read), "") if isinstance(read, dict) else (None, text[:MAX_TEXT])
+
+
+def _encodable(value: Any) -> Any:
+    """JSON may name half of a surrogate pair (`\\ud83d`), which nothing here could write down again."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        if isinstance(value, str):
+            return encodable(value)
+        if isinstance(value, dict):
+            return {encodable(name): _encodable(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [_encodable(item) for item in value]
+    return value
 
 
 def _usage(response: ModelResponse) -> Usage:

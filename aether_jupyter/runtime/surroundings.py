@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import msgspec
 
@@ -13,6 +14,7 @@ from ..config import Settings
 from ..engine.policy import clamp
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, SandboxUnavailable
+from ..model.message import encodable
 from ..model.tool import ToolSpec
 from ..store.database import Database
 from .health import checks
@@ -66,7 +68,8 @@ class LiveSurroundings:
         home = self._settings.homes / str(pid)
         if not home.is_dir():
             return []
-        return await asyncio.to_thread(beneath.listing, home, path)
+        found = await asyncio.to_thread(beneath.listing, home, path)
+        return [replace(entry, path=encodable(entry.path)) for entry in found]
 
     async def read_file(self, pid: int, path: str, *, offset: int = 0, limit: int = 1_000_000) -> bytes:
         """A part of a file in an agent's home."""

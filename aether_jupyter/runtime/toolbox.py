@@ -12,8 +12,8 @@ import msgspec
 
 from ..abc import Tool, ToolContext
 from ..model.errors import AetherError, ToolArguments, UnknownName
-from ..model.message import ToolCall
-from ..model.tool import Outcome, ToolSpec
+from ..model.message import ToolCall, encodable
+from ..model.tool import Evidence, Outcome, ToolSpec
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,13 @@ class Toolbox:
             )
         tool = self._tools.get(call.tool)
         labels = outcome.labels or (tool.spec.fields if tool is not None else {})
-        return msgspec.structs.replace(outcome, labels=labels, duration_s=time.perf_counter() - began)
+        return msgspec.structs.replace(
+            outcome,
+            content=encodable(outcome.content),
+            evidence=_encodable(outcome.evidence),
+            labels=labels,
+            duration_s=time.perf_counter() - began,
+        )
 
     def _tool(self, name: str) -> Tool:
         tool = self._tools.get(name)
@@ -68,3 +74,15 @@ class Toolbox:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UnknownName(f"no tool {name!r}.{hint} There are: {', '.join(sorted(self._tools))}")
         return tool
+
+
+def _encodable(evidence: Evidence | None) -> Evidence | None:
+    """Names of files are whatever bytes a command chose; the journal takes only what UTF-8 can hold."""
+    if evidence is None:
+        return None
+    changes = {
+        name: mended
+        for name in evidence.__struct_fields__
+        if isinstance(text := getattr(evidence, name), str) and (mended := encodable(text)) is not text
+    }
+    return msgspec.structs.replace(evidence, **changes) if changes else evidence

@@ -215,8 +215,12 @@ def shell_argv(command: str | Sequence[str], shell: str) -> list[str]:
     argv = [shell, "-c", command] if isinstance(command, str) else list(command)
     if not argv or any("\0" in word for word in argv):
         raise ToolFailed("the command is empty or holds a NUL character")
+    try:
+        longest = max(len(os.fsencode(word)) for word in argv)
+    except UnicodeEncodeError:
+        raise ToolFailed("the command holds half of a character, which no process can be given") from None
     # One argument may have 128 kB on Linux, whatever the sum of all may be.
-    if sys.platform != "win32" and any(len(os.fsencode(word)) > 131_000 for word in argv):
+    if sys.platform != "win32" and longest > 131_000:
         raise ToolFailed("the command is longer than 128 kB; write it to a file with write_file and run that")
     return argv
 

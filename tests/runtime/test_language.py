@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from aether_jupyter.abc import Availability, ModelInfo
@@ -298,6 +299,35 @@ async def test_calls_with_one_id_get_ids_of_their_own() -> None:
     ids = [part.id for part in answer.parts]
     assert len(set(ids)) == 3
     assert ids[0] == "c1"
+
+
+@pytest.mark.anyio
+async def test_an_id_of_an_earlier_step_is_not_taken_again() -> None:
+    """Servers that give no ids, or count anew with each answer: the journal, exports and screens know a call by it."""
+    turns = (UserTurn("go"), ModelTurn((ToolCall("c1", "list_files", {}),)), ToolTurn("c1", "list_files", "a"))
+    fake = Fake("a", [(call("list_files", {}),)])
+    answer = await language(fake).ask(("a:one",), system="", turns=turns, tools=(LIST,))
+    assert [part.id for part in answer.parts] == ["c1-2"]
+
+
+@pytest.mark.anyio
+async def test_halves_of_surrogate_pairs_become_text_that_can_be_kept() -> None:
+    lone = "caf\udce9 \ud83d"
+    fake = Fake(
+        "a",
+        [
+            (
+                lone,
+                call("read_file", '{"path": "a\\ud83d", "more": [{"\\udcff": 1}]}'),
+                call("read_file", {"path": lone}),
+            )
+        ],
+    )
+    answer = await ask(language(fake), tools=(READ,))
+    msgspec.json.encode(answer.parts)
+    assert answer.parts[0].text == "caf\ufffd \ufffd"
+    assert answer.parts[1].arguments == {"path": "a\ufffd", "more": [{"\ufffd": 1}]}
+    assert answer.parts[2].arguments == {"path": "caf\ufffd \ufffd"}
 
 
 @pytest.mark.anyio

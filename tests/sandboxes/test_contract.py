@@ -53,7 +53,7 @@ async def test_unknown_command_fails(sandbox: Sandbox) -> None:
 
 
 async def test_nul_and_empty_commands_are_refused(sandbox: Sandbox) -> None:
-    for command in ("echo \0", [], ["echo", "\0"]):
+    for command in ("echo \0", [], ["echo", "\0"], "echo \ud83d"):
         with pytest.raises(ToolFailed):
             await run(sandbox, command)
 

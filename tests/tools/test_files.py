@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aether_jupyter.abc import ToolContext
@@ -190,3 +192,21 @@ async def test_names_with_line_breaks_and_blanks_survive(call: Call, context: To
         assert (await call("write_file", path=f"d/{name}", content=name)).ok, name
         assert (await call("read_file", path=f"d/{name}")).content == name
     assert len(list((context.home / "d").iterdir())) == 7
+
+
+async def test_names_that_are_no_text_are_shown_and_kept(call: Call, home: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("names are any bytes on Linux only")
+    for name in (b"caf\xe9", b"folder\xff/inside"):
+        place = os.fsencode(home) + b"/" + name
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        Path(os.fsdecode(place)).write_text("found")
+    for done in (
+        await call("list_files"),
+        await call("list_files", recursive=True),
+        await call("search_files", pattern="found"),
+        await call("stat_file", path="caf\udce9"),
+    ):
+        assert "\ufffd" in done.content
+        msgspec.json.encode(done)
+    assert "no name a file can have" in (await call("write_file", path="half\ud83d", content="x")).content
