@@ -37,6 +37,7 @@ class AsyncAether:
     def __init__(self, url: str = "", token: str = "", *, verify: bool | str | None = None) -> None:
         self._given = (url, token, verify)
         self._address: Address | None = None
+        self._locating = asyncio.Lock()
         self._http: httpx.AsyncClient | None = None
         self._hub: Hub | None = None
 
@@ -49,10 +50,11 @@ class AsyncAether:
 
     async def locate(self) -> Address:
         """The server's address; finds it on first use. Raises `ServerNotFound`."""
-        if self._address is None:
-            url, token, verify = self._given
-            # In a thread: it reads files and asks servers.
-            self._address = await asyncio.to_thread(discover, url, token, verify=verify)
+        async with self._locating:
+            if self._address is None:
+                url, token, verify = self._given
+                # In a thread: it reads files and asks servers.
+                self._address = await asyncio.to_thread(discover, url, token, verify=verify)
         return self._address
 
     async def __aenter__(self) -> AsyncAether:
@@ -65,10 +67,11 @@ class AsyncAether:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._hub is not None:
-            await self._hub.aclose()
-        if self._http is not None:
-            await self._http.aclose()
+        hub, http, self._hub, self._http = self._hub, self._http, None, None
+        if hub is not None:
+            await hub.aclose()
+        if http is not None:
+            await http.aclose()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._address.url if self._address else 'not connected'}>"
@@ -255,8 +258,9 @@ class Aether:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._http is not None:
-            self._http.close()
+        http, self._http = self._http, None
+        if http is not None:
+            http.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address.url}>"

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..answers import Frame, NoticesFrame, RecordsFrame, SnapshotFrame, read_frame
-from ..model.errors import AetherError, Forbidden, ServerNotFound
+from ..model.errors import AetherError, Forbidden, NotFound, ServerNotFound
 from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
@@ -69,15 +69,17 @@ class Feed:
         self._watch = set(sorted(pids)[-64:])
         self._changed.set()
 
-    async def frames(self) -> AsyncIterator[Frame]:
+    async def frames(self) -> AsyncGenerator[Frame, None]:
         """Frames as they come, without end."""
         loop = asyncio.get_running_loop()
         failures, since = 0, loop.time()
         while True:
             try:
-                async for frame in self._connection():
-                    failures = 0
-                    yield frame
+                async with contextlib.aclosing(self._connection()) as connection:
+                    async for frame in connection:
+                        failures = 0
+                        yield frame
+                since = loop.time()
             except (ServerNotFound, OSError) as error:
                 if failures == 0:
                     since = loop.time()
@@ -86,22 +88,23 @@ class Feed:
             await asyncio.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
             failures += 1
 
-    async def views(self) -> AsyncIterator[View]:
+    async def views(self) -> AsyncGenerator[View, None]:
         """The view after each frame that changes it."""
         view: View | None = None
-        async for frame in self.frames():
-            match frame:
-                case SnapshotFrame():
-                    view = frame.snapshot
-                case RecordsFrame() if view is not None:
-                    for record in frame.records:
-                        view = apply(view, record)
-                case _:
-                    continue
-            if view is not None:
-                yield view
+        async with contextlib.aclosing(self.frames()) as frames:
+            async for frame in frames:
+                match frame:
+                    case SnapshotFrame():
+                        view = frame.snapshot
+                    case RecordsFrame() if view is not None:
+                        for record in frame.records:
+                            view = apply(view, record)
+                    case _:
+                        continue
+                if view is not None:
+                    yield view
 
-    async def _connection(self) -> AsyncIterator[Frame]:
+    async def _connection(self) -> AsyncGenerator[Frame, None]:
         """Frames until the connection ends. Raises `ServerNotFound` if none comes about."""
         from websockets.asyncio.client import connect
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -162,13 +165,11 @@ class Follower:
         self.notices = notices
         self.waiting: deque[Record | Notice] = deque()
         self.changed = asyncio.Event()
-        self.lost = False
 
     def put(self, thing: Record | Notice) -> None:
         """Add a thing; who reads too slowly loses all, and reads the records again by HTTP."""
         if len(self.waiting) >= KEPT:
             self.waiting.clear()
-            self.lost = True
         self.waiting.append(thing)
         self.changed.set()
 
@@ -185,16 +186,17 @@ class Hub:
         self._client = client
         self._followers: dict[int, list[Follower]] = {}
         self._feed: Feed | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._error: AetherError | None = None
         self._ready = asyncio.Event()
         self._empty_since = 0.0
 
     async def aclose(self) -> None:
         """End the connection; followers are told."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def follow(self, pid: int, *, notices: bool = False) -> AsyncIterator[Follower]:
@@ -227,11 +229,13 @@ class Hub:
             raise self._error
 
     def _begin(self) -> None:
-        if self._task is None or self._task.done():
+        if self._feed is None:
             self._ready = asyncio.Event()
             self._error = None
             self._feed = self._client.feed()
-            self._task = asyncio.create_task(self._run(self._feed), name="aether feed")
+            task = asyncio.create_task(self._run(self._feed), name="aether feed")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _watch(self) -> None:
         if self._feed is not None:
@@ -240,45 +244,56 @@ class Hub:
     async def _run(self, feed: Feed) -> None:
         idle = asyncio.create_task(self._until_idle(), name="aether feed idle")
         reading = asyncio.create_task(self._read(feed), name="aether feed read")
+        error: AetherError = ServerNotFound("The connection to the server was closed")
         try:
             await asyncio.wait({idle, reading}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 reading.result()
-        except AetherError as error:
-            self._error = error
+        except AetherError as told:
+            error = told
+        except msgspec.DecodeError as unknown:
+            error = AetherError(f"The server's feed is not understood ({unknown}); client and server differ in version")
         finally:
             for task in (idle, reading):
                 task.cancel()
             await asyncio.gather(idle, reading, return_exceptions=True)
-            if self._error is None and self._followers:
-                self._error = ServerNotFound("The connection to the server was closed")
-            self._ready.set()
-            self._wake(self._followers)
+            if self._feed is feed:
+                self._feed, self._error = None, error
+                self._ready.set()
+                self._wake(self._followers)
 
     async def _until_idle(self) -> None:
         while True:
             await asyncio.sleep(IDLE_S / 2)
             if not self._followers and asyncio.get_running_loop().time() - self._empty_since > IDLE_S / 2:
+                # To close takes a while; who comes meanwhile begins a connection of their own.
+                self._feed = None
                 return
 
     async def _read(self, feed: Feed) -> None:
-        async for frame in feed.frames():
-            match frame:
-                case SnapshotFrame(snapshot=view):
-                    self.processes, self.approvals = dict(view.processes), dict(view.approvals)
-                    for pid in set(self._followers) - set(self.processes):
-                        if self._ready.is_set():
-                            self.processes[pid] = await self._client.get(pid)
-                    self._ready.set()
-                    self._wake(self._followers)
-                case RecordsFrame(records=records):
-                    for record in records:
-                        self._fold(record)
-                case NoticesFrame(notices=notices):
-                    for notice in notices:
-                        for follower in self._followers.get(notice.pid, ()):
-                            if follower.notices:
-                                follower.put(notice)
+        async with contextlib.aclosing(feed.frames()) as frames:
+            async for frame in frames:
+                match frame:
+                    case SnapshotFrame(snapshot=view):
+                        await self._restart(view)
+                    case RecordsFrame(records=records):
+                        for record in records:
+                            self._fold(record)
+                    case NoticesFrame(notices=notices):
+                        for notice in notices:
+                            for follower in self._followers.get(notice.pid, ()):
+                                if follower.notices:
+                                    follower.put(notice)
+
+    async def _restart(self, view: View) -> None:
+        # Followed ones that the snapshot leaves out (reaped, or one of very many) are asked for by themselves.
+        followed = {pid: p for pid, p in self.processes.items() if pid in self._followers}
+        self.processes, self.approvals = {**followed, **view.processes}, dict(view.approvals)
+        for pid in followed.keys() - view.processes.keys():
+            with contextlib.suppress(NotFound):
+                self.processes[pid] = await self._client.get(pid)
+        self._ready.set()
+        self._wake(self._followers)
 
     def _fold(self, record: Record) -> None:
         event = record.event
