@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -9,39 +11,37 @@ import click
 import msgspec
 
 from ..client import show
-from ..client.client import Aether
-from ..model.errors import AetherError, AlreadyDecided
+from ..client.client import Aether, AsyncAether
+from ..client.run import Run
+from ..model.errors import BadRequest, Conflict, IllegalTransition
 from ..model.events import Event, ModelAnswered, ProcessExited, ProcessSpawned, Record
 from ..model.message import ToolCall
 from ..model.process import Process, Signal, State
 from ..model.tool import Approval
 from .main import INTERRUPTED, WAITS
 
-ROUND_S = 0.25
 COLOURS = {"error": "red", "failed": "red", "asks": "yellow", "answer": "green", "action": "blue"}
 
 
 def follow(client: Aether, process: Process, *, as_json: bool, yes: bool) -> int:
     """Show everything until it ends or waits for a person who is not here; returns the exit code."""
-    after = 0
+    if not as_json:
+        click.echo(f"Agent {process.pid} has started", err=True)
     try:
-        if not as_json:
-            click.echo(f"Agent {process.pid} has started", err=True)
-        while True:
-            process, after = _catch_up(client, process.pid, after, as_json)
-            if process.state is State.ZOMBIE:
-                break
-            if process.needs_person:
+        with _Follower(client, process, as_json) as follower:
+            while (process := follower.until_it_stops()).state is not State.ZOMBIE:
                 if not _decide_all(client, process, as_json=as_json, yes=yes):
-                    if not as_json:
-                        click.echo(_safe(f"Agent {process.pid} waits for a person: aether approvals"), err=True)
-                    else:
+                    if as_json:
                         _json(process)
+                    else:
+                        click.echo(_safe(f"Agent {process.pid} waits for a person: aether approvals"), err=True)
                     return WAITS
-                continue
-            _wait(client, process.pid)
+    except click.Abort:
+        click.echo(f"\nAgent {process.pid} still waits for a person: aether approvals", err=True)
+        return INTERRUPTED
     except KeyboardInterrupt:
-        client.signal(process.pid, Signal.INT)
+        with contextlib.suppress(IllegalTransition):  # it ended by itself
+            client.signal(process.pid, Signal.INT)
         click.echo(f"\nAgent {process.pid} is interrupted; it waits for words: aether send {process.pid} …", err=True)
         return INTERRUPTED
     assert process.exit is not None
@@ -56,6 +56,12 @@ def follow(client: Aether, process: Process, *, as_json: bool, yes: bool) -> int
     return process.exit.code if 0 <= process.exit.code < 256 else 1
 
 
+def tail(client: Aether, pid: int, *, as_json: bool) -> None:
+    """Show the whole timeline, and what comes until it ends."""
+    with _Follower(client, client.get(pid), as_json, everything=True) as follower:
+        follower.until_it_ends()
+
+
 def show_record(record: Record, as_json: bool) -> None:
     """One line of a timeline."""
     if as_json:
@@ -67,17 +73,51 @@ def show_record(record: Record, as_json: bool) -> None:
         click.echo(f"{record.n:>4}  {label}  {_safe(show.line(words, 400))}")
 
 
-def _catch_up(client: Aether, pid: int, after: int, as_json: bool) -> tuple[Process, int]:
-    process = client.get(pid)
-    while after < process.head:
-        page = client.records(pid, after=after, limit=500)
-        if not page:
-            break
-        for record in page:
-            after = record.n
-            if as_json or not _told_elsewhere(record.event):
-                show_record(record, as_json)
-    return process, after
+class _Follower:
+    """Shows the records of one agent as the feed brings them. Between two calls a person may take any time."""
+
+    def __init__(self, client: Aether, process: Process, as_json: bool, *, everything: bool = False) -> None:
+        self._address = client.address
+        self._process = process
+        self._as_json = as_json
+        self._everything = everything or as_json
+        self._after = 0
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> _Follower:
+        self._server = AsyncAether.at(self._address)
+        self._run = Run(self._server, self._process, None)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        try:
+            self._runner.run(self._server.aclose())
+        finally:
+            self._runner.close()
+
+    def until_it_stops(self) -> Process:
+        """Show what comes until it ends or only a person can let it go on; returns it as it is then."""
+        return self._runner.run(self._show(stops=True))
+
+    def until_it_ends(self) -> None:
+        """Show what comes until it ends."""
+        self._runner.run(self._show(stops=False))
+
+    async def _show(self, *, stops: bool) -> Process:
+        if stops:
+            # A decision that was not taken leaves it as it was, and no record would come.
+            process = await self._server.get(self._process.pid)
+            if process.needs_person and process.head == self._after:
+                return process
+        async with contextlib.aclosing(self._run.records(after=self._after)) as records:
+            async for record in records:
+                self._after = record.n
+                if self._everything or not _told_elsewhere(record.event):
+                    show_record(record, self._as_json)
+                process = self._run.process
+                if stops and process.needs_person and process.head == record.n:
+                    break
+        return self._run.process
 
 
 def _told_elsewhere(event: Event) -> bool:
@@ -85,11 +125,6 @@ def _told_elsewhere(event: Event) -> bool:
     if isinstance(event, ModelAnswered):
         return not any(isinstance(part, ToolCall) for part in event.parts)
     return isinstance(event, ProcessSpawned) or (isinstance(event, ProcessExited) and event.status.code == 0)
-
-
-def _wait(client: Aether, pid: int) -> None:
-    # Short rounds: the wait of the server ends only at an end or a question, and steps are to be seen as they come.
-    client.wait(pid, timeout_s=ROUND_S)
 
 
 def _decide_all(client: Aether, process: Process, *, as_json: bool, yes: bool) -> bool:
@@ -105,7 +140,9 @@ def _decide_all(client: Aether, process: Process, *, as_json: bool, yes: bool) -
             continue
         try:
             client.decide(approval, **given)
-        except AlreadyDecided as error:
+        except (Conflict, BadRequest) as error:
+            if not here:
+                raise
             click.echo(_safe(error.message), err=True)
         decided = True
     if not decided and here and process.wait is not None and process.wait.kind == "message":
@@ -157,7 +194,8 @@ def _edited(approval: Approval) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(changed, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise AetherError(f"The edited arguments are no JSON object: {error}") from None
+        click.echo(_safe(f"The edited arguments are no JSON object: {error}"), err=True)
+        return None
 
 
 def _json(value: Any) -> None:

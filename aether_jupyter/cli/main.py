@@ -121,21 +121,17 @@ def ps(everything: bool, url: str, token: str, as_json: bool) -> None:
 @common
 def logs(pid: int, on: bool, url: str, token: str, as_json: bool) -> None:
     """Show what agent PID thought and did; with --json one record a line."""
-    from .follow import show_record
+    from .follow import show_record, tail
 
     with _client(url, token) as client:
+        if on:
+            tail(client, pid, as_json=as_json)
+            return
         after = 0
-        client.get(pid)
-        while True:
-            page = client.records(pid, after=after, limit=1000)
+        while page := client.records(pid, after=after, limit=1000):
             for record in page:
                 after = record.n
                 show_record(record, as_json)
-            if page:
-                continue
-            if not on or client.get(pid).state == "ZOMBIE":
-                return
-            _pause()
 
 
 @cli.command()
@@ -341,9 +337,3 @@ def _decided(approval: Approval, word: str, as_json: bool) -> None:
     from ..client.show import call_text, line
 
     _put(approval, f"{word}: {line(call_text(approval))}", as_json)
-
-
-def _pause() -> None:
-    import time
-
-    time.sleep(0.4)

@@ -17,7 +17,7 @@ import click
 import msgspec
 
 from ..client.client import Aether
-from ..client.discover import tidy
+from ..client.discover import Address, tidy
 from ..model.errors import AetherError, BadRequest, ServerNotFound
 
 START_S = 60.0
@@ -88,21 +88,27 @@ def _when_ready(process: subprocess.Popen[bytes], folder: Path, token: str) -> A
         if process.poll() is not None:
             tail = (folder / "log").read_bytes()[-600:].decode(errors="replace").strip()
             raise ServerNotFound(f"The server for this run did not start: {tail}")
-        for path in folder.glob("jpserver-*.json"):
+        address = _address(folder, token)
+        if address is not None:
+            client = Aether.at(address)
             try:
-                url = msgspec.json.decode(path.read_bytes())["url"]
-            except (msgspec.DecodeError, FileNotFoundError):
-                continue
-            client = Aether.at(tidy(url, token, True, "started for this run"))
-            try:
+                # It listens before it writes its file, and answers as soon as Aether is open.
                 client.me()
             except AetherError as error:
                 trouble = f": {error.message}"
                 client.close()
-                continue
-            return client
+            else:
+                return client
+        # Jupyter tells of its port by a file alone, and no system call for new files is there on every system.
         time.sleep(0.1)
     raise ServerNotFound(f"The server for this run was not ready after {START_S:.0f} s{trouble}")
+
+
+def _address(folder: Path, token: str) -> Address | None:
+    for path in folder.glob("jpserver-*.json"):
+        with contextlib.suppress(msgspec.DecodeError, FileNotFoundError):
+            return tidy(msgspec.json.decode(path.read_bytes())["url"], token, True, "started for this run")
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

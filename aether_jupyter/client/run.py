@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import msgspec
@@ -247,21 +248,23 @@ class Run:
                 )
         return self._process
 
-    def __aiter__(self) -> AsyncIterator[Record]:
+    def __aiter__(self) -> AsyncGenerator[Record, None]:
         return self.records()
 
-    async def records(self, *, after: int = 0) -> AsyncIterator[Record]:
+    async def records(self, *, after: int = 0) -> AsyncGenerator[Record, None]:
         """What it thinks and does, from the record with `n` = `after` + 1 until it has ended; none is left out."""
-        async for thing in self._follow(after, notices=False):
-            if isinstance(thing, Record):
+        async with contextlib.aclosing(self._follow(after, notices=False)) as things:
+            async for thing in things:
+                if isinstance(thing, Record):
+                    yield thing
+
+    async def live(self, *, after: int = 0) -> AsyncGenerator[Record | Notice, None]:
+        """The records, and between them what is shown and forgotten: words and output as they arrive."""
+        async with contextlib.aclosing(self._follow(after, notices=True)) as things:
+            async for thing in things:
                 yield thing
 
-    async def live(self, *, after: int = 0) -> AsyncIterator[Record | Notice]:
-        """The records, and between them what is shown and forgotten: words and output as they arrive."""
-        async for thing in self._follow(after, notices=True):
-            yield thing
-
-    async def _follow(self, after: int, *, notices: bool) -> AsyncIterator[Record | Notice]:
+    async def _follow(self, after: int, *, notices: bool) -> AsyncGenerator[Record | Notice, None]:
         hub = self._server.hub
         async with hub.follow(self.pid, notices=notices) as follower:
             while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from aether_jupyter.cli import doctor
-from aether_jupyter.cli.main import CONFLICT, NO_SERVER, NOT_THERE, WAITS, cli
+from aether_jupyter.cli.main import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, WAITS, cli
 from tests.faces import ROOT, Server, clean_environment
 
 
@@ -153,6 +154,30 @@ def test_without_a_server_one_is_started_for_the_run(tmp_path: Path) -> None:
     detached = aether("run", "hi", "--detach", env=env)
     assert detached.returncode == 2
     assert "aether serve" in detached.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal on POSIX")
+def test_an_interrupt_reaches_the_agent(server: Server) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aether_jupyter", "run", "x", "--model", "scripted:slow", "--name", "interrupted here"],
+        env=server.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stderr is not None
+    assert "has started" in process.stderr.readline()
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == INTERRUPTED
+    assert "waits for words" in said
+    assert "Traceback" not in said
+    with server.client() as client:
+        [found] = client.processes(name="interrupted here")
+        assert client.wait(found.pid, timeout_s=10).needs_person
+        client.signal(found.pid, "KILL")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
