@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -38,6 +39,11 @@ _NOCTTY: int = getattr(os, "O_NOCTTY", 0)
 _OPENAT2 = 437
 _NO_XMAGIC_SYMLINKS_BENEATH = 0x02 | 0x04 | 0x08
 _TEMPORARY = ".aether-part-"
+_MOST = 100_000
+_DEEP = 100
+"""Levels of folders below one that is deleted, before what lies deeper is taken up to it."""
+_DEEPEST = 1000
+"""Levels of folders that are walked: each is found from the top, so the work grows with the square."""
 
 
 class _OpenHow(ctypes.Structure):
@@ -94,6 +100,16 @@ def read(root: Path, path: str, *, offset: int = 0, limit: int | None = None) ->
         return b"".join(blocks)
 
 
+def blocks(root: Path, path: str, *, limit: int | None = None) -> Iterator[bytes]:
+    """The file in blocks of a quarter of a megabyte, at most `limit` bytes. Raises `FileNotFound`, `ToolFailed`."""
+    with _regular(root, path, os.O_RDONLY) as fd:
+        # A file that grows while it is read would have no end.
+        left = os.fstat(fd).st_size if limit is None else limit
+        while left > 0 and (block := os.read(fd, min(left, 1 << 18))):
+            yield block
+            left -= len(block)
+
+
 def stat(root: Path, path: str) -> FileInfo:
     """What the name stands for; a link is described as a link. Raises `FileNotFound`."""
     names = parts(path, root)
@@ -119,7 +135,7 @@ def write(root: Path, path: str, data: bytes | Iterable[bytes]) -> None:
     """
     names = _named(path, parts(path, root))
     with _enter(root, path, names[:-1], create=True) as where, _told(path):
-        mode = 0o644
+        mode: int | None = None
         try:
             old = os.lstat(where.at(names[-1]), dir_fd=where.fd)
         except FileNotFoundError:
@@ -133,12 +149,15 @@ def write(root: Path, path: str, data: bytes | Iterable[bytes]) -> None:
         fd = os.open(
             part,
             os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC | _BINARY,
-            mode,
+            0o644,
             dir_fd=where.fd,
         )
         try:
             try:
                 _give(fd, where)
+                if mode is not None and _POSIX:
+                    # As it was, whatever the umask says of new files.
+                    os.fchmod(fd, mode)
                 for block in (data,) if isinstance(data, bytes) else data:
                     _put(fd, block)
             finally:
@@ -166,11 +185,17 @@ def append(root: Path, path: str, data: bytes) -> None:
             if fresh:
                 _give(fd, where)
             if status.st_nlink == 1:
-                _put(fd, data)
+                try:
+                    _put(fd, data)
+                except OSError:
+                    # A piece of it is worse than nothing; what others appended meanwhile is not touched.
+                    if status.st_size < os.fstat(fd).st_size < status.st_size + len(data):
+                        os.ftruncate(fd, status.st_size)
+                    raise
                 return
         finally:
             os.close(fd)
-    write(root, path, read(root, path) + data)
+    write(root, path, itertools.chain(blocks(root, path), (data,)))
 
 
 def listing(root: Path, path: str = "", *, limit: int = 10_000) -> list[FileInfo]:
@@ -181,13 +206,15 @@ def listing(root: Path, path: str = "", *, limit: int = 10_000) -> list[FileInfo
         return sorted(_entries(where, prefix, limit), key=lambda entry: entry.path)
 
 
-def walk(root: Path, path: str = "", *, limit: int = 100_000) -> Iterator[FileInfo]:
+def walk(root: Path, path: str = "", *, limit: int = _MOST) -> Iterator[FileInfo]:
     """Everything below a folder, depth first, parents before children, links not followed, at most `limit` entries."""
     left = limit
     waiting = [parts(path, root)]
     first = True
     while waiting and left > 0:
         names = waiting.pop()
+        if len(names) > _DEEPEST:
+            continue
         try:
             with _enter(root, "/".join(names), names) as where, _told("/".join(names)):
                 found = sorted(_entries(where, "".join(f"{name}/" for name in names), left), key=lambda e: e.path)
@@ -238,7 +265,9 @@ def copy(root: Path, source: str, target: str, *, limit_bytes: int = 1 << 40) ->
     entry = stat(root, source)
     if entry.kind == "link":
         raise ToolFailed(f"{_shown(source)} is a symbolic link; file tools do not follow links")
-    inside = list(walk(root, source)) if entry.kind == "directory" else []
+    inside = list(walk(root, source, limit=_MOST)) if entry.kind == "directory" else []
+    if len(inside) == _MOST:
+        raise ToolFailed(f"{_shown(source)} holds {_MOST:,} entries or more; copy it with run_command (cp -r)")
     size = entry.size_bytes + sum(e.size_bytes for e in inside if e.kind == "file")
     if size > limit_bytes:
         raise ToolFailed(f"{_shown(source)} holds {size} bytes, and there is room for {limit_bytes}")
@@ -250,9 +279,9 @@ def copy(root: Path, source: str, target: str, *, limit_bytes: int = 1 << 40) ->
             if item.kind == "directory":
                 make_directory(root, below)
             elif item.kind == "file":
-                write(root, below, _blocks(root, item.path))
+                write(root, below, blocks(root, item.path))
     else:
-        write(root, goal, _blocks(root, source))
+        write(root, goal, blocks(root, source))
     return goal
 
 
@@ -264,15 +293,78 @@ def delete(root: Path, path: str, *, recursive: bool = False) -> int:
         if not modes.S_ISDIR(os.lstat(name, dir_fd=where.fd).st_mode):
             os.unlink(name, dir_fd=where.fd)
             return 1
-    count = 0
-    if recursive:
-        with _enter(root, path, names) as inside:
-            children = [entry.path for entry in _entries(inside, "", 1_000_000)]
-        for child in children:
-            count += delete(root, "/".join((*names, child)), recursive=True)
+    count = _empty(root, path, names) if recursive else 0
     with _enter(root, path, names[:-1]) as where, _told(path):
         os.rmdir(where.at(names[-1]), dir_fd=where.fd)
     return count + 1
+
+
+def remove(root: Path) -> None:
+    """Delete a home with all in it, however deep it is nested and whatever its folders' modes are.
+
+    Raises `ToolFailed` for what cannot be deleted; a home that is not there is fine.
+    """
+    try:
+        if _POSIX:
+            os.chmod(root, 0o700)
+        _empty(root, "", (), force=True)
+        os.rmdir(root)
+    except (FileNotFound, FileNotFoundError):
+        return
+
+
+def _empty(root: Path, path: str, names: tuple[str, ...], *, force: bool = False) -> int:
+    """Delete all that is in a folder; returns how many went. `force` goes into folders that are locked, too."""
+    count = 0
+    waiting = [names]
+    while waiting:
+        here = waiting[-1]
+        try:
+            with _enter(root, path, here) as inside, _told(path):
+                folders: list[str] = []
+                for entry in list(_entries(inside, "", _MOST)):
+                    name = inside.at(entry.path)
+                    if entry.kind != "directory":
+                        os.unlink(name, dir_fd=inside.fd)
+                        count += 1
+                        continue
+                    folders.append(entry.path)
+                    if force:
+                        _unlock(name, inside.fd)
+        except FileNotFound:
+            if here == names:
+                raise
+            waiting.pop()
+            continue
+        if not folders:
+            waiting.pop()
+            if here != names:
+                with _enter(root, path, here[:-1]) as above, _told(path):
+                    os.rmdir(above.at(here[-1]), dir_fd=above.fd)
+                count += 1
+        elif len(here) - len(names) < _DEEP:
+            waiting += [(*here, name) for name in folders]
+        else:
+            # Found again when the uppermost folder is looked at anew.
+            with _enter(root, path, here) as deep, _enter(root, path, names) as top, _told(path):
+                for name in folders:
+                    _rename(deep, deep.at(name), top, top.at(_TEMPORARY + secrets.token_hex(8)))
+    return count
+
+
+def _unlock(name: str, dir_fd: int | None) -> None:
+    """Make a folder of ours one that can be read and emptied; never what a link points to."""
+    if not _POSIX:
+        return
+    try:
+        os.chmod(name, 0o700, dir_fd=dir_fd, follow_symlinks=False)
+    except NotImplementedError:
+        # Linux changes the mode of what is open, under the name that /proc gives it.
+        fd = os.open(name, os.O_PATH | _DIRECTORY | _NOFOLLOW | _CLOEXEC, dir_fd=dir_fd)
+        try:
+            os.chmod(f"/proc/self/fd/{fd}", 0o700)
+        finally:
+            os.close(fd)
 
 
 class _Where:
@@ -316,8 +408,9 @@ def _open_directory(root_fd: int, names: tuple[str, ...], create: bool) -> int:
     if _openat2 is not None:
         try:
             return _openat2(root_fd, "/".join(names), flags)
-        except FileNotFoundError:
-            if not create:
+        except OSError as error:
+            # A path too long for one call can still be walked.
+            if error.errno != errno.ENAMETOOLONG and not (create and error.errno == errno.ENOENT):
                 raise
     fd = os.dup(root_fd)
     try:
@@ -420,12 +513,6 @@ def _put(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def _blocks(root: Path, path: str) -> Iterator[bytes]:
-    with _regular(root, path, os.O_RDONLY) as fd:
-        while block := os.read(fd, 1 << 20):
-            yield block
 
 
 def _must_be_regular(path: str, status: os.stat_result) -> None:

@@ -270,6 +270,73 @@ def test_mode_of_a_replaced_file_is_kept(home: Path) -> None:
     (home / "run.sh").chmod(0o755)
     beneath.write(home, "run.sh", b"#!/bin/sh\ntrue\n")
     assert stat.S_IMODE((home / "run.sh").stat().st_mode) == 0o755
+    before = os.umask(0o077)
+    try:
+        beneath.write(home, "run.sh", b"#!/bin/sh\nfalse\n")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((home / "run.sh").stat().st_mode) == 0o755
+
+
+@posix
+def test_appending_to_a_hard_link_keeps_all_of_it(home: Path) -> None:
+    beneath.write(home, "one", b"x" * 600_000)
+    os.link(home / "one", home / "two")
+    beneath.append(home, "two", b"end")
+    assert (home / "two").read_bytes() == b"x" * 600_000 + b"end"
+    assert (home / "one").stat().st_size == 600_000
+
+
+def test_a_file_without_end_is_read_to_the_size_it_had(home: Path) -> None:
+    beneath.write(home, "log", b"x" * 300_000)
+    seen = 0
+    for block in beneath.blocks(home, "log"):
+        beneath.append(home, "log", block)
+        seen += len(block)
+    assert seen == 300_000
+
+
+def _dig(top: Path, levels: int) -> None:
+    """Folders nested deeper than any path may be long."""
+    here = os.open(top, os.O_RDONLY)
+    for level in range(levels):
+        os.mkdir("a-long-name", dir_fd=here)
+        below = os.open("a-long-name", os.O_RDONLY, dir_fd=here)
+        os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=below))
+        if level % 300 == 299:
+            os.chmod("a-long-name", 0o500, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
+@posix
+def test_folders_nested_beyond_reason_are_walked_and_deleted(home: Path) -> None:
+    (home / "deep").mkdir()
+    _dig(home / "deep", 1200)
+    assert len(list(beneath.walk(home))) > 1000
+    assert beneath.usage(home) == 0
+    if os.geteuid() == 0:
+        assert beneath.delete(home, "deep", recursive=True) == 2401
+        assert not beneath.exists(home, "deep")
+    beneath.remove(home)
+    assert not home.exists()
+    beneath.remove(home)
+
+
+@posix
+def test_removing_a_home_leaves_what_its_links_point_to(home: Path) -> None:
+    outside = home.parent / "elsewhere"
+    outside.mkdir(mode=0o755)
+    (outside / "kept").write_text("x")
+    (home / "link").symlink_to(outside)
+    (home / "locked").mkdir()
+    (home / "locked" / "link").symlink_to(outside / "kept")
+    (home / "locked").chmod(0)
+    beneath.remove(home)
+    assert not home.exists()
+    assert (outside / "kept").read_text() == "x"
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o755
 
 
 def test_copy_and_move_land_where_a_shell_would_put_them(home: Path) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from .. import beneath
 from ..abc import Clock
 from ..config import Settings
 from ..kernel.approvals import Approvals
@@ -202,4 +202,7 @@ class Supervisor:
 
     async def _remove_homes(self, pids: Sequence[int]) -> None:
         for pid in pids:
-            await asyncio.to_thread(shutil.rmtree, self._settings.homes / str(pid), ignore_errors=True)
+            try:
+                await asyncio.to_thread(beneath.remove, self._settings.homes / str(pid))
+            except (AetherError, OSError) as error:
+                log.info("the home of process %s cannot be removed: %s", pid, error)

@@ -13,6 +13,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -35,6 +36,7 @@ _INLINE = 64_000
 
 _DIFF = 4_000
 _EDITABLE = 5_000_000
+_READABLE = 50_000_000
 _SEARCH_S = 10.0
 _USAGE_S = 10.0
 
@@ -69,25 +71,32 @@ class Files:
             offset: First line to read, counted from 1.
             limit: How many lines to read at most.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
         size = beneath.stat(root, name).size_bytes
-        if size > 50_000_000 and offset == 1:
+        if size > _READABLE:
             raise ToolFailed(f"{path!r} has {size} bytes; read parts of it with run_command (head, tail, sed, grep)")
-        data = await _run(size, beneath.read, root, name)
-        if b"\0" in data[:8000]:
-            raise ToolFailed(f"{path!r} is not text ({size} bytes, {_kind_of(data)}); look at it with run_command")
-        lines = data.decode("utf-8", "replace").splitlines(keepends=True)
-        shown = "".join(lines[offset - 1 : offset - 1 + limit])
-        cut = shown.encode()[: ctx.output_limit].decode("utf-8", "ignore")
-        last = offset - 1 + (len(cut.splitlines()) if len(cut) < len(shown) else min(limit, len(lines) - offset + 1))
+        read = await _run(size, _read_lines, root, name, offset, limit, ctx.output_limit)
+        if read.binary:
+            raise ToolFailed(f"{path!r} is not text ({size} bytes, {_kind_of(read.text)}); look at it with run_command")
+        text, last = read.text, offset - 1 + min(limit, max(0, read.lines - offset + 1))
         note = ""
-        if offset > max(1, len(lines)):
-            note = f"[the file has {len(lines)} lines; there is no line {offset}]"
-        elif last < len(lines) or len(cut) < len(shown):
-            note = f"\n[lines {offset}-{last} of {len(lines)}; read on with offset={last + 1}]"
-        elif not data:
+        if len(text) > ctx.output_limit:
+            whole = text.rfind(b"\n", 0, ctx.output_limit) + 1
+            text = text[: whole or ctx.output_limit]
+            last = offset - 1 + max(1, text.count(b"\n"))
+            if not whole:
+                note = f"\n[line {offset} goes on after these {len(text)} bytes; run_command (cut -c) shows the rest]"
+        if offset > max(1, read.lines):
+            note = f"[the file has {read.lines} lines; there is no line {offset}]"
+        elif last < read.lines:
+            note += f"\n[lines {offset}-{last} of {read.lines}; read on with offset={last + 1}]"
+        elif not read.size:
             note = "[the file is empty]"
-        return Outcome(ok=True, content=cut + note, evidence=Evidence(path=name, sha256=_sha(data), stdout_bytes=size))
+        return Outcome(
+            ok=True,
+            content=text.decode("utf-8", "replace") + note,
+            evidence=Evidence(path=shown, sha256=read.sha256, stdout_bytes=read.size),
+        )
 
     @tool(
         risk="write",
@@ -103,16 +112,18 @@ class Files:
             path: File, relative to your home directory.
             content: The whole new content.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
         data = content.encode("utf-8", "surrogatepass")
         before = await self._before(root, name)
         await self._room(root, len(data))
-        await _run(len(data), beneath.write, root, name, data)
+        sha256 = await _run(len(data), _write, root, name, data)
         what = "Wrote" if before is None else "Replaced"
         return Outcome(
             ok=True,
-            content=f"{what} {name}: {len(data)} bytes, {_lines(content)} lines.",
-            evidence=Evidence(path=name, sha256=_sha(data), diff=_diff(before, data, name), stdout_bytes=len(data)),
+            content=f"{what} {shown}: {len(data)} bytes, {_lines(content)} lines.",
+            evidence=Evidence(
+                path=shown, sha256=sha256, diff=await _compared(before, data, shown), stdout_bytes=len(data)
+            ),
         )
 
     @tool(risk="write", effect="write", args={"path": "select:file", "content": "content"}, fields={"path": "system"})
@@ -123,7 +134,7 @@ class Files:
             path: File, relative to your home directory.
             content: Text to add, with its own line breaks.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
         data = content.encode("utf-8", "surrogatepass")
         await self._room(root, len(data))
         await _run(len(data), beneath.append, root, name, data)
@@ -131,8 +142,8 @@ class Files:
         added = "".join(f"+{line}\n" for line in content.splitlines())
         return Outcome(
             ok=True,
-            content=f"Added {len(data)} bytes to {name}; it has {size} bytes now.",
-            evidence=Evidence(path=name, diff=added[:_DIFF], stdout_bytes=size),
+            content=f"Added {len(data)} bytes to {shown}; it has {size} bytes now.",
+            evidence=Evidence(path=shown, diff=added[:_DIFF], stdout_bytes=size),
         )
 
     @tool(
@@ -152,31 +163,36 @@ class Files:
             new_text: The text to put in its place.
             replace_all: Replace every occurrence.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
         if not old_text:
             raise ToolFailed("old_text is empty; to add text use append_file, to write a new file use write_file")
         size = beneath.stat(root, name).size_bytes
-        if size > _EDITABLE:
-            raise ToolFailed(f"{name} has {size} bytes; edit it with run_command (sed, python)")
-        before = await _run(size, beneath.read, root, name)
+        before = b"" if size > _EDITABLE else await _run(size, _read_whole, root, name, _EDITABLE + 1)
+        if max(size, len(before)) > _EDITABLE:
+            raise ToolFailed(f"{shown} has {size} bytes; edit it with run_command (sed, python)")
         try:
             text = before.decode()
         except UnicodeDecodeError:
-            raise ToolFailed(f"{name} is not UTF-8 text; change it with run_command") from None
+            raise ToolFailed(f"{shown} is not UTF-8 text; change it with run_command") from None
         count = text.count(old_text)
         if count == 0:
-            raise ToolFailed(f"old_text does not occur in {name}{_nearest(text, old_text)}")
+            hint = await anyio.to_thread.run_sync(_nearest, text, old_text)
+            raise ToolFailed(f"old_text does not occur in {shown}{hint}")
         if count > 1 and not replace_all:
             raise ToolFailed(
-                f"old_text occurs {count} times in {name}; give more of the lines around it, or set replace_all"
+                f"old_text occurs {count} times in {shown}; give more of the lines around it, or set replace_all"
             )
+        if len(before) + count * (len(new_text) - len(old_text)) > _READABLE:
+            raise ToolFailed(f"{shown} would have more than {_READABLE} bytes; make it with run_command")
         after = text.replace(old_text, new_text).encode("utf-8", "surrogatepass")
         await self._room(root, len(after) - len(before))
-        await _run(len(after), beneath.write, root, name, after)
+        sha256 = await _run(len(after), _write, root, name, after)
         return Outcome(
             ok=True,
-            content=f"Replaced {count} occurrence{'s' * (count > 1)} in {name}.",
-            evidence=Evidence(path=name, sha256=_sha(after), diff=_diff(before, after, name), stdout_bytes=len(after)),
+            content=f"Replaced {count} occurrence{'s' * (count > 1)} in {shown}.",
+            evidence=Evidence(
+                path=shown, sha256=sha256, diff=await _compared(before, after, shown), stdout_bytes=len(after)
+            ),
         )
 
     @tool(risk="safe", args={"path": "select:file"}, fields={"entries": "text"}, repeatable=True)
@@ -187,18 +203,19 @@ class Files:
             path: Directory, relative to your home directory.
             recursive: Go into directories as well.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
+        above = shown.removesuffix(name)
         if recursive:
             found = await anyio.to_thread.run_sync(lambda: list(beneath.walk(root, name, limit=2001)))
         else:
             found = await anyio.to_thread.run_sync(lambda: beneath.listing(root, name, limit=2001))
         found = [entry for entry in found if not entry.path.startswith(".aether/")]
-        text = "\n".join(_line(entry) for entry in found[:1000])
+        text = "\n".join(above + _line(entry) for entry in found[:1000])
         if len(found) > 1000:
             text += (
                 f"\n[more than {1000 if len(found) > 2000 else len(found)} entries; list a directory below, or search]"
             )
-        return Outcome(ok=True, content=text or "[empty]", evidence=Evidence(path=name))
+        return Outcome(ok=True, content=text or "[empty]", evidence=Evidence(path=shown))
 
     @tool(risk="safe", args={"path": "select:file"}, fields={"matches": "text"}, repeatable=True)
     async def search_files(self, ctx: ToolContext, pattern: str = "", glob: str = "*", path: str = ".") -> Outcome:
@@ -209,8 +226,8 @@ class Files:
             glob: Which files, such as '*.py'. It is matched against the name and the path.
             path: Directory to search in, relative to your home directory.
         """
-        root, name = _place(ctx, path)
-        return await _search(root, name, pattern, glob, ctx.output_limit)
+        root, name, shown = _place(ctx, path)
+        return await _search(root, name, shown, pattern, glob, ctx.output_limit)
 
     @tool(risk="write", effect="write", args={"path": "name:file"}, fields={"path": "system"}, repeatable=True)
     async def make_directory(self, ctx: ToolContext, path: str) -> Outcome:
@@ -219,9 +236,9 @@ class Files:
         Args:
             path: Directory, relative to your home directory.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
         beneath.make_directory(root, name)
-        return Outcome(ok=True, content=f"{name or '.'} is there.", evidence=Evidence(path=name))
+        return Outcome(ok=True, content=f"{shown or '.'} is there.", evidence=Evidence(path=shown))
 
     @tool(
         risk="write",
@@ -236,9 +253,9 @@ class Files:
             source: What to move, relative to your home directory.
             target: New name, or directory to move it into.
         """
-        root, old, new = _pair(ctx, source, target)
-        landed = beneath.move(root, old, new)
-        return Outcome(ok=True, content=f"Moved {old} to {landed}.", evidence=Evidence(path=landed))
+        root, above, old, new = _pair(ctx, source, target)
+        landed = above + beneath.move(root, old, new)
+        return Outcome(ok=True, content=f"Moved {above}{old} to {landed}.", evidence=Evidence(path=landed))
 
     @tool(
         risk="write",
@@ -254,13 +271,14 @@ class Files:
             source: What to copy, relative to your home directory.
             target: Name of the copy, or directory to put it into.
         """
-        root, old, new = _pair(ctx, source, target)
+        root, above, old, new = _pair(ctx, source, target)
+        self._used.pop(root, None)
         free = self._quota - await self._usage(root)
-        landed = await anyio.to_thread.run_sync(
+        landed = above + await anyio.to_thread.run_sync(
             functools.partial(beneath.copy, root, old, new, limit_bytes=max(0, free))
         )
         self._used.pop(root, None)
-        return Outcome(ok=True, content=f"Copied {old} to {landed}.", evidence=Evidence(path=landed))
+        return Outcome(ok=True, content=f"Copied {above}{old} to {landed}.", evidence=Evidence(path=landed))
 
     @tool(risk="destructive", effect="destroy", args={"path": "select:file"}, fields={"path": "system"})
     async def delete_file(self, ctx: ToolContext, path: str, recursive: bool = False) -> Outcome:
@@ -270,11 +288,11 @@ class Files:
             path: What to delete, relative to your home directory.
             recursive: Needed for a directory that is not empty.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
         count = await anyio.to_thread.run_sync(functools.partial(beneath.delete, root, name, recursive=recursive))
         self._used.pop(root, None)
         more = f" and {count - 1} entries in it" if count > 1 else ""
-        return Outcome(ok=True, content=f"Deleted {name}{more}.", evidence=Evidence(path=name))
+        return Outcome(ok=True, content=f"Deleted {shown}{more}.", evidence=Evidence(path=shown))
 
     @tool(risk="safe", args={"path": "select:file"}, fields={"stat": "text"}, repeatable=True)
     async def stat_file(self, ctx: ToolContext, path: str) -> Outcome:
@@ -283,17 +301,17 @@ class Files:
         Args:
             path: File or directory, relative to your home directory.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
         entry = beneath.stat(root, name)
         changed = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(entry.modified_at))
         digest = ""
         if entry.kind == "file" and entry.size_bytes <= 200_000_000:
-            digest = await _run(entry.size_bytes, _digest, root, name)
-        text = f"{name or '.'}: {entry.kind}, {entry.size_bytes} bytes, changed {changed}"
+            digest = await _run(entry.size_bytes, _digest, root, name, entry.size_bytes)
+        text = f"{shown or '.'}: {entry.kind}, {entry.size_bytes} bytes, changed {changed}"
         return Outcome(
             ok=True,
             content=text + (f", sha256 {digest}" if digest else ""),
-            evidence=Evidence(path=name, sha256=digest, stdout_bytes=entry.size_bytes),
+            evidence=Evidence(path=shown, sha256=digest, stdout_bytes=entry.size_bytes),
         )
 
     @tool(risk="safe", args={"path": "select:file"}, fields={"changes": "text"}, repeatable=True)
@@ -306,21 +324,23 @@ class Files:
             path: File or directory, relative to your home directory.
             timeout_s: How many seconds to wait at most.
         """
-        root, name = _place(ctx, path)
+        root, name, shown = _place(ctx, path)
+        above = shown.removesuffix(name)
+        timeout_s = min(timeout_s, ctx.max_timeout_s)
         before = await anyio.to_thread.run_sync(_picture, root, name)
-        with anyio.move_on_after(min(timeout_s, ctx.max_timeout_s)):
+        with anyio.move_on_after(timeout_s):
             pause = 0.2
             while True:
                 await anyio.sleep(pause)
                 after = await anyio.to_thread.run_sync(_picture, root, name)
                 if after != before:
-                    made = [f"made {p}" for p in after if p not in before]
-                    changed = [f"changed {p}" for p in after if p in before and after[p] != before[p]]
-                    removed = [f"removed {p}" for p in before if p not in after]
+                    made = [f"made {above}{p}" for p in after if p not in before]
+                    changed = [f"changed {above}{p}" for p in after if p in before and after[p] != before[p]]
+                    removed = [f"removed {above}{p}" for p in before if p not in after]
                     return Outcome(ok=True, content="\n".join((made + changed + removed)[:200]))
                 # Big trees are looked at less often, small ones up to five times a second.
                 pause = min(2.0, max(0.2, len(after) / 2000))
-        return Outcome(ok=True, content=f"Nothing changed below {name or '.'} within {timeout_s:g} s.")
+        return Outcome(ok=True, content=f"Nothing changed below {shown or '.'} within {timeout_s:g} s.")
 
     async def _before(self, root: Path, name: str) -> bytes | None:
         """What a file holds before it is replaced, for the diff; None if it is not there, empty if it is too big."""
@@ -330,7 +350,7 @@ class Files:
             return None
         if entry.kind != "file" or entry.size_bytes > _INLINE:
             return b""
-        return beneath.read(root, name)
+        return beneath.read(root, name, limit=_INLINE)
 
     async def _usage(self, root: Path) -> int:
         known = self._used.get(root)
@@ -352,29 +372,36 @@ class Files:
             return
         used = await self._usage(root)
         if used + extra > self._quota:
+            # What is remembered may be late: a command may have made room since.
+            self._used.pop(root, None)
+            used = await self._usage(root)
+        if used + extra > self._quota:
             raise ToolFailed(
                 f"the home holds {used} of {self._quota} bytes, and {extra} more do not fit; delete something first"
             )
         self._used[root] = (self._used[root][0], used + extra)
 
 
-def _place(ctx: ToolContext, path: str) -> tuple[Path, str]:
-    """The folder a path lies in, and its name below."""
+def _place(ctx: ToolContext, path: str) -> tuple[Path, str, str]:
+    """The folder a path lies in, its name below, and the name by which the agent finds it again."""
     names = path.strip().split("/")
     if names[:2] == ["", "workspaces"] and len(names) > 2:
         root = ctx.workspaces.get(names[2])
         if root is None:
             raise FileNotFound(f"no workspace {names[2]!r}; there are: {', '.join(ctx.workspaces) or 'none'}")
-        return root, "/".join(beneath.parts("/".join(names[3:])))
-    return ctx.home, "/".join(beneath.parts(path, ctx.home))
+        name = "/".join(beneath.parts("/".join(names[3:])))
+        return root, name, f"/workspaces/{names[2]}/{name}"
+    name = "/".join(beneath.parts(path, ctx.home))
+    return ctx.home, name, name
 
 
-def _pair(ctx: ToolContext, source: str, target: str) -> tuple[Path, str, str]:
-    root, old = _place(ctx, source)
-    other, new = _place(ctx, target)
+def _pair(ctx: ToolContext, source: str, target: str) -> tuple[Path, str, str, str]:
+    """The folder both lie in, what stands before names in it, and the two names."""
+    root, old, shown = _place(ctx, source)
+    other, new, _ = _place(ctx, target)
     if other != root:
         raise ToolFailed("source and target are in different workspaces; read the one and write the other")
-    return root, old, new + "/" * (target.endswith("/") and bool(new))
+    return root, shown.removesuffix(old), old, new + "/" * (target.endswith("/") and bool(new))
 
 
 async def _run(size: int, work: Callable[..., T], *arguments: object) -> T:
@@ -384,16 +411,54 @@ async def _run(size: int, work: Callable[..., T], *arguments: object) -> T:
     return await anyio.to_thread.run_sync(functools.partial(work, *arguments))
 
 
-def _sha(data: bytes) -> str:
+@dataclass(frozen=True)
+class _Read:
+    """A part of a file: `text` is the lines that were asked for, or the file's beginning where it is `binary`."""
+
+    text: bytes
+    lines: int
+    size: int
+    sha256: str
+    binary: bool = False
+
+
+def _read_lines(root: Path, name: str, offset: int, limit: int, output_limit: int) -> _Read:
+    """Lines from `offset` on, a little more than `output_limit` bytes of them at most; the file goes by in blocks."""
+    digest = hashlib.sha256()
+    kept = bytearray()
+    line, size, last = 1, 0, b""
+    for block in beneath.blocks(root, name, limit=_READABLE):
+        if not size and b"\0" in block[:8000]:
+            return _Read(block[:16], 0, len(block), "", binary=True)
+        digest.update(block)
+        size += len(block)
+        last = block
+        count = block.count(b"\n")
+        if line + count >= offset and line < offset + limit and len(kept) <= output_limit:
+            pieces = block.split(b"\n")
+            end = offset + limit - line
+            kept += b"\n".join(pieces[max(0, offset - line) : end])
+            if end <= count:
+                kept += b"\n"
+            del kept[output_limit + 1 :]
+        line += count
+    return _Read(bytes(kept), line - (not size or last.endswith(b"\n")), size, digest.hexdigest())
+
+
+def _read_whole(root: Path, name: str, limit: int) -> bytes:
+    return beneath.read(root, name, limit=limit)
+
+
+def _write(root: Path, name: str, data: bytes) -> str:
+    """Returns the SHA-256 of what was written."""
+    beneath.write(root, name, data)
     return hashlib.sha256(data).hexdigest()
 
 
-def _digest(root: Path, name: str) -> str:
+def _digest(root: Path, name: str, size: int) -> str:
     digest = hashlib.sha256()
-    offset = 0
-    while block := beneath.read(root, name, offset=offset, limit=1 << 22):
+    for block in beneath.blocks(root, name, limit=size):
         digest.update(block)
-        offset += len(block)
     return digest.hexdigest()
 
 
@@ -412,6 +477,12 @@ def _kind_of(data: bytes) -> str:
         if data.startswith(magic):
             return word
     return "binary"
+
+
+async def _compared(before: bytes | None, after: bytes, name: str) -> str:
+    # Two files that are much alike and long take a tenth of a second.
+    weight = 0 if before is None else 8 * (len(before) + len(after))
+    return await _run(weight, _diff, before, after, name)
 
 
 def _diff(before: bytes | None, after: bytes, name: str) -> str:
@@ -448,13 +519,14 @@ def _picture(root: Path, name: str) -> dict[str, tuple[int, float]]:
     return {e.path: (e.size_bytes, e.modified_at) for e in found if not e.path.startswith(".aether")}
 
 
-async def _search(root: Path, name: str, pattern: str, glob: str, output_limit: int) -> Outcome:
+async def _search(root: Path, name: str, shown: str, pattern: str, glob: str, output_limit: int) -> Outcome:
     if len(pattern) > 1000 or len(glob) > 300:
         raise ToolFailed("the pattern is too long; use at most 1000 characters, and 300 for glob")
     find = _line_finder(pattern) if pattern else None
     deadline = time.monotonic() + _SEARCH_S
     found: list[str] = []
     state = {"files": 0, "cut": False}
+    above = shown.removesuffix(name)
 
     def look() -> None:
         size = 0
@@ -467,19 +539,21 @@ async def _search(root: Path, name: str, pattern: str, glob: str, output_limit: 
                 continue
             if find is None:
                 state["files"] += 1
-                hits = [entry.path]
+                hits = [above + entry.path]
             elif entry.size_bytes > _EDITABLE:
                 continue
             else:
                 try:
-                    data = beneath.read(root, entry.path)
+                    data = beneath.read(root, entry.path, limit=_EDITABLE)
                 except (FileNotFound, ToolFailed):
                     # Gone or swapped since it was listed.
                     continue
                 if b"\0" in data[:8000]:
                     continue
                 state["files"] += 1
-                hits = [f"{entry.path}:{line}: {text[:300]}" for line, text in find(data.decode("utf-8", "replace"))]
+                hits = [
+                    f"{above}{entry.path}:{line}: {text[:300]}" for line, text in find(data.decode("utf-8", "replace"))
+                ]
             for hit in hits:
                 size += len(hit) + 1
                 if len(found) >= 500 or size > output_limit:
@@ -493,7 +567,7 @@ async def _search(root: Path, name: str, pattern: str, glob: str, output_limit: 
         text += f"\n[stopped after {len(found)} matches; narrow the pattern, glob or path]"
     if not found:
         text = f"[no match in {state['files']} files]" if pattern else "[no such file]"
-    return Outcome(ok=True, content=text, evidence=Evidence(path=name))
+    return Outcome(ok=True, content=text, evidence=Evidence(path=shown))
 
 
 def _globbed(path: str, glob: str) -> bool:
@@ -518,8 +592,9 @@ def _line_finder(pattern: str) -> Callable[[str], Iterable[tuple[int, str]]]:
         ) from None
 
     def find(text: str) -> Iterable[tuple[int, str]]:
-        for number, line in enumerate(text.splitlines(), 1):
+        # Other marks that Python takes for the end of a line would put the numbers out of step with read_file and sed.
+        for number, line in enumerate(text.split("\n"), 1):
             if compiled.search(line[:20_000]) is not None:
-                yield number, line
+                yield number, line.rstrip("\r")
 
     return find

@@ -210,3 +210,91 @@ async def test_names_that_are_no_text_are_shown_and_kept(call: Call, home: Path)
         assert "\ufffd" in done.content
         msgspec.json.encode(done)
     assert "no name a file can have" in (await call("write_file", path="half\ud83d", content="x")).content
+
+
+async def test_reading_goes_on_where_it_stopped(call: Call, context: ToolContext, home: Path) -> None:
+    """What does not fit is cut between lines, so that nothing is lost in between."""
+    context.output_limit = 1000
+    lines = [f"{n:03} {'ü' * 30}\n" for n in range(100)]
+    (home / "f").write_text("".join(lines))
+    got, offset = "", 1
+    for _ in range(20):
+        content = (await call("read_file", path="f", offset=offset)).content
+        text, mark, rest = content.partition("\n[lines ")
+        got += text + "\n" * bool(mark)
+        if not mark:
+            break
+        offset = int(rest.partition("offset=")[2].rstrip("]"))
+    assert got.replace("\n\n", "\n") == "".join(lines)
+    (home / "one").write_text("y" * 5000 + "\nnext\n")
+    content = (await call("read_file", path="one")).content
+    assert content.startswith("y" * 1000 + "\n[line 1 goes on after these 1000 bytes")
+    assert "offset=2" in content
+    assert (await call("read_file", path="one", offset=2)).content == "next\n"
+
+
+async def test_lines_are_counted_as_other_programs_count_them(call: Call, home: Path) -> None:
+    (home / "f").write_bytes("a\x0cb\u2028c\r\nhere\n".encode())
+    assert "f:2: here" in (await call("search_files", pattern="here")).content
+    assert (await call("read_file", path="f", offset=2)).content == "here\n"
+
+
+async def test_huge_files_are_not_taken_into_memory(call: Call, home: Path) -> None:
+    with (home / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    for tool, more in (
+        ("read_file", {"offset": 2}),
+        ("edit_file", {"old_text": "a", "new_text": "b"}),
+        ("append_file", {"content": "x"}),
+        ("copy_file", {"source": "sparse", "target": "again"}),
+    ):
+        arguments = more if "source" in more else {"path": "sparse", **more}
+        assert not (await call(tool, **arguments)).ok, tool
+    assert (await call("stat_file", path="sparse")).ok
+    assert (await call("search_files", pattern="x")).ok
+
+
+async def test_big_files_do_not_hold_the_loop(call: Call, home: Path) -> None:
+    (home / "big").write_text("some line of text\n" * 2_500_000)
+    (home / "alike").write_text("\n".join(f"    value_{i % 40} = compute_{i % 37}({i % 11})" for i in range(3000)))
+    worst = 0.0
+
+    async def watch() -> None:
+        nonlocal worst
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.005)
+            worst = max(worst, time.monotonic() - began)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.05)
+    assert (await call("read_file", path="big", offset=2_499_999)).content == "some line of text\n" * 2
+    assert (
+        "nearest line"
+        in (await call("edit_file", path="alike", old_text="    value_x = compute_y()", new_text="")).content
+    )
+    watching.cancel()
+    assert worst < 0.2
+
+
+async def test_room_that_a_command_made_is_seen_at_once(call: Call, home: Path) -> None:
+    assert (await call("write_file", path="big", content="x" * 900_000)).ok
+    assert not (await call("write_file", path="more", content="x" * 200_000)).ok
+    (home / "big").unlink()
+    assert (await call("write_file", path="more", content="x" * 200_000)).ok
+
+
+async def test_names_in_a_workspace_are_found_again(call: Call) -> None:
+    assert (
+        "/workspaces/team/plan.md" in (await call("write_file", path="/workspaces/team/plan.md", content="a")).content
+    )
+    for done in (
+        await call("list_files", path="/workspaces/team"),
+        await call("list_files", path="/workspaces/team", recursive=True),
+        await call("search_files", path="/workspaces/team", pattern="a"),
+    ):
+        assert done.content.startswith("/workspaces/team/plan.md")
+    moved = await call("move_file", source="/workspaces/team/plan.md", target="/workspaces/team/done/")
+    assert moved.content == "Moved /workspaces/team/plan.md to /workspaces/team/done/plan.md."
+    assert moved.evidence is not None
+    assert moved.evidence.path == "/workspaces/team/done/plan.md"
