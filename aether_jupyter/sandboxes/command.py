@@ -248,8 +248,9 @@ def own_home(home: Path, uid: int, gid: int) -> None:
     """A home made by or for another user becomes this one's, with all in it; links are not followed."""
     if home.stat().st_uid == uid:
         return
-    for folder, folders, files in os.walk(home):
+    # By descriptors: another agent may be at work in a shared workspace, and swap a folder for a link meanwhile.
+    for _, folders, files, fd in os.fwalk(home):
         for name in (*folders, *files):
             with contextlib.suppress(FileNotFoundError):
-                os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
+                os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
     os.chown(home, uid, gid)

@@ -45,6 +45,8 @@ _FRAME_LIMIT = 1 << 20
 _ENGINE_TIMEOUT_S = 20
 _START_TIMEOUT_S = 30.0
 _KILL_TIMEOUT_S = 3.0
+_LEAVING_S = 15.0
+"""Seconds an engine is given to take a container away whose name is wanted again."""
 _PATH = f"{WORKDIR}/.local/bin:/usr/local/bin:/usr/bin:/bin"
 _LOADER = """import os
 text = b""
@@ -147,7 +149,7 @@ class Docker:
             return Availability(False, "the package 'docker' is missing", "pip install docker")
         try:
             if self._client is None:
-                self._client = docker.APIClient(timeout=_ENGINE_TIMEOUT_S)
+                self._client = docker.APIClient(timeout=_ENGINE_TIMEOUT_S, **_engine())
                 self._client._version = self._client._retrieve_server_version()
             info = self._client.info()
         except (DockerException, OSError) as error:
@@ -205,7 +207,8 @@ class Docker:
             ],
         )
         try:
-            for again in (True, False):
+            deadline = time.monotonic() + _LEAVING_S
+            while True:
                 try:
                     made = client.create_container(
                         self._image,
@@ -223,19 +226,25 @@ class Docker:
                     )
                     break
                 except APIError as error:
-                    if error.status_code != 409 or not again:
+                    if error.status_code != 409 or time.monotonic() > deadline:
                         raise
-                    # Left by a server that had this process before; it holds it no longer.
+                    # Left by a server that had this process before, or ended by itself and not yet taken away.
                     self._remove(name)
+                    time.sleep(0.05)
             keep = client.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             client.start(made)
         except ImageNotFound:
             self._answer = None
             raise SandboxUnavailable(f"docker: the image {self._image} is not there. {_FIX_IMAGE}") from None
+        except APIError as error:
+            self._answer = None
+            self._remove(name)
+            raise SandboxUnavailable(f"docker: the container did not start: {error.explanation or error}") from None
         except (DockerException, OSError) as error:
             self._answer = None
             self._remove(name)
-            raise SandboxUnavailable(f"docker: the container did not start: {error}") from None
+            log.debug("no Docker engine: %s", error)
+            raise SandboxUnavailable(f"docker: the engine does not answer any more. {_FIX_ENGINE}") from None
         raw = getattr(keep, "_sock", keep)
         if not isinstance(raw, socket.socket):
             self._remove(name)
@@ -527,6 +536,21 @@ class _Connection:
             self.hello.set_exception(OSError(words))
             # Nobody may be waiting any more; asked for once, it is not reported as forgotten.
             self.hello.exception()
+
+
+def _engine() -> dict[str, Any]:
+    """Where the engine is, as Docker's own command finds it: DOCKER_HOST, else the context that is in use."""
+    from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
+
+    found: dict[str, Any] = kwargs_from_env()
+    if "base_url" not in found:
+        context = ContextAPI.get_current_context()
+        if context is not None and context.Host:
+            found = {"base_url": context.Host}
+            if context.TLSConfig is not None:
+                found["tls"] = context.TLSConfig
+    return found
 
 
 @functools.cache

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aether_jupyter.model.errors import SandboxUnavailable
 from aether_jupyter.sandboxes.bubblewrap import Bubblewrap
+from aether_jupyter.sandboxes.command import own_home
 from aether_jupyter.sandboxes.docker import Docker
 
 from .conftest import SPEC
@@ -85,3 +89,55 @@ async def test_control_groups_of_the_dead_are_removed(anyio_backend: str, aether
     assert await kind.reap(str(aether_home), frozenset()) == [7]
     await box.close()
     assert await kind.reap(str(aether_home), frozenset()) == []
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_a_container_that_ends_by_itself_is_replaced_at_once(
+    docker_engine: None, anyio_backend: str, aether_home: Path
+) -> None:
+    box = await Docker(aether_home).open(7, SPEC, aether_home / "homes" / "7")
+    try:
+        for _ in range(5):
+            with pytest.raises(SandboxUnavailable, match="the next command starts a new one"):
+                await box.run("kill -INT 1; sleep 5", timeout_s=10)
+            assert (await box.run("echo again", timeout_s=20)).stdout == b"again\n"
+    finally:
+        await box.close()
+
+
+@pytest.mark.docker
+async def test_the_engine_is_found_where_dockers_own_command_finds_it(
+    docker_engine: None, anyio_backend: str, aether_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "engine.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{elsewhere}")
+    answer = await Docker(aether_home).available()
+    assert not answer.ok
+    assert "engine" in answer.detail
+    elsewhere.symlink_to("/var/run/docker.sock")
+    assert (await Docker(aether_home).available()).ok
+
+
+def test_a_folder_that_is_swapped_for_a_link_leads_no_change_of_owner_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("only root changes owners")
+    outside, home = tmp_path / "outside", tmp_path / "home"
+    outside.mkdir()
+    (outside / "secret").write_text("canary")
+    (home / "dir").mkdir(parents=True)
+    (home / "dir" / "secret").write_text("mine")
+    chown = os.chown
+
+    def swapped(name: str, *arguments: int, **options: Any) -> None:
+        if str(name).endswith("secret"):
+            (home / "dir").rename(home / "aside")
+            (home / "dir").symlink_to(outside)
+        chown(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "chown", swapped)
+    own_home(home, 1000, 1000)
+    assert (outside / "secret").stat().st_uid == 0
+    assert (home / "aside" / "secret").stat().st_uid == 1000
