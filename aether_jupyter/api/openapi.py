@@ -37,9 +37,11 @@ def document() -> dict[str, Any]:
     kinds = [*requests, Watch, *answers, *frames, Problem, *arguments]
     found, schemas = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     by_kind = [(kind, schema) for kind, schema in zip(kinds, found, strict=True)]
-    sent_by_clients = _reachable([schema for kind, schema in by_kind if kind in (*requests, Watch)], schemas)
+    sent = _reachable([schema for kind, schema in by_kind if kind in (*requests, Watch)], schemas)
+    answered = _reachable([schema for kind, schema in by_kind if kind in (*answers, *frames, Problem)], schemas)
+    _part(schemas, sent, answered)
     for name, schema in schemas.items():
-        if name not in sent_by_clients:
+        if name in answered:
             _require(schema)
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
@@ -198,6 +200,22 @@ def _reachable(schemas: Iterable[dict[str, Any]], components: dict[str, Any]) ->
                 found.add(name)
                 waiting.append(components[name])
     return found
+
+
+def _part(schemas: dict[str, dict[str, Any]], sent: set[str], answered: set[str]) -> None:
+    """Give what goes both ways two schemas: in a request `PartialX`, where defaults may be left out, else `X`."""
+    both = {name for name in sent & answered if "properties" in schemas[name] and name not in _sparse()}
+
+    def parted(schema: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(schema)
+        for name in both:
+            text = text.replace(f'"{REFERENCE.format(name=name)}"', f'"{REFERENCE.format(name=f"Partial{name}")}"')
+        return json.loads(text)  # type: ignore[no-any-return]
+
+    for name in both:
+        schemas[f"Partial{name}"] = {**parted(schemas[name]), "title": f"Partial{name}"}
+    for name in sent - answered:
+        schemas[name] = parted(schemas[name])
 
 
 def _require(schema: dict[str, Any]) -> None:

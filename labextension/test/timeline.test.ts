@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { AetherEvent, JournalRecord, Part } from '../src/api/types';
+import type {
+  AetherEvent,
+  JournalRecord,
+  Part,
+  ProcessSpawned,
+  ToolCall
+} from '../src/api/types';
 import {
   type ActionEntry,
   callText,
@@ -30,10 +36,10 @@ function records(...events: AetherEvent[]): JournalRecord[] {
 const spawned: AetherEvent = {
   type: 'process.spawned',
   process: aProcess(),
-  spec: { goal: 'Load the orders' }
+  spec: { goal: 'Load the orders' } as ProcessSpawned['spec']
 };
 
-function call(id: string, command = 'ls'): Part {
+function call(id: string, command = 'ls'): ToolCall {
   return { type: 'call', id, tool: 'run_command', arguments: { command } };
 }
 
@@ -56,7 +62,7 @@ function ran(step: number, id: string, ok = true): AetherEvent[] {
     {
       type: 'tool.started',
       step,
-      call: { id, tool: 'run_command', arguments: { command: 'ls' } }
+      call: call(id)
     },
     {
       type: 'tool.ended',
@@ -131,11 +137,7 @@ test('a call that waits is not settled; a refused one is dropped', () => {
         kind: 'call',
         step: 1,
         created_at: 5,
-        call: {
-          id: 'a',
-          tool: 'run_command',
-          arguments: { command: 'rm -r build' }
-        }
+        call: call('a', 'rm -r build')
       }
     }
   ];
@@ -259,7 +261,7 @@ test('search reads thoughts, calls and output', () => {
 
 test('a call is written with its names where it has several arguments', () => {
   const with_ = (args: Record<string, unknown> | null, raw = '') =>
-    callText({ id: 'x', tool: 't', arguments: args, raw });
+    callText({ type: 'call', id: 'x', tool: 't', arguments: args, raw });
   assert.equal(with_({ command: 'ls' }), 'ls');
   assert.equal(with_({ path: 'a', n: 2 }), 'path: a\nn: 2');
   assert.equal(with_(null, '{"cut'), '{"cut');

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import * as React from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 
-import type { Approval } from '../src/api/types';
+import type { Approval, ToolCall } from '../src/api/types';
 import { ApprovalForm } from '../src/ui/ApprovalForm';
 import { StateMark } from '../src/ui/StateMark';
 import { Diff, Found, Inline, Output, Revealed } from '../src/ui/Text';
@@ -65,7 +65,12 @@ function card(given: Partial<Approval>): string {
 test('an approval shows hostile calls, questions and options as text', () => {
   assertHarmless(
     card({
-      call: { id: 'a', tool: EVIL, arguments: { command: EVIL, [EVIL]: 1 } },
+      call: {
+        type: 'call',
+        id: 'a',
+        tool: EVIL,
+        arguments: { command: EVIL, [EVIL]: 1 }
+      },
       risk: 'execute',
       because: EVIL,
       where: EVIL,
@@ -81,6 +86,7 @@ test('an approval shows hostile calls, questions and options as text', () => {
 test('what is approved hides no character, and is not offered unread', () => {
   const html = card({
     call: {
+      type: 'call',
       id: 'a',
       tool: 'run_command',
       arguments: { command: 'echo \u202egpj.sh\u001b[8m rm -rf /' }
@@ -96,7 +102,12 @@ test('what is approved hides no character, and is not offered unread', () => {
 });
 
 test('a destructive call offers no standing rule', () => {
-  const call = { id: 'a', tool: 'delete_path', arguments: {} };
+  const call: ToolCall = {
+    type: 'call',
+    id: 'a',
+    tool: 'delete_path',
+    arguments: {}
+  };
   assert.match(card({ call, risk: 'write' }), /<select/);
   assert.doesNotMatch(card({ call, risk: 'destructive' }), /<select/);
 });

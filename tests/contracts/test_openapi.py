@@ -48,3 +48,11 @@ def test_what_the_server_writes_says_which_fields_are_always_there() -> None:
     assert set(schemas["Process"]["required"]) == set(schemas["Process"]["properties"])
     assert "required" not in schemas["Evidence"] or "stdout" not in schemas["Evidence"]["required"]
     assert schemas["Spawn"]["required"] == ["goal"]
+
+
+def test_what_goes_both_ways_may_be_partial_in_a_request_only() -> None:
+    schemas = document()["components"]["schemas"]
+    assert schemas["Spawn"]["properties"]["limits"]["$ref"].endswith("/PartialLimits")
+    assert schemas["Process"]["properties"]["limits"]["$ref"].endswith("/Limits")
+    assert schemas["PartialLimits"]["required"] == []
+    assert set(schemas["Limits"]["required"]) == set(schemas["Limits"]["properties"])

@@ -526,25 +526,25 @@ export interface components {
             step: number;
             created_at: number;
             /** @default null */
-            call: components["schemas"]["ToolCall"] | null;
+            call?: components["schemas"]["ToolCall"] | null;
             /** @default null */
-            risk: components["schemas"]["Risk"] | null;
+            risk?: components["schemas"]["Risk"] | null;
             /** @default  */
-            because: string;
+            because?: string;
             /** @default  */
-            where: string;
+            where?: string;
             /** @default  */
-            preview: string;
+            preview?: string;
             /** @default  */
-            question: string;
+            question?: string;
             /** @default [] */
-            options: string[];
+            options?: string[];
             /** @default  */
-            digest: string;
+            digest?: string;
             /** @default null */
-            decision: components["schemas"]["Decision"] | null;
+            decision?: components["schemas"]["Decision"] | null;
             /** @default  */
-            closed: string;
+            closed?: string;
         };
         /**
          * ApprovalClosed
@@ -632,20 +632,20 @@ export interface components {
             /** @enum {unknown} */
             verdict: "answer" | "approve" | "edit" | "extend" | "finish" | "refuse";
             /** @default  */
-            digest: string;
+            digest?: string;
             /** @default null */
-            arguments: Record<string, unknown> | null;
+            arguments?: Record<string, unknown> | null;
             /** @default null */
-            answer: string | null;
+            answer?: string | null;
             /** @default null */
-            reason: string | null;
+            reason?: string | null;
             /** @default null */
-            steps: number | null;
+            steps?: number | null;
             /**
              * @default once
              * @enum {unknown}
              */
-            remember: "always" | "once" | "session";
+            remember?: "always" | "once" | "session";
         };
         /**
          * Decision
@@ -655,22 +655,22 @@ export interface components {
             /** @enum {unknown} */
             verdict: "answer" | "approve" | "edit" | "extend" | "finish" | "refuse";
             /** @default  */
-            by: string;
+            by?: string;
             /** @default 0 */
-            at: number;
+            at?: number;
             /** @default null */
-            arguments: Record<string, unknown> | null;
+            arguments?: Record<string, unknown> | null;
             /** @default null */
-            answer: string | null;
+            answer?: string | null;
             /** @default null */
-            reason: string | null;
+            reason?: string | null;
             /** @default null */
-            steps: number | null;
+            steps?: number | null;
             /**
              * @default once
              * @enum {unknown}
              */
-            remember: "always" | "once" | "session";
+            remember?: "always" | "once" | "session";
         };
         /**
          * Evidence
@@ -678,29 +678,29 @@ export interface components {
          */
         Evidence: {
             /** @default null */
-            exit_code: number | null;
+            exit_code?: number | null;
             /** @default  */
-            stdout: string;
+            stdout?: string;
             /** @default  */
-            stderr: string;
+            stderr?: string;
             /** @default 0 */
-            stdout_bytes: number;
+            stdout_bytes?: number;
             /** @default 0 */
-            stderr_bytes: number;
+            stderr_bytes?: number;
             /** @default  */
-            stdout_path: string;
+            stdout_path?: string;
             /** @default  */
-            stderr_path: string;
+            stderr_path?: string;
             /** @default  */
-            path: string;
+            path?: string;
             /** @default  */
-            diff: string;
+            diff?: string;
             /** @default  */
-            sha256: string;
+            sha256?: string;
             /** @default false */
-            timed_out: boolean;
+            timed_out?: boolean;
             /** @default  */
-            sandbox: string;
+            sandbox?: string;
         };
         /**
          * ExitStatus
@@ -714,11 +714,11 @@ export interface components {
             /** @enum {unknown} */
             reason: "completed" | "failed" | "killed" | "limit" | "stuck" | "terminated";
             /** @default  */
-            message: string;
+            message?: string;
             /** @default null */
-            result: unknown;
+            result?: unknown;
             /** @default null */
-            error: string | null;
+            error?: string | null;
         };
         /**
          * Extend
@@ -726,13 +726,13 @@ export interface components {
          */
         Extend: {
             /** @default null */
-            steps: number | null;
+            steps?: number | null;
             /** @default null */
-            tokens: number | null;
+            tokens?: number | null;
             /** @default null */
-            cost_usd: number | null;
+            cost_usd?: number | null;
             /** @default null */
-            wall_s: number | null;
+            wall_s?: number | null;
         };
         /**
          * FileInfo
@@ -817,9 +817,9 @@ export interface components {
             sender: string;
             text: string;
             /** @default note */
-            kind: string;
+            kind?: string;
             /** @default  */
-            correlation: string;
+            correlation?: string;
         };
         /**
          * Mode
@@ -843,13 +843,13 @@ export interface components {
             parts: (components["schemas"]["Text"] | components["schemas"]["Thinking"] | components["schemas"]["ToolCall"])[];
             usage: components["schemas"]["Usage"];
             /** @default 0 */
-            cost_usd: number;
+            cost_usd?: number;
             /** @default true */
-            cost_known: boolean;
+            cost_known?: boolean;
             /** @default 0 */
-            duration_s: number;
+            duration_s?: number;
             /** @default 1 */
-            attempts: number;
+            attempts?: number;
         };
         /**
          * ModelFailed
@@ -863,7 +863,7 @@ export interface components {
             error: string;
             message: string;
             /** @default 0 */
-            charged_usd: number;
+            charged_usd?: number;
         };
         /**
          * ModelInfo
@@ -900,9 +900,9 @@ export interface components {
             step: number;
             model: string;
             /** @default 0 */
-            reserved_tokens: number;
+            reserved_tokens?: number;
             /** @default 0 */
-            reserved_usd: number;
+            reserved_usd?: number;
         };
         /**
          * NoticesFrame
@@ -921,15 +921,15 @@ export interface components {
             ok: boolean;
             content: string;
             /** @default null */
-            error: string | null;
+            error?: string | null;
             /** @default null */
-            evidence: components["schemas"]["Evidence"] | null;
+            evidence?: components["schemas"]["Evidence"] | null;
             /** @default {} */
-            labels: {
+            labels?: {
                 [key: string]: string;
             };
             /** @default 0 */
-            duration_s: number;
+            duration_s?: number;
         };
         /**
          * OutputDelta
@@ -943,6 +943,42 @@ export interface components {
             /** @enum {unknown} */
             stream: "stderr" | "stdout";
             text: string;
+        };
+        /**
+         * PartialLimits
+         * @description What one run may use before it waits for a person. `None` is no limit; `wall_s` counts time spent RUNNING.
+         */
+        PartialLimits: {
+            /** @default 50 */
+            steps?: number | null;
+            /** @default null */
+            tokens?: number | null;
+            /** @default null */
+            cost_usd?: number | null;
+            /** @default null */
+            wall_s?: number | null;
+        };
+        /**
+         * PartialSandboxSpec
+         * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
+         */
+        PartialSandboxSpec: {
+            /**
+             * @default auto
+             * @enum {unknown}
+             */
+            kind?: "auto" | "bubblewrap" | "docker" | "host";
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            network?: "host" | "none";
+            /** @default 2048 */
+            memory_mb?: number;
+            /** @default 2 */
+            cpus?: number;
+            /** @default 512 */
+            pids?: number;
         };
         /**
          * Preparing
@@ -966,7 +1002,7 @@ export interface components {
             status: number;
             detail: string;
             /** @default {} */
-            details: Record<string, unknown>;
+            details?: Record<string, unknown>;
         };
         /**
          * Process
@@ -1203,9 +1239,9 @@ export interface components {
              * @default note
              * @enum {unknown}
              */
-            kind: "knowledge" | "note" | "status";
+            kind?: "knowledge" | "note" | "status";
             /** @default false */
-            interrupt: boolean;
+            interrupt?: boolean;
         };
         /**
          * SendSignal
@@ -1269,17 +1305,17 @@ export interface components {
         Spawn: {
             goal: string;
             /** @default  */
-            name: string;
+            name?: string;
             /** @default  */
-            model: string;
+            model?: string;
             /** @default [] */
-            fallbacks: string[];
+            fallbacks?: string[];
             /** @default  */
-            system: string;
+            system?: string;
             /** @default null */
-            tools: string[] | null;
+            tools?: string[] | null;
             /** @default ask_risky */
-            mode: components["schemas"]["Mode"];
+            mode?: components["schemas"]["Mode"];
             /**
              * @default {
              *       "kind": "auto",
@@ -1289,7 +1325,7 @@ export interface components {
              *       "pids": 512
              *     }
              */
-            sandbox: components["schemas"]["SandboxSpec"];
+            sandbox?: components["schemas"]["PartialSandboxSpec"];
             /**
              * @default {
              *       "steps": 50,
@@ -1298,25 +1334,25 @@ export interface components {
              *       "wall_s": null
              *     }
              */
-            limits: components["schemas"]["Limits"];
+            limits?: components["schemas"]["PartialLimits"];
             /** @default null */
-            output_schema: Record<string, unknown> | null;
+            output_schema?: Record<string, unknown> | null;
             /** @default null */
-            temperature: number | null;
+            temperature?: number | null;
             /** @default 4096 */
-            max_output_tokens: number;
+            max_output_tokens?: number;
             /** @default false */
-            keep_home: boolean;
+            keep_home?: boolean;
             /** @default [] */
-            workspaces: string[];
+            workspaces?: string[];
             /** @default {} */
-            labels: {
+            labels?: {
                 [key: string]: string;
             };
             /** @default api */
-            origin: string;
+            origin?: string;
             /** @default null */
-            parent: number | null;
+            parent?: number | null;
         };
         /**
          * Spend
@@ -1345,9 +1381,9 @@ export interface components {
             type: "process.state";
             state: components["schemas"]["State"];
             /** @default null */
-            wait: components["schemas"]["WaitReason"] | null;
+            wait?: components["schemas"]["WaitReason"] | null;
             /** @default  */
-            why: string;
+            why?: string;
         };
         /**
          * Text
@@ -1358,7 +1394,7 @@ export interface components {
             type: "text";
             text: string;
             /** @default null */
-            provider: Record<string, unknown> | null;
+            provider?: Record<string, unknown> | null;
         };
         /**
          * TextDelta
@@ -1382,7 +1418,7 @@ export interface components {
             type: "thinking";
             text: string;
             /** @default null */
-            provider: Record<string, unknown> | null;
+            provider?: Record<string, unknown> | null;
         };
         /**
          * ToolCall
@@ -1395,9 +1431,9 @@ export interface components {
             tool: string;
             arguments: Record<string, unknown> | null;
             /** @default  */
-            raw: string;
+            raw?: string;
             /** @default null */
-            provider: Record<string, unknown> | null;
+            provider?: Record<string, unknown> | null;
         };
         /**
          * ToolEnded
@@ -1462,9 +1498,9 @@ export interface components {
             step: number;
             call: components["schemas"]["ToolCall"];
             /** @default  */
-            why: string;
+            why?: string;
             /** @default {} */
-            sources: {
+            sources?: {
                 [key: string]: string;
             };
         };
@@ -1474,13 +1510,13 @@ export interface components {
          */
         Usage: {
             /** @default 0 */
-            input_tokens: number;
+            input_tokens?: number;
             /** @default 0 */
-            output_tokens: number;
+            output_tokens?: number;
             /** @default 0 */
-            cached_tokens: number;
+            cached_tokens?: number;
             /** @default true */
-            known: boolean;
+            known?: boolean;
         };
         /**
          * UsageReport
@@ -1545,13 +1581,13 @@ export interface components {
             /** @enum {unknown} */
             kind: "agent" | "answer" | "approval" | "limit" | "message" | "resource" | "time";
             /** @default  */
-            detail: string;
+            detail?: string;
             /** @default [] */
-            approvals: string[];
+            approvals?: string[];
             /** @default null */
-            until: number | null;
+            until?: number | null;
             /** @default null */
-            pid: number | null;
+            pid?: number | null;
         };
         /**
          * Watch

@@ -308,7 +308,12 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
       case 'tool.ended': {
         const entry = actionOf(
           stepOf(event.step, at),
-          { id: event.call_id, tool: event.tool, arguments: null },
+          {
+            type: 'call',
+            id: event.call_id,
+            tool: event.tool,
+            arguments: null
+          },
           at
         );
         entry.phase = 'ended';
