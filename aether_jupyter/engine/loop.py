@@ -234,7 +234,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             if to in (State.WAITING, State.STOPPED):
                 s = replace(s, interrupted=False, redirected=False)
             if to is State.RUNNING:
-                return replace(s, run_since=at)
+                # Whoever runs again tries again; how often it failed is still counted.
+                return replace(s, run_since=at, failure=None)
             if s.run_since is None:
                 return s
             return replace(s, run_since=None, run_s=s.run_s + max(0.0, at - s.run_since))

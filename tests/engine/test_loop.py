@@ -169,6 +169,15 @@ def test_a_model_that_is_down_is_waited_for_and_then_given_up() -> None:
     assert third.status.error == "model_unavailable"
 
 
+def test_after_the_wait_the_model_is_asked_again() -> None:
+    down = ModelFailed(1, "m", "model_unavailable", "The server does not answer.")
+    again = (StateChanged(State.WAITING), StateChanged(State.READY), StateChanged(State.RUNNING))
+    state = run(StateChanged(State.RUNNING), asked(), down, *again)
+    assert loop.decide(state) == loop.AskModel(2)
+    last = loop.decide(run(asked(), down, *again, asked(2), down, *again, asked(3), down))
+    assert isinstance(last, loop.Exit)
+
+
 def test_a_refused_request_ends_at_once() -> None:
     last = loop.decide(run(asked(), ModelFailed(1, "m", "model_refused", "No such model.")))
     assert isinstance(last, loop.Exit)
