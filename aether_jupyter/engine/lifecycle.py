@@ -46,7 +46,8 @@ def deliver(process: Process, signal: Signal) -> tuple[Event, ...]:
             return (SignalSent(signal), StateChanged(State.WAITING, process.wait))
         return (SignalSent(signal), StateChanged(State.READY))
     if state is State.RUNNING:
-        return (SignalSent(signal),)
+        # One signal is pending at a time, and an end that was asked for must not be forgotten for a pause.
+        return () if process.signal is Signal.TERM else (SignalSent(signal),)
     if signal is Signal.TERM:
         return (SignalSent(signal), ProcessExited(ended_by(signal)))
     if signal is Signal.STOP:

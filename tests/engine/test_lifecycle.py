@@ -67,3 +67,10 @@ def test_kill_ends_whatever_it_was_doing_with_137() -> None:
         assert p.state is State.ZOMBIE
         assert p.exit is not None
         assert p.exit.code == 137
+
+
+def test_an_end_that_was_asked_for_is_not_forgotten_for_a_pause() -> None:
+    p = process(State.RUNNING, signal=Signal.TERM)
+    for signal in (Signal.STOP, Signal.INT, Signal.CONT):
+        assert deliver(p, signal) == ()
+    assert deliver(p, Signal.KILL) != ()
