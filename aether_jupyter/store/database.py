@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, Select, create_engine, event, insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -84,6 +84,7 @@ class Database:
     def __init__(self, path: Path, durability: str) -> None:
         self.path = path
         self._durability = durability
+        self._engine: Engine | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._listeners: list[tuple[asyncio.AbstractEventLoop, Committed]] = []
         self._thread = threading.Thread(target=self._work, name="aether-writer", daemon=True)
@@ -99,6 +100,7 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = cls(path, durability)
         await asyncio.to_thread(_guard, lambda: upgrade(path))
+        await asyncio.to_thread(_guard, lambda: database._connect())
         database._thread.start()
         try:
             yield database
@@ -140,28 +142,40 @@ class Database:
 
     # --- the writer thread ---------------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        engine = _engine(self.path, self._durability)
-        connection = engine.connect()
-        try:
-            while (job := self._jobs.get()) is not None:
-                jobs = [job]
-                last = False
-                while len(jobs) < GROUP:
-                    try:
-                        more = self._jobs.get_nowait()
-                    except queue.Empty:
-                        break
-                    if more is None:
-                        last = True
-                        break
-                    jobs.append(more)
-                self._group(connection, jobs)
-                if last:
-                    break
-        finally:
-            connection.close()
+    def _connect(self) -> Connection:
+        if self._engine is None:
+            self._engine = _engine(self.path, self._durability)
+        return self._engine.connect()
+
+    def _disconnect(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
             engine.dispose()
+
+    def _work(self) -> None:
+        last = False
+        while not last and (job := self._jobs.get()) is not None:
+            jobs = [job]
+            while len(jobs) < GROUP:
+                try:
+                    more = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    last = True
+                    break
+                jobs.append(more)
+            try:
+                with self._connect() as connection:
+                    self._group(connection, jobs)
+            except Exception as error:
+                # Without a writer every caller would wait for ever; a new connection may well work.
+                log.critical("the writer lost its connection to the database; it opens another", exc_info=True)
+                self._disconnect()
+                for job in jobs:
+                    job.error = job.error or _translate(error)
+                self._wake(jobs, [])
+        self._disconnect()
 
     def _group(self, connection: Connection, jobs: list[_Job]) -> None:
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
@@ -174,10 +188,11 @@ class Database:
                 try:
                     job.value = job.body(transaction)
                 except BaseException as error:
-                    driver.execute("ROLLBACK TO action")
                     job.error = _translate(error)
-                    if driver.in_transaction is False:
+                    if not driver.in_transaction:
+                        # A full disk makes SQLite undo the whole group; there is no savepoint to go back to.
                         raise
+                    driver.execute("ROLLBACK TO action")
                 else:
                     job.appended = transaction.appended
                     rows.extend(transaction.appended)
@@ -249,7 +264,7 @@ def _guard(body: Callable[[], None]) -> None:
         raise _translate(error) from error
 
 
-def _engine(path: Path, durability: str) -> Any:
+def _engine(path: Path, durability: str) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from aether_jupyter.model.errors import Conflict, StorageBusy
+from aether_jupyter.model.errors import Conflict, StorageBusy, StorageFull
 from aether_jupyter.store import tables
 from aether_jupyter.store.database import Database, Transaction, instance_id
 
@@ -114,3 +114,53 @@ async def test_two_servers_open_one_new_file_at_once(tmp_path: Path) -> None:
     await asyncio.gather(one("a"), one("b"))
     async with Database.open(tmp_path / "a.db") as database:
         assert {"a", "b"} <= await keys(database)
+
+
+async def test_a_full_disk_is_told_to_every_caller_of_the_group_and_the_writer_goes_on(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "a.db") as database:
+        pages = await database.write(lambda tx: tx.one(text("PRAGMA page_count"))[0])
+        await database.write(lambda tx: tx.run(text(f"PRAGMA max_page_count = {pages + 2}")).scalar())
+
+        def missing(tx: Transaction) -> None:
+            raise KeyError("mine")
+
+        results = await asyncio.gather(
+            database.write(put("small")),
+            database.write(missing),
+            database.write(put("big", "v" * 100_000)),
+            database.write(put("after")),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in results] == [StorageFull, KeyError, StorageFull, StorageFull]
+        assert await keys(database) == {"instance"}
+        await database.write(lambda tx: tx.run(text("PRAGMA max_page_count = 1000000")).scalar())
+        await database.write(put("small"))
+        assert "small" in await keys(database)
+
+
+async def test_whatever_happens_to_one_group_the_next_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Database.open(tmp_path / "a.db") as database:
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("the driver is lost")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "_group", broken)
+            with pytest.raises(RuntimeError, match="driver"):
+                await asyncio.wait_for(database.write(put("one")), 5)
+        await asyncio.wait_for(database.write(put("two")), 5)
+        assert await keys(database) == {"instance", "two"}
+
+
+async def test_a_database_that_cannot_be_written_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("aether_jupyter.store.database._engine", refuse)
+    with pytest.raises(StorageBusy):
+        async with Database.open(tmp_path / "a.db"):
+            pass
