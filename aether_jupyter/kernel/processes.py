@@ -703,7 +703,7 @@ def _readable(body: bytes) -> Sequence[Process]:
         return ()
 
 
-def _stops(event: Event) -> bool:
+def _stops(event: Event | None) -> bool:
     going = (State.READY, State.RUNNING)
     return isinstance(event, ProcessExited) or (isinstance(event, StateChanged) and event.state not in going)
 

@@ -7,6 +7,7 @@ file are found by a poll and read from the database, so the tail is always in th
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -20,9 +21,13 @@ from ..model.events import Event, Record
 from . import tables
 from .database import Appended, Database, Transaction
 
+log = logging.getLogger(__name__)
+
 TAIL = 20_000
 TAIL_BYTES = 32_000_000
 POLL_S = 0.25
+READ = 2_000
+"""Rows that are read and decoded at once, so that a long way to catch up does not hold the event loop."""
 
 _encode = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(Event).decode
@@ -37,13 +42,13 @@ _LAST = select(func.coalesce(func.max(tables.event.c.seq), 0))
 
 
 class Entry(NamedTuple):
-    """One journal row as followers need it: `raw` is the encoded `Record`."""
+    """One journal row as followers need it: `raw` is the encoded `Record`, `event` None where it cannot be read here."""
 
     seq: int
     pid: int
     owner: str
     raw: bytes
-    event: Event
+    event: Event | None
 
 
 class Journal:
@@ -54,6 +59,7 @@ class Journal:
         self._tail: deque[Entry] = deque()
         self._bytes = 0
         self.last = 0
+        self._committed_to = 0
         self._listeners: list[Callable[[Entry], None]] = []
         self._changed = asyncio.Event()
         self._behind = asyncio.Event()
@@ -129,12 +135,13 @@ class Journal:
                 seq = entries[-1].seq
                 yield entries
 
-    async def read(self, after: int, most: int = TAIL) -> list[Entry]:
+    async def read(self, after: int, most: int = READ) -> list[Entry]:
         """Entries from the database."""
         rows = await self._database.fetch(_AFTER, {"after": after, "most": most})
-        return [_entry(row._mapping, decode_event(row.body)) for row in rows]
+        return [_entry(row._mapping, _readable(row)) for row in rows]
 
     def _committed(self, rows: list[Appended]) -> None:
+        self._committed_to = rows[-1].row["seq"]
         if rows[0].row["seq"] == self.last + 1 and not self._behind.is_set():
             self._extend(_entry(appended.row, appended.event) for appended in rows)
         elif rows[-1].row["seq"] > self.last:
@@ -161,14 +168,22 @@ class Journal:
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._behind.wait()
-            if not self._behind.is_set() and int((await self._database.fetch(_LAST))[0][0]) <= self.last:
-                continue
-            # From here until the flag is cleared, commits of this process wait for this read as well.
-            self._behind.set()
-            entries = await self.read(self.last)
-            self._extend(entry for entry in entries if entry.seq > self.last)
-            if len(entries) < TAIL:
-                self._behind.clear()
+            try:
+                await self._read_on()
+            except Exception:
+                # Everybody follows this tail: it goes on as soon as the database does.
+                log.exception("the journal cannot be read on; it is tried again")
+                await asyncio.sleep(POLL_S)
+
+    async def _read_on(self) -> None:
+        if not self._behind.is_set() and int((await self._database.fetch(_LAST))[0][0]) <= self.last:
+            return
+        # From here until the flag is cleared, commits of this process wait for this read as well.
+        self._behind.set()
+        entries = await self.read(self.last)
+        self._extend(entry for entry in entries if entry.seq > self.last)
+        if len(entries) < READ and self.last >= self._committed_to:
+            self._behind.clear()
 
 
 def to_record(row: Any) -> Record:
@@ -185,7 +200,15 @@ def to_record(row: Any) -> Record:
     )
 
 
-def _entry(row: Mapping[str, Any], event: Event) -> Entry:
+def _readable(row: Any) -> Event | None:
+    try:
+        return decode_event(row.body)
+    except msgspec.DecodeError:
+        log.exception("event %s of process %s cannot be read; it is passed on as it is", row.n, row.pid)
+        return None
+
+
+def _entry(row: Mapping[str, Any], event: Event | None) -> Entry:
     raw = b'{"seq":%d,"id":"%s","pid":%d,"n":%d,"owner":%s,"actor":%s,"at":%s,"event":%s}' % (
         row["seq"],
         row["id"].encode(),
