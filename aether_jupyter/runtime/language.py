@@ -256,7 +256,12 @@ class Language:
                 async with self._slots:
                     response = await _request(model, messages, options, parameters, heard)
             except Exception as error:
-                mapped = _mapped(error, model_id, heard is not None and heard.spoke)
+                try:
+                    mapped = _mapped(error, model_id, heard is not None and heard.spoke)
+                except Exception:
+                    # A fault of a provider's code is no answer about its server; the next call may try.
+                    self._left(key, None)
+                    raise
                 self._left(key, mapped)
                 mapped.details["attempts"] = attempt
                 if isinstance(mapped, ModelRefused | ModelNotConfigured) or attempt >= self._settings.model_attempts:

@@ -206,6 +206,20 @@ async def test_while_half_open_only_one_call_tries() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_fault_of_the_provider_does_not_keep_the_circuit_half_open_for_ever() -> None:
+    clock = FakeClock()
+    fake = Fake("a", [ModelUnavailable("down")])
+    it = language(fake, clock=clock)
+    with pytest.raises(ModelUnavailable):
+        await ask(it)
+    clock.time += 31
+    fake.plan = [KeyError("a fault"), ("hi",)]
+    with pytest.raises(KeyError):
+        await ask(it)
+    assert (await ask(it)).parts == (Text("hi"),)
+
+
+@pytest.mark.anyio
 async def test_a_rate_limit_does_not_open_the_circuit() -> None:
     fake = Fake("a", [*[ModelRateLimited("wait", retry_after_s=0.1)] * 8, ("hi",)])
     assert (await ask(language(fake, model_attempts=10))).attempts == 9
