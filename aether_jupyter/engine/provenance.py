@@ -6,7 +6,6 @@ or an object. It looks for the value verbatim: a paraphrase or a computed value 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,31 +17,66 @@ RESULTS = 200
 """The newest results that are searched."""
 
 
+WORK = 50_000_000
+"""Characters that are searched for one call; one place that is looked at closely counts as many. About 50 ms."""
+PLACE = 1_000
+
+
 def sources(turns: Sequence[Turn], call: ToolCall) -> dict[str, str]:
     """For each argument: `prompt`, `message:agent:PID`, `result:CALL_ID`, or `model`.
 
-    A list or object counts as its least trusted part, in the order prompt, message, result, model.
+    A list or object counts as its least trusted part, in the order prompt, message, result, model; so does what would
+    take too long to look for.
     """
+    search = _Search(turns)
     found = {}
     for name, value in (call.arguments or {}).items():
-        origins = [_origin(turns, leaf) for leaf in _leaves(value)]
-        found[name] = max(origins, key=_distrust, default="model")
+        least = ""
+        for leaf in dict.fromkeys(_leaves(value)):
+            least = max(least, search.origin(leaf), key=_distrust)
+            if least == "model":
+                break
+        found[name] = least or "model"
     return found
 
 
-def _origin(turns: Sequence[Turn], value: str) -> str:
-    if not value or len(value) > LONGEST:
-        return "model"
-    whole = re.compile(rf"(?<![\w@./-]){re.escape(value)}(?![\w@/-])")
-    said = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source != "kernel"]
-    for turn in said:
-        if value in turn.text and whole.search(turn.text):
-            return f"message:{turn.source}" if turn.source.startswith("agent:") else "prompt"
-    results = [turn for turn in turns if isinstance(turn, ToolTurn)][-RESULTS:]
-    for result in reversed(results):
-        if value in result.content and whole.search(result.content):
-            return f"result:{result.call_id}"
-    return "model"
+class _Search:
+    """Looks for values in what was said, and stops when it has worked enough."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        said = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source != "kernel"]
+        results = [turn for turn in turns if isinstance(turn, ToolTurn)][-RESULTS:]
+        self._texts = [
+            *((turn.text, f"message:{turn.source}" if turn.source.startswith("agent:") else "prompt") for turn in said),
+            *((turn.content, f"result:{turn.call_id}") for turn in reversed(results)),
+        ]
+        self._left = WORK
+
+    def origin(self, value: str) -> str:
+        if not value or len(value) > LONGEST:
+            return "model"
+        return next((origin for text, origin in self._texts if self._holds(text, value)), "model")
+
+    def _holds(self, text: str, value: str) -> bool:
+        """Whether `value` stands in `text` as a whole word, path or address."""
+        if self._left < 0:
+            return False
+        self._left -= len(text)
+        at = text.find(value)
+        while at >= 0:
+            if not _joins(text[at - 1 : at], "_@./-") and not _joins(
+                text[at + len(value) : at + len(value) + 1], "_@/-"
+            ):
+                return True
+            self._left -= PLACE
+            if self._left < 0:
+                return False
+            at = text.find(value, at + 1)
+        return False
+
+
+def _joins(character: str, marks: str) -> bool:
+    return bool(character) and (character.isalnum() or character in marks)
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -57,4 +91,4 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _distrust(origin: str) -> int:
-    return ("prompt", "message", "result", "model").index(origin.partition(":")[0])
+    return ("", "prompt", "message", "result", "model").index(origin.partition(":")[0])

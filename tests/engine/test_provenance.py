@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from aether_jupyter.engine.provenance import sources
@@ -42,3 +44,12 @@ def test_a_value_belongs_to_who_wrote_it_verbatim(value: object, origin: str) ->
 
 def test_a_call_without_readable_arguments_has_no_sources() -> None:
     assert sources(TURNS, ToolCall("c2", "t", None, "{")) == {}
+
+
+@pytest.mark.parametrize("leaf", ["e", "item", "line 1"])
+def test_a_long_list_over_a_long_history_takes_no_time_and_counts_as_the_models_own(leaf: str) -> None:
+    turns = [ToolTurn(f"c{n}", "read_file", "the line 17 of a text without items\n" * 450) for n in range(300)]
+    call = ToolCall("d", "delete", {"names": [f"{leaf}{n}" for n in range(2000)], "one": leaf})
+    began = time.perf_counter()
+    assert sources(turns, call)["names"] == "model"
+    assert time.perf_counter() - began < 0.5
