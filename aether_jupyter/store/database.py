@@ -100,7 +100,7 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = cls(path, durability)
         await asyncio.to_thread(_guard, lambda: upgrade(path))
-        await asyncio.to_thread(_guard, lambda: database._connect())
+        await asyncio.to_thread(_guard, database._connect)
         database._thread.start()
         try:
             yield database
@@ -257,7 +257,7 @@ def _translate(error: BaseException) -> BaseException:
     return error
 
 
-def _guard(body: Callable[[], None]) -> None:
+def _guard(body: Callable[[], Any]) -> None:
     try:
         body()
     except (sqlite3.Error, OperationalError) as error:

@@ -42,7 +42,7 @@ _LAST = select(func.coalesce(func.max(tables.event.c.seq), 0))
 
 
 class Entry(NamedTuple):
-    """One journal row as followers need it: `raw` is the encoded `Record`, `event` None where it cannot be read here."""
+    """One journal row as followers need it: `raw` is the encoded `Record`, `event` None where it cannot be read."""
 
     seq: int
     pid: int
