@@ -11,6 +11,7 @@ import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..abc import Availability, ModelInfo, ModelProvider
 from ..config import Settings
@@ -24,7 +25,6 @@ Progress = Callable[[str, float | None], None]
 
 OPENAI_URL = "https://api.openai.com/v1"
 ANTHROPIC_URL = "https://api.anthropic.com"
-OLLAMA_URL = "http://127.0.0.1:11434"
 KEYLESS = "no-key"
 """Sent to servers of one's own where an SDK insists on a key."""
 
@@ -149,14 +149,11 @@ def _openai(environment: Mapping[str, str]) -> ModelProvider:
 
 def _ollama(environment: Mapping[str, str]) -> ModelProvider:
     host = environment.get("OLLAMA_HOST", "")
-    url = (host or OLLAMA_URL).rstrip("/")
-    if "://" not in url:
-        url = f"http://{url}"
     return OpenAICompatible(
         "ollama",
         "Ollama",
         ("qwen3", "llama3.2", "qwen2.5-coder"),
-        base_url=f"{url.replace('//0.0.0.0', '//127.0.0.1')}/v1",
+        base_url=f"{_ollama_url(host)}/v1",
         # Ollama takes any key; a set host is what says that it is wanted.
         key="ollama" if host else "",
         own_server=True,
@@ -165,17 +162,39 @@ def _ollama(environment: Mapping[str, str]) -> ModelProvider:
     )
 
 
+def _ollama_url(host: str) -> str:
+    """Where Ollama listens if it was told so: it reads the same variable, and takes much for granted in it."""
+    scheme, given, rest = host.strip().rpartition("://")
+    split = urlsplit(f"//{rest}")
+    try:
+        port = split.port
+    except ValueError:
+        port = None
+    if port is None:
+        port = {"http": 80, "https": 443}.get(scheme, 11434)
+    name = split.hostname or "127.0.0.1"
+    # Where it listens everywhere, it is to be found here.
+    name = "127.0.0.1" if name in ("0.0.0.0", "::") else f"[{name}]" if ":" in name else name  # noqa: S104 not bound
+    login = f"{split.netloc.rpartition('@')[0]}@" if "@" in split.netloc else ""
+    return f"{scheme if given else 'http'}://{login}{name}:{port}{split.path.rstrip('/')}"
+
+
 def _anthropic(environment: Mapping[str, str], timeout_s: float) -> ModelProvider:
     key = environment.get("ANTHROPIC_API_KEY", "")
     base_url = environment.get("ANTHROPIC_BASE_URL", "")
 
     def make(name: str) -> tuple[Model[Any], Callable[[], Awaitable[None]]]:
-        from anthropic import AsyncAnthropic
+        from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
         from pydantic_ai.models.anthropic import AnthropicModel
         from pydantic_ai.providers.anthropic import AnthropicProvider
 
         client = AsyncAnthropic(
-            api_key=key or KEYLESS, base_url=base_url or ANTHROPIC_URL, max_retries=0, timeout=timeout_s
+            api_key=key or KEYLESS,
+            base_url=base_url or ANTHROPIC_URL,
+            max_retries=0,
+            timeout=timeout_s,
+            # The key is in a header that goes along to wherever an answer would send us.
+            http_client=DefaultAsyncHttpxClient(follow_redirects=False),
         )
         return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client)), client.close
 
@@ -207,6 +226,8 @@ def _google(environment: Mapping[str, str], timeout_s: float) -> ModelProvider:
             api_version=environment.get("GEMINI_API_VERSION") or None,
             timeout=int(timeout_s * 1000),
             retry_options=HttpRetryOptions(attempts=1),
+            client_args={"follow_redirects": False},
+            async_client_args={"follow_redirects": False},
         )
         client = Client(api_key=key or KEYLESS, vertexai=False, http_options=options)
         return GoogleModel(name, provider=GoogleProvider(client=client)), client.aio.aclose

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -37,7 +37,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from ..model.errors import ModelAnswerCut, ModelUnavailable
+from ..model.errors import ModelAnswerCut, ModelRefused, ModelUnavailable
 from .spoken import OnText, SpokenModel
 
 LOUD_CHARS = 1_000_000
@@ -45,6 +45,9 @@ LOUD_CHARS = 1_000_000
 
 MAX_BYTES = 64_000_000
 """Bytes of one answer; a server that sends more is not heard out."""
+
+LINGER_S = 5.0
+"""Seconds that usage and `[DONE]` may come after the reason to finish."""
 
 _WIRE = "_openai_wire"
 _REASONING = re.compile(r"(o\d|gpt-5)")
@@ -64,7 +67,9 @@ class OpenAIHTTPModel(SpokenModel):
     ) -> None:
         super().__init__(system, name)
         split = urlsplit(base_url)
-        self._base_url = urlunsplit((split.scheme, split.netloc, split.path.rstrip("/"), "", ""))
+        # A name and password in it are a secret like a key; the URL stands in messages.
+        login, _, place = split.netloc.rpartition("@")
+        self._base_url = urlunsplit((split.scheme, place, split.path.rstrip("/"), "", ""))
         self._url = f"{self._base_url}/chat/completions"
         self._query = dict(parse_qsl(split.query)) or None
         # aiohttp's own look at the environment reads a file in a thread for every request.
@@ -75,6 +80,8 @@ class OpenAIHTTPModel(SpokenModel):
             self._headers["Authorization"] = f"Bearer {api_key}"
             if self._query and "api-version" in self._query:
                 self._headers["api-key"] = api_key
+        elif login:
+            self._headers["Authorization"] = f"Basic {base64.b64encode(unquote(login).encode()).decode()}"
         self._reasons = _REASONING.match(name) is not None
         self._head = b'{"model":' + msgspec.json.encode(name) + b',"messages":['
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
@@ -101,12 +108,18 @@ class OpenAIHTTPModel(SpokenModel):
                 params=self._query,
                 proxy=self._proxy,
                 timeout=self._timeout(silence_s if isinstance(silence_s, int | float) else 120.0),
+                # Whoever answers could send key and conversation on to anywhere.
+                allow_redirects=False,
             ) as response:
-                if response.status >= 400:
-                    raise ModelHTTPError(
-                        response.status, self.model_name, await _problem(response), headers=dict(response.headers)
-                    )
+                if response.status >= 300:
+                    problem = await self._problem(response)
+                    raise ModelHTTPError(response.status, self.model_name, problem, headers=dict(response.headers))
                 kind = response.content_type
+                if kind == "text/html":
+                    raise ModelRefused(
+                        f"{self.system}:{self.model_name}: {self._url} is a web page and no language model; "
+                        "a base URL ends in /v1 as a rule"
+                    )
                 if kind == "text/event-stream" or (on_text is not None and kind != "application/json"):
                     return await self._heard(response.content, on_text or _unheard)
                 return self._whole(await _bounded_body(response))
@@ -149,7 +162,7 @@ class OpenAIHTTPModel(SpokenModel):
         if not answer.choices:
             raise self._failed(answer.error)
         choice = answer.choices[0]
-        message = choice.message
+        message = choice.message or _Message()
         parts: list[ModelResponsePart] = []
         thought = message.reasoning_content or message.reasoning
         if thought:
@@ -168,7 +181,7 @@ class OpenAIHTTPModel(SpokenModel):
         """Read server-sent events to their end, which is a reason to finish or `[DONE]`."""
         text: list[str] = []
         thought: list[str] = []
-        calls: dict[int, _Call] = {}
+        calls = _Calls()
         usage: _Usage | None = None
         reason: str | None = None
         model: str | None = None
@@ -176,9 +189,12 @@ class OpenAIHTTPModel(SpokenModel):
         told = 0
         buffer = bytearray()
         seen = size = 0
+        held = b""
         try:
             while not done:
-                data = await content.readany()
+                # Some servers keep a connection open after the last word, and say no [DONE].
+                waiting = content.readany()
+                data = await (waiting if reason is None else asyncio.wait_for(waiting, LINGER_S))
                 if not data:
                     break
                 size += len(data)
@@ -190,12 +206,22 @@ class OpenAIHTTPModel(SpokenModel):
                     del buffer[: end + 1]
                     seen = 0
                     if not line.startswith(b"data:"):
+                        if held and not line:
+                            raise ModelAnswerCut(f"{self.system}:{self.model_name} sent a chunk that is no JSON")
                         continue
-                    line = line[5:].strip()
+                    line = held + line[5:].strip()
                     if line == b"[DONE]":
                         done = True
                         break
-                    chunk = _CHUNK.decode(line)
+                    try:
+                        chunk = _CHUNK.decode(line)
+                    except msgspec.ValidationError:
+                        raise
+                    except msgspec.DecodeError:
+                        # One event may be told in several lines; an empty line ends it.
+                        held = line + b"\n"
+                        continue
+                    held = b""
                     if chunk.error is not None:
                         raise self._failed(chunk.error)
                     usage = chunk.usage or usage
@@ -220,12 +246,13 @@ class OpenAIHTTPModel(SpokenModel):
                         if told <= LOUD_CHARS:
                             on_text("text", words)
                     for piece in delta.tool_calls or ():
-                        _gather(calls, piece)
+                        calls.take(piece)
                 seen = len(buffer)
         except msgspec.DecodeError as error:
             raise ModelAnswerCut(f"{self.system}:{self.model_name} sent a chunk that is no JSON ({error})") from error
         except TimeoutError as error:
-            raise ModelAnswerCut(f"{self.system}:{self.model_name} fell silent within its answer") from error
+            if reason is None:
+                raise ModelAnswerCut(f"{self.system}:{self.model_name} fell silent within its answer") from error
         except aiohttp.ClientError as error:
             if reason is None:
                 raise ModelAnswerCut(
@@ -244,9 +271,24 @@ class OpenAIHTTPModel(SpokenModel):
             parts.append(ThinkingPart("".join(thought)))
         if text:
             parts.append(TextPart("".join(text)))
-        for place, call in enumerate(calls.values()):
+        for place, call in enumerate(calls):
             parts.append(ToolCallPart(call.name, "".join(call.arguments), call.id or f"call-{place}"))
         return self._response(parts, reason or "stop", usage, model)
+
+    async def _problem(self, response: aiohttp.ClientResponse) -> object:
+        """What the server says is wrong, and what we make of it where it does not."""
+        if response.status < 400:
+            to = urlsplit(response.headers.get("Location", ""))
+            place = f"{to.scheme}://{to.hostname}{to.path}" if to.hostname else to.path
+            return {"error": f"it sends requests on to {place or 'nowhere'}; set the base URL to where it is to go"}
+        data = await response.content.read(20_000)
+        try:
+            found: object = msgspec.json.decode(data)
+        except msgspec.DecodeError:
+            found = {"error": data.decode(errors="replace")[:500]} if response.content_type == "text/plain" else None
+        if response.status == 404 and b"model" not in data.lower():
+            return {"error": f"nothing is served at {self._url}; a base URL ends in /v1 as a rule"}
+        return found
 
     def _response(
         self, parts: list[ModelResponsePart], reason: str, usage: _Usage | None, model: str | None
@@ -296,7 +338,7 @@ class _Message(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    message: _Message = msgspec.field(default_factory=_Message)
+    message: _Message | None = None
     delta: _Message | None = None
     finish_reason: str | None = None
 
@@ -312,10 +354,44 @@ class _Usage(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     usage: _Usage | None = None
     model: str | None = None
     error: Any = None
+
+
+class _Calls:
+    """The calls of an answer, put together from their pieces."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_index: dict[int | None, _Call] = {}
+
+    def __iter__(self) -> Iterator[_Call]:
+        return iter(self._calls)
+
+    def take(self, piece: _CallPiece) -> None:
+        """Add a piece to the call it belongs to.
+
+        Servers that number no calls start one with each new id; some give every call the same number.
+        """
+        function = piece.function or _Function()
+        call = self._by_index.get(piece.index)
+        if call is None or (piece.id and call.id and piece.id != call.id):
+            call = _Call()
+        elif piece.index is None and piece.id and function.name and call.arguments:
+            # Without numbers, a whole call more under an id that was there is another call.
+            call = _Call()
+        if self._by_index.get(piece.index) is not call:
+            self._by_index[piece.index] = call
+            self._calls.append(call)
+        call.id = piece.id or call.id
+        if function.name and function.name != call.name:
+            call.name += function.name
+        if isinstance(function.arguments, str):
+            call.arguments.append(function.arguments)
+        elif function.arguments is not None:
+            call.arguments.append(msgspec.json.encode(function.arguments).decode())
 
 
 class _Call:
@@ -339,25 +415,6 @@ _REASONS: dict[str, FinishReason] = {
 }
 
 
-def _gather(calls: dict[int, _Call], piece: _CallPiece) -> None:
-    """Add a piece to the call it belongs to. A server that numbers no calls starts one with each id."""
-    index = piece.index
-    if index is None:
-        index = len(calls) if piece.id or not calls else len(calls) - 1
-    call = calls.get(index)
-    if call is None:
-        call = calls[index] = _Call()
-    if piece.id:
-        call.id = piece.id
-    if piece.function is not None:
-        call.name += piece.function.name or ""
-        arguments = piece.function.arguments
-        if isinstance(arguments, str):
-            call.arguments.append(arguments)
-        elif arguments is not None:
-            call.arguments.append(msgspec.json.encode(arguments).decode())
-
-
 def _unheard(kind: str, text: str) -> None:
     """For a server that streams though it was not asked to."""
 
@@ -379,15 +436,6 @@ async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
             raise ModelAnswerCut(f"The server sent more than {MAX_BYTES:,} bytes")
         pieces.append(data)
     return b"".join(pieces)
-
-
-async def _problem(response: aiohttp.ClientResponse) -> object:
-    data = await response.content.read(20_000)
-    try:
-        found: object = msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        found = {"error": data.decode(errors="replace")[:500]} if response.content_type == "text/plain" else None
-    return found
 
 
 def _wire(message: ModelMessage) -> bytes:

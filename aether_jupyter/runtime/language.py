@@ -112,6 +112,9 @@ class Language:
         self._circuits: dict[str, _Circuit] = {}
         self._prices: dict[str, _Price | None] = {}
         self._slots: asyncio.Semaphore | None = None
+        self._secrets = tuple(
+            value for name, value in settings.environment.items() if name.endswith("_KEY") and len(value) >= 6
+        )
         for provider in providers.values():
             if isinstance(provider, _Borrower):
                 provider.borrow = self._model
@@ -257,7 +260,7 @@ class Language:
                     response = await _request(model, messages, options, parameters, heard)
             except Exception as error:
                 try:
-                    mapped = _mapped(error, model_id, heard is not None and heard.spoke)
+                    mapped = self._without_secrets(_mapped(error, model_id, heard is not None and heard.spoke))
                 except Exception:
                     # A fault of a provider's code is no answer about its server; the next call may try.
                     self._left(key, None)
@@ -276,6 +279,13 @@ class Language:
                 self._left(key, None)
                 self._circuits.pop(key, None)
                 return response, attempt
+
+    def _without_secrets(self, error: ModelError) -> ModelError:
+        """A server may repeat in its error what it was sent."""
+        said = error.message
+        for secret in self._secrets:
+            said = said.replace(secret, "[key]")
+        return error if said == error.message else type(error)(said, **error.details)
 
     def _enter(self, key: str, model_id: str, attempts: int) -> None:
         circuit = self._circuits.get(key)

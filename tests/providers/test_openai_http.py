@@ -16,6 +16,7 @@ from aether_jupyter.clock import SystemClock
 from aether_jupyter.config import Settings
 from aether_jupyter.model.errors import (
     ModelAnswerCut,
+    ModelError,
     ModelNotConfigured,
     ModelRateLimited,
     ModelRefused,
@@ -72,7 +73,9 @@ def fixed(status: int, body: object, **headers: str) -> Handler:
 
 
 @asynccontextmanager
-async def served(*handlers: Handler, **changes: Any) -> AsyncIterator[tuple[Language, list[dict[str, Any]]]]:
+async def served(
+    *handlers: Handler, environment: dict[str, str] | None = None, login: str = "", **changes: Any
+) -> AsyncIterator[tuple[Language, list[dict[str, Any]]]]:
     """A server that answers with one handler after the other, the last for ever; and the bodies it was sent."""
     left = list(handlers)
     bodies: list[dict[str, Any]] = []
@@ -89,7 +92,7 @@ async def served(*handlers: Handler, **changes: Any) -> AsyncIterator[tuple[Lang
     port = runner.addresses[0][1]
     settings = Settings(
         home=Path("/nonexistent"),
-        environment={"OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"},
+        environment={"OPENAI_BASE_URL": f"http://{login}127.0.0.1:{port}/v1", **(environment or {})},
         **({"model_timeout_s": 0.5, "model_attempts": 1} | changes),
     )
     it = Language({p.prefix: p for p in models.register_models(settings)}, settings, SystemClock())
@@ -304,3 +307,139 @@ async def test_it_is_a_model_like_any_other_of_pydantic_ai() -> None:
     parts = bodies[1]["messages"][0]["content"]
     assert parts[0] == {"type": "text", "text": "What is this?"}
     assert parts[1]["image_url"]["url"].startswith("data:image/png;base64,iVBO")
+
+
+def function(name: str | None = None, arguments: Any = None, **more: Any) -> dict[str, Any]:
+    return {**more, "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        # Numbers only in the first piece, then none; the id repeated in each piece; the name repeated too.
+        [function("read_file", '{"path"', index=0, id="a"), function(None, ':"x"}', index=0)],
+        [function("read_file", "", id="a"), function(None, '{"path"'), function(None, ':"x"}')],
+        [function("read_file", "", id="a"), function(None, '{"path"', id="a"), function(None, ':"x"}', id="a")],
+        [function("read_file", '{"path"', index=0, id="a"), function("read_file", ':"x"}', index=0, id="a")],
+        [function("read_", "", index=0, id="a"), function("file", '{"path":"x"}', index=0)],
+    ],
+)
+async def test_a_call_is_put_together_however_its_pieces_are_marked(pieces: list[dict[str, Any]]) -> None:
+    chunks = [chunk(tool_calls=[piece]) for piece in pieces]
+    async with served(streamed(*chunks, chunk("tool_calls"), DONE)) as (it, _):
+        assert (await ask(it)).parts == (ToolCall("a", "read_file", {"path": "x"}),)
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [[{"index": 0, "id": "a"}, {"index": 0, "id": "b"}], [{"id": "a"}, {"id": "b"}], [{"id": "a"}, {"id": "a"}]],
+)
+async def test_calls_under_one_number_or_none_are_kept_apart(marks: list[dict[str, Any]]) -> None:
+    chunks = [chunk(tool_calls=[function("read_file", '{"path":"x"}', **mark)]) for mark in marks]
+    async with served(streamed(*chunks, chunk("tool_calls"), DONE)) as (it, _):
+        parts = (await ask(it)).parts
+    assert [part.arguments for part in parts] == [{"path": "x"}] * 2
+    assert len({part.id for part in parts}) == 2
+
+
+async def test_every_way_of_writing_an_event_is_read() -> None:
+    """Line ends of two characters, comments, an event in several lines, characters cut in two, nulls, no [DONE]."""
+    body = b"".join(
+        (
+            b": keep-alive\r\n\r\nevent: message\r\nid: 1\r\n",
+            'data: {"choices": [{"delta": {"content": "häl'.encode(),
+            'f 😀 "}}]}\r\n\r\n'.encode(),
+            b'data: {"choices":\ndata: [{"delta": {"content": "and all"},\ndata: "finish_reason": null}]}\n\n',
+            b'data: {"choices": null, "usage": null}\n\n',
+            b'data:{"choices": [{"delta": null, "message": null, "finish_reason": "stop"}]}\n\n',
+        )
+    )
+    for size in (1, 7, len(body)):
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        async with served(streamed(*pieces)) as (it, _):
+            assert (await ask(it)).parts == (Text("hälf 😀 and all"),)
+
+
+async def test_a_server_that_never_hangs_up_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aether_jupyter.providers import openai_http
+
+    monkeypatch.setattr(openai_http, "LINGER_S", 0.1)
+    silent = streamed(chunk("stop", content="done"), USAGE, b": \n", pause_s=0.3)
+    async with served(silent, model_timeout_s=10.0) as (it, _):
+        assert (await ask(it)).parts == (Text("done"),)
+
+
+async def test_nobody_is_followed_elsewhere() -> None:
+    asked: list[str | None] = []
+
+    async def other(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers.get("Authorization"))
+        return web.json_response({})
+
+    async with served(other) as (elsewhere, _):
+        there = elsewhere._settings.environment["OPENAI_BASE_URL"]
+        for status in (301, 302, 307, 308):
+            sent = fixed(status, {}, Location=f"{there}/chat/completions?token=secret")
+            async with served(sent, environment={"OPENAI_API_KEY": "sk-canary-123"}) as (it, _):
+                with pytest.raises(ModelRefused, match=r"sends requests on to http://127\.0\.0\.1") as caught:
+                    await ask(it)
+                assert "secret" not in str(caught.value)
+    assert asked == []
+
+
+async def test_a_base_url_that_leads_nowhere_is_told() -> None:
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>Welcome</html>", content_type="text/html")
+
+    async with served(page) as (it, _):
+        with pytest.raises(ModelRefused, match="web page and no language model; a base URL ends in /v1"):
+            await ask(it)
+    async with served(fixed(404, {"detail": "Not Found"})) as (it, _):
+        with pytest.raises(ModelNotConfigured, match=r"nothing is served at http://127.0.0.1.*/v1"):
+            await ask(it)
+    async with served(fixed(404, {"error": {"message": "The model 'x' does not exist"}})) as (it, _):
+        with pytest.raises(ModelNotConfigured, match="The model 'x' does not exist"):
+            await ask(it)
+
+
+async def test_no_secret_is_in_what_is_said() -> None:
+    said = {"error": {"message": "Incorrect API key provided: sk-canary-123 (Bearer sk-canary-123)"}}
+    for status in (400, 401, 500):
+        async with served(fixed(status, said), environment={"OPENAI_API_KEY": "sk-canary-123"}) as (it, _):
+            with pytest.raises(ModelError, match=r"provided: \[key\]") as caught:
+                await ask(it)
+            assert "canary" not in json.dumps(caught.value.to_json())
+
+    sent: list[str | None] = []
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        sent.append(request.headers.get("Authorization"))
+        return web.json_response({"detail": "Not Found"}, status=404)
+
+    async with served(refuse, login="ada:pa%20ss@") as (it, _):
+        with pytest.raises(ModelNotConfigured) as caught:
+            await ask(it)
+    assert sent == ["Basic YWRhOnBhIHNz"]
+    assert "pa" not in caught.value.message.partition("http")[2].partition("/v1")[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("gpu.local", "http://gpu.local:11434"),
+        (":7000", "http://127.0.0.1:7000"),
+        ("http://gpu.local", "http://gpu.local:80"),
+        ("https://gpu.local/ollama/", "https://gpu.local:443/ollama"),
+        ("[::1]:9000", "http://[::1]:9000"),
+        ("[::]", "http://127.0.0.1:11434"),
+        ("gpu.local:port", "http://gpu.local:11434"),
+    ],
+)
+async def test_ollama_is_looked_for_where_it_listens(host: str, url: str) -> None:
+    environment = {"OLLAMA_HOST": host} if host else {}
+    settings = Settings(home=Path("/nonexistent"), environment=environment)
+    (provider,) = (p for p in models.register_models(settings) if p.prefix == "ollama")
+    assert (await provider.create("qwen3", lambda what, done: None)).base_url == f"{url}/v1"
