@@ -5,6 +5,7 @@ The doors write these and the client reads them, so they lie where both may reac
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -143,6 +144,15 @@ def read_frame(text: str | bytes) -> Frame | None:
     if "notices" in members:
         return msgspec.json.decode(text, type=NoticesFrame)
     return None
+
+
+def named(error: msgspec.ValidationError) -> str:
+    """`Expected …, got … - at `$.limits.steps`` with the field in front."""
+    said, at, where = str(error).partition(" - at `")
+    if not at:
+        return said
+    field = re.sub(r"^key in ", "", where.rstrip("`")).removeprefix("$").lstrip(".")
+    return f"{field}: {said}" if field else said
 
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -22,6 +22,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from ..answers import named
 from ..model.access import require
 from ..model.errors import AetherError, BadRequest, Forbidden, NotFound, TooMany
 from .identity import principal
@@ -235,7 +236,7 @@ class Door(APIHandler):
                 raise RecursionError
             return decoder.decode(body)
         except msgspec.ValidationError as error:
-            raise BadRequest(_named(error)) from None
+            raise BadRequest(named(error)) from None
         except msgspec.DecodeError as error:
             raise BadRequest(f"the body is not JSON: {error}") from None
         except RecursionError:
@@ -354,7 +355,7 @@ def _parsed(name: str, value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"{name}: {_named(error)}") from None
+        raise BadRequest(f"{name}: {named(error)}") from None
 
 
 def _depth(value: Any) -> int:
@@ -364,12 +365,3 @@ def _depth(value: Any) -> int:
         depth += 1
         level = [inner for v in level for inner in (v.values() if isinstance(v, dict) else v)]
     return depth
-
-
-def _named(error: msgspec.ValidationError) -> str:
-    """`Expected …, got … - at `$.limits.steps`` with the field in front."""
-    said, at, where = str(error).partition(" - at `")
-    if not at:
-        return said
-    field = re.sub(r"^key in ", "", where.rstrip("`")).removeprefix("$").lstrip(".")
-    return f"{field}: {said}" if field else said

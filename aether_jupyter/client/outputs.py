@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,9 +30,10 @@ def output_of(wanted: Any) -> Output:
     if _is_native(wanted):
         try:
             schema = msgspec.json.schema(wanted)
-        except TypeError as error:
-            raise BadRequest(f"output={wanted!r} has no JSON Schema: {error}") from error
-        return Output(_plain(schema), lambda result: msgspec.convert(result, wanted))
+        except TypeError:
+            pass  # something in it is pydantic's, which knows dataclasses too
+        else:
+            return Output(_plain(schema), lambda result: msgspec.convert(result, wanted))
     from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 
     try:
@@ -43,7 +45,10 @@ def output_of(wanted: Any) -> Output:
 
 
 def _is_native(wanted: Any) -> bool:
-    return isinstance(wanted, type) and (issubclass(wanted, msgspec.Struct) or dataclasses.is_dataclass(wanted))
+    """Whether msgspec reads it. Pydantic takes typed dictionaries of `typing` only from Python 3.12 on."""
+    if not isinstance(wanted, type) or hasattr(wanted, "__pydantic_validator__"):
+        return False
+    return issubclass(wanted, msgspec.Struct) or dataclasses.is_dataclass(wanted) or typing.is_typeddict(wanted)
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import msgspec
 
+from ..answers import named
 from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
 from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record
@@ -70,7 +71,9 @@ def make_spec(
     fallbacks: Iterable[str] = (),
     output_schema: dict[str, Any] | None = None,
     temperature: float | None = None,
+    max_output_tokens: int | None = None,
     keep_home: bool = False,
+    workspaces: Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
     origin: str = "python",
 ) -> AgentSpec:
@@ -80,30 +83,39 @@ def make_spec(
         "goal": goal,
         "name": name,
         "model": model or "",
-        "fallbacks": list(fallbacks),
+        "fallbacks": _names(fallbacks),
         "system": system,
-        "tools": None if tools is None else list(tools),
+        "tools": None if tools is None else _names(tools),
         "mode": str(mode),
         "sandbox": msgspec.to_builtins(box),
         "limits": msgspec.to_builtins(Limits(steps=steps, tokens=tokens, cost_usd=cost_usd, wall_s=wall_s)),
         "output_schema": output_schema,
         "temperature": temperature,
         "keep_home": keep_home,
+        "workspaces": _names(workspaces),
         "labels": dict(labels or {}),
         "origin": origin,
     }
+    if max_output_tokens is not None:
+        fields["max_output_tokens"] = max_output_tokens
     try:
         return msgspec.convert(fields, AgentSpec)
     except msgspec.ValidationError as error:
-        raise BadRequest(str(error)) from None
+        raise BadRequest(named(error)) from None
+
+
+def _names(given: Iterable[str]) -> Any:
+    # A single word is left as it is, to be refused by its field: its letters are no names.
+    return given if isinstance(given, str) else list(given)
 
 
 async def spawn(goal: str, *, output: Any = None, on: AsyncAether | None = None, **options: Any) -> Run:
     """Start an agent and return it as a `Run`.
 
-    `options` are those of `AgentSpec`: `model`, `tools` (names), `mode` (`plan`, `ask_always`, `ask_risky`,
-    `accept_edits`, `autonomous`), `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), `name`,
-    `system`, and the limits `steps`, `tokens`, `cost_usd`, `wall_s`. `output` is the type that the result must have:
+    `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
+    `ask_risky`, `accept_edits`, `autonomous`), `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`),
+    `name`, `system`, `temperature`, `max_output_tokens`, `keep_home`, `workspaces`, `labels`, and the limits `steps`,
+    `tokens`, `cost_usd`, `wall_s`. `output` is the type that the result must have:
     a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.
 
         run = await aether.spawn("Count the words in notes.txt")
@@ -229,7 +241,11 @@ class Run:
                 error=status.error,
             )
         if self._read is not None:
-            return self._read(status.result)
+            try:
+                return self._read(status.result)
+            except ValueError as error:
+                # The schema was satisfied, but not what else the type asks for.
+                raise BadRequest(f"Agent {self.pid} gave a result that does not fit its type: {error}") from error
         return status.message if status.result is None else status.result
 
     def __await__(self) -> Generator[Any, None, Any]:

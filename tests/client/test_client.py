@@ -72,8 +72,13 @@ def test_errors_are_the_server_s(server: Server) -> None:
 def test_a_spec_that_does_not_fit_names_the_field() -> None:
     with pytest.raises(BadRequest, match="mode"):
         make_spec("x", mode="whatever")
-    with pytest.raises(BadRequest, match="steps"):
+    with pytest.raises(BadRequest, match=r"^limits\.steps: "):
         make_spec("x", steps=0)
+    with pytest.raises(BadRequest, match="tools"):
+        make_spec("x", tools="read_file")
+    with pytest.raises(BadRequest, match="fallbacks"):
+        make_spec("x", fallbacks="openai:gpt")
+    assert make_spec("x", workspaces=["data"], max_output_tokens=9).workspaces == ("data",)
 
 
 def test_an_approval_is_decided_once_and_only_as_shown(server: Server) -> None:

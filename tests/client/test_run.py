@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import typing
 from collections.abc import AsyncIterator
 
 import msgspec
 import pydantic
+import pydantic.dataclasses
 import pytest
 
 from aether_jupyter.client.client import AsyncAether
@@ -122,16 +124,32 @@ class Struct(msgspec.Struct):
     answer: int
 
 
+class Words(typing.TypedDict):
+    answer: int
+
+
+@dataclasses.dataclass
+class Outer:
+    inner: Model
+
+
+@pydantic.dataclasses.dataclass
+class Checked:
+    answer: int = pydantic.Field(gt=3)
+
+
 @pytest.mark.parametrize(
     ("kind", "result"),
     [
         (Model, Model(answer=42)),
         (Data, Data(42)),
         (Struct, Struct(42)),
+        (Words, {"answer": 42}),
+        (Checked, Checked(42)),
         (dict[str, int], {"answer": 42}),
         ({"type": "object", "properties": {"answer": {"type": "integer"}}}, {"answer": 42}),
     ],
-    ids=["pydantic", "dataclass", "struct", "annotation", "schema"],
+    ids=["pydantic", "dataclass", "struct", "typed-dict", "pydantic-dataclass", "annotation", "schema"],
 )
 async def test_results_have_the_type_that_was_asked_for(client: AsyncAether, kind: object, result: object) -> None:
     assert await (await spawn("x", model="scripted:result", output=kind, on=client)) == result
@@ -140,6 +158,19 @@ async def test_results_have_the_type_that_was_asked_for(client: AsyncAether, kin
 def test_a_schema_says_object_at_its_top() -> None:
     assert output_of(Struct).schema["type"] == "object"
     assert output_of(Data).schema["properties"] == {"answer": {"type": "integer"}}
+
+
+def test_a_dataclass_may_hold_a_pydantic_model() -> None:
+    assert output_of(Outer).read({"inner": {"answer": 1}}) == Outer(Model(answer=1))
+
+
+async def test_a_result_that_only_its_type_refuses_is_told_as_ours(client: AsyncAether) -> None:
+    def even(answer: int) -> int:
+        raise ValueError("not even")
+
+    kind = typing.Annotated[dict[str, int], pydantic.AfterValidator(even)]
+    with pytest.raises(BadRequest, match="not even"):
+        await (await spawn("x", model="scripted:result", output=kind, on=client))
 
 
 async def test_what_is_not_there_is_said_at_once(client: AsyncAether) -> None:
