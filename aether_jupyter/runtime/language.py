@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+import msgspec
+
 from ..abc import Clock, ModelInfo, ModelProvider
 from ..config import Settings
 from ..model.errors import (
@@ -544,7 +546,7 @@ def _chars(turn: Turn) -> int:
     if isinstance(turn, ToolTurn):
         return len(turn.content) + 32
     return sum(
-        len(json.dumps(part.arguments)) + len(part.raw) + 32 if isinstance(part, ToolCall) else len(part.text)
+        len(msgspec.json.encode(part.arguments)) + len(part.raw) + 32 if isinstance(part, ToolCall) else len(part.text)
         for part in turn.parts
     )
 
