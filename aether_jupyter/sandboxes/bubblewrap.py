@@ -222,6 +222,8 @@ class BubblewrapSandbox:
                 [*self._argv, posixpath.join(WORKDIR, cwd), *shell_argv(command, self._shell)],
                 timeout_s=timeout_s,
                 env=clean_environment(WORKDIR, _path(), env),
+                # Else the shell in between tells its own folder, which is the server's.
+                cwd="/",
                 stdin=stdin,
                 output_limit=output_limit,
                 on_output=on_output,
@@ -272,7 +274,10 @@ def _view(etc: Path) -> list[str]:
     # Under a server that runs as root, /proc/sys belongs to the commands' user: without this they could set
     # core_pattern, and have the kernel run what they like on the host.
     view += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
-    return [*view, "--size", str(512 << 20), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (inside the sandbox)
+    # What lies in memory is bounded, for a resource limit does not count it.
+    for place, size_mb in (("/dev/shm", 256), ("/tmp", 512)):  # noqa: S108 (inside the sandbox)
+        view += ["--size", str(size_mb << 20), "--perms", "1777", "--tmpfs", place]
+    return [*view, "--remount-ro", "/dev"]
 
 
 def _python_prefix() -> Path | None:

@@ -20,6 +20,7 @@ _GRACE_S = 0.2
 """Seconds that output may still come after the process ended: a child left in the background keeps the pipe open."""
 
 _FLOOD_BYTES = 16_000_000
+_FLOOD_SHARE = 1_000_000
 _FLOOD_PAUSE_S = 0.002
 
 
@@ -95,6 +96,8 @@ class _Running(asyncio.SubprocessProtocol):
         self._on_output = on_output
         self._transport: asyncio.SubprocessTransport | None = None
         self._open = {1, 2}
+        self._paused: set[int] = set()
+        self._unpaused: dict[int, int] = {1: 0, 2: 0}
         self._exited = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,12 +111,16 @@ class _Running(asyncio.SubprocessProtocol):
         if self._on_output is not None:
             name: Literal["stdout", "stderr"] = "stdout" if fd == 1 else "stderr"
             self._on_output(name, data)
-        if self.counted[fd] > _FLOOD_BYTES and self._transport is not None:
+        self._unpaused[fd] += len(data)
+        if self.counted[fd] > _FLOOD_BYTES and self._unpaused[fd] > _FLOOD_SHARE and self._transport is not None:
             # A command that writes without end would keep the loop busy; the pause makes it wait for us instead.
             pipe = cast("asyncio.ReadTransport | None", self._transport.get_pipe_transport(fd))
-            if pipe is not None and pipe.is_reading():
+            # Python before 3.11.5 cannot say whether a pipe is being read.
+            if pipe is not None and fd not in self._paused:
+                self._paused.add(fd)
+                self._unpaused[fd] = 0
                 pipe.pause_reading()
-                asyncio.get_running_loop().call_later(_FLOOD_PAUSE_S, self._resume, pipe)
+                asyncio.get_running_loop().call_later(_FLOOD_PAUSE_S, self._resume, fd, pipe)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open.discard(fd)
@@ -128,8 +135,8 @@ class _Running(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._finish()
 
-    @staticmethod
-    def _resume(pipe: asyncio.ReadTransport) -> None:
+    def _resume(self, fd: int, pipe: asyncio.ReadTransport) -> None:
+        self._paused.discard(fd)
         if not pipe.is_closing():
             pipe.resume_reading()
 

@@ -95,11 +95,13 @@ async def test_files_persist_and_are_the_hosts_own(sandbox: Sandbox, kind: Sandb
 async def test_environment_holds_nothing_of_the_server(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-5e1f")
     monkeypatch.setenv("JUPYTER_TOKEN", "canary-77aa")
+    monkeypatch.setenv("PWD", "/canary")
     done = await run(sandbox, "env; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' | grep -a canary; echo HOME=$HOME")
     if sandbox.name == "host":
         # Without isolation the server's own environment is in /proc for whoever looks; only the command's is clean.
         done = await run(sandbox, "env")
     assert b"canary" not in done.stdout
+    assert str(Path.cwd()).encode() not in done.stdout
     assert f"HOME={sandbox.workdir}".encode() in done.stdout
 
 
@@ -255,10 +257,21 @@ async def test_commands_are_without_privileges(isolated: Sandbox) -> None:
 
 
 async def test_only_home_and_temporary_folders_can_be_written(isolated: Sandbox) -> None:
-    places = ["/", "/usr", "/etc", "/bin", "/home", "/proc/sys/kernel", "/usr/local/bin", "/sys"]
+    places = ["/", "/dev", "/usr", "/etc", "/bin", "/home", "/proc/sys/kernel", "/usr/local/bin", "/sys"]
     done = await run(isolated, "; ".join(f"touch {p}/mine && echo wrote {p}" for p in places))
     assert done.stdout == b""
     assert (await run(isolated, "touch ~/x /tmp/x")).exit_code == 0
+
+
+async def test_files_in_memory_are_bounded(isolated: Sandbox) -> None:
+    """They count as nobody's memory where there is no control group."""
+    fill = "for i in 1 2 3; do head -c 300M /dev/zero > {}/$i || break; done; du -sm {} | cut -f1; rm -f {}/[123]"
+    for place in ("/tmp", "/dev/shm"):
+        try:
+            assert int((await run(isolated, fill.replace("{}", place))).stdout or 0) <= 512
+        except SandboxUnavailable:
+            assert isolated.name == "docker", "its memory limit counts them"
+    assert (await run(isolated, "echo x > /dev/null && echo alive")).stdout == b"alive\n"
 
 
 async def test_the_kernel_cannot_be_set(isolated: Sandbox) -> None:
