@@ -7,11 +7,12 @@ path come from there, one named `body` is the JSON body, and keyword-only ones a
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import types
 import typing
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import quote
@@ -20,6 +21,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
+from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
 
 from ..answers import named
@@ -68,7 +70,7 @@ class Attachment:
 
     filename: str
     media_type: str
-    content: bytes | AsyncIterator[bytes]
+    content: bytes | AsyncGenerator[bytes, None]
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,7 @@ class Door(APIHandler):
         return None
 
     def _request_summary(self) -> str:
-        # Tornado's own holds the query, where a token may be.
-        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+        return summary(self.request)
 
     async def serve(self, chosen: Route, in_path: dict[str, str]) -> None:
         """Answer one request. Nothing that a client sends may end as a 500."""
@@ -244,18 +245,25 @@ class Door(APIHandler):
 
     async def _attach(self, attachment: Attachment) -> None:
         content = attachment.content
-        # Before the first header: the first piece may still raise.
-        first = content if isinstance(content, bytes) else await anext(content, b"")
+        if isinstance(content, bytes):
+            self._announce(attachment)
+            self.write(content)
+        else:
+            async with contextlib.aclosing(content):
+                # Before the first header: the first piece may still raise.
+                first = await anext(content, b"")
+                self._announce(attachment)
+                self.write(first)
+                async for piece in content:
+                    await self.flush()
+                    self.write(piece)
+        await self.finish(set_content_type=attachment.media_type)
+
+    def _announce(self, attachment: Attachment) -> None:
         name = quote(attachment.filename or "file", safe="")
         self.set_header("Content-Disposition", f"attachment; filename*=utf-8''{name}")
         self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
         self.set_header("Content-Type", attachment.media_type)
-        self.write(first)
-        if not isinstance(content, bytes):
-            async for piece in content:
-                await self.flush()
-                self.write(piece)
-        await self.finish(set_content_type=attachment.media_type)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """What Jupyter and Tornado refuse is problem JSON too."""
@@ -275,6 +283,11 @@ class Door(APIHandler):
         self.finish(problem(error, status), set_content_type=PROBLEM)
 
 
+def summary(request: HTTPServerRequest) -> str:
+    """A request as the log names it: without the query, where a token may be."""
+    return f"{request.method} {request.path} ({request.remote_ip})"
+
+
 def problem(error: AetherError, status: int) -> bytes:
     """The error as problem JSON, under the status that is sent."""
     return msgspec.json.encode({**error.to_json(), "status": status}, enc_hook=str)
@@ -284,7 +297,7 @@ def refusal(status: int, reason: str, exc_info: Any = None) -> AetherError:
     """What Jupyter or Tornado refused, as the class nearest in meaning."""
     cause = exc_info[1] if exc_info else None
     said = (cause.log_message or "").replace("%%", "%") if isinstance(cause, web.HTTPError) else ""
-    kinds = {403: Forbidden, 404: NotFound, 429: TooMany}
+    kinds = {401: Forbidden, 403: Forbidden, 404: NotFound, 429: TooMany}
     kind = kinds.get(status, BadRequest if 400 <= status < 500 else AetherError)
     return kind(said or reason or "the request was refused")
 

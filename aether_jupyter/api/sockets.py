@@ -18,7 +18,7 @@ from ..model.access import Principal, require
 from ..model.errors import AetherError, NotFound
 from .bodies import Natural, Watch
 from .identity import principal
-from .routing import PROBLEM, RESOURCE, Argument, Entrance, House, parse_query, problem, refusal
+from .routing import PROBLEM, RESOURCE, Argument, Entrance, House, parse_query, problem, refusal, summary
 
 ARGUMENTS = (Argument("cursor", Natural, None),)
 MESSAGE_BYTES = 16_384
@@ -47,6 +47,9 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self.sockets = sockets
         self.watched: set[int] = set()
 
+    def _request_summary(self) -> str:
+        return summary(self.request)
+
     def set_default_headers(self) -> None:
         """None: those of Jupyter's pages mean nothing to a socket."""
 
@@ -74,6 +77,13 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
             self.house = await self.entrance.house()
         except AetherError as error:
             self._refuse(error, error.status)
+            return
+        except web.HTTPError:
+            raise
+        except Exception:
+            # Tornado would log the request with its address, which may hold a token.
+            self.log.exception("Aether: a feed could not begin")
+            self._refuse(AetherError("the server made a mistake; its log says more"), 500)
             return
         await super().get(*args, **kwargs)
 

@@ -59,6 +59,21 @@ async def test_nobody_gets_a_feed_without_a_login(knock: Any, query: str, header
     assert refused.value.code == 403
 
 
+async def test_a_failure_keeps_the_token_out_of_the_log(
+    knock: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(self: Any) -> None:
+        raise RuntimeError("no house")
+
+    (app,) = jp_serverapp.extension_manager.extension_apps["aether_jupyter"]
+    monkeypatch.setattr(type(app.tenure), "house", broken)
+    with caplog.at_level("DEBUG"), pytest.raises(HTTPClientError) as refused:
+        await knock(f"?token={jp_serverapp.identity_provider.token}")
+    assert refused.value.code == 500
+    assert "no house" in caplog.text
+    assert jp_serverapp.identity_provider.token not in caplog.text
+
+
 async def test_a_browser_gets_in_by_its_cookie(raw: Any, knock: Any, jp_serverapp: Any, jp_http_port: int) -> None:
     cookies = await cookie(raw, jp_serverapp)
     socket = await knock(Cookie=cookies, Origin=f"http://127.0.0.1:{jp_http_port}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import anyio.to_thread
@@ -141,7 +141,7 @@ async def read_file(house: House, who: Principal, pid: Pid, *, path: FilePath) -
     return Attachment(path.rstrip("/").rpartition("/")[2], "application/octet-stream", _pieces(house, pid, path))
 
 
-async def _pieces(house: House, pid: int, path: str) -> AsyncIterator[bytes]:
+async def _pieces(house: House, pid: int, path: str) -> AsyncGenerator[bytes, None]:
     offset = 0
     while piece := await house.surroundings.read_file(pid, path, offset=offset, limit=PIECE_BYTES):
         yield piece
