@@ -304,7 +304,7 @@ def _dig(top: Path, levels: int) -> None:
         below = os.open("a-long-name", os.O_RDONLY, dir_fd=here)
         os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=below))
         if level % 300 == 299:
-            os.chmod("a-long-name", 0o500, dir_fd=here)
+            os.fchmod(here, 0o500)
         os.close(here)
         here = below
     os.close(here)
