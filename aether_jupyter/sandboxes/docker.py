@@ -53,6 +53,7 @@ text = b""
 while len(text) < {size}:
     text += os.read(0, {size} - len(text)) or exit(1)
 exec(text)"""
+_LIMITS = {"MemoryLimit": "the memory", "PidsLimit": "the processes"}
 _FIX_ENGINE = "install it with 'apt-get install docker.io iptables' (or Docker Desktop) and start it"
 _FIX_IMAGE = "run 'make images'"
 
@@ -158,6 +159,15 @@ class Docker:
             return Availability(False, "no Docker engine answers", _FIX_ENGINE)
         if info.get("OSType") != "linux":
             return Availability(False, "the engine runs no Linux containers", "switch it to Linux containers")
+        unlimited = [word for name, word in _LIMITS.items() if info.get(name) is False]
+        if unlimited:
+            # Such an engine starts containers all the same, and only says so in a warning.
+            return Availability(
+                False,
+                f"the engine cannot limit {' and '.join(unlimited)} of a container",
+                "a rootless engine needs control groups of version 2 for that "
+                "(boot with systemd.unified_cgroup_hierarchy=1)",
+            )
         try:
             image = self._client.inspect_image(self._image)
         except ImageNotFound:
