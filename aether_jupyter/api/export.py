@@ -35,6 +35,7 @@ from ..model.events import (
     ToolEnded,
     ToolStarted,
 )
+from ..model.harmless import formatted, line, markdown, plain
 from ..model.message import Text, Thinking, ToolCall
 from ..model.process import Process
 from ..model.tool import Outcome
@@ -68,12 +69,12 @@ def as_text(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
     for record in records:
         for entry in _entries(record.event):
             lines += ["", f"{_when(record.at)}  {entry.title}", *_indented(entry.text)]
-    return _CONTROL.sub("�", "\n".join(lines) + "\n").encode(errors="replace")
+    return plain("\n".join(lines) + "\n").encode(errors="replace")
 
 
 def as_notebook(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
     """Notebook format 4.5: thoughts as Markdown, tool calls as code cells with what came of them."""
-    cells = [_markdown("goal", f"# {_plain(process.name)}\n\n{_plain(spec.goal)}")]
+    cells = [_markdown("goal", f"# {markdown(line(process.name))}\n\n{formatted(spec.goal)}")]
     outcomes = {r.event.call_id: r.event.outcome for r in records if isinstance(r.event, ToolEnded)}
     for record in records:
         event = record.event
@@ -82,7 +83,7 @@ def as_notebook(process: Process, spec: AgentSpec, records: list[Record]) -> byt
             if isinstance(event, ToolStarted):
                 cells.append(_code(name, event.call, outcomes.get(event.call.id)))
             elif not isinstance(event, ToolEnded):
-                cells.append(_markdown(name, f"**{_plain(entry.title)}**\n\n{_plain(entry.text)}".strip()))
+                cells.append(_markdown(name, f"**{markdown(line(entry.title))}**\n\n{formatted(entry.text)}".strip()))
     notebook = {
         "cells": cells,
         "metadata": {
@@ -108,7 +109,6 @@ _FORMATS: dict[ExportFormat, tuple[Callable[[Process, AgentSpec, list[Record]], 
     "text": (as_text, "txt"),
     "notebook": (as_notebook, "ipynb"),
 }
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class _Entry(NamedTuple):
@@ -167,11 +167,6 @@ def _arguments(call: ToolCall) -> str:
     if call.tool == "run_command" and isinstance(call.arguments.get("command"), str):
         return f"$ {call.arguments['command']}"
     return json.dumps(call.arguments, indent=2, ensure_ascii=False, sort_keys=True)
-
-
-def _plain(text: str) -> str:
-    """Markdown without HTML and pictures."""
-    return _CONTROL.sub("�", text).replace("<", "\\<").replace("![", "!\\[")
 
 
 def _markdown(name: str, text: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..client.client import Aether, AsyncAether
 from ..client.run import Run
 from ..model.errors import BadRequest, Conflict, IllegalTransition
 from ..model.events import Event, ModelAnswered, ProcessExited, ProcessSpawned, Record
+from ..model.harmless import line, plain
 from ..model.message import ToolCall
 from ..model.process import Process, Signal, State
 from ..model.tool import Approval
@@ -70,7 +71,7 @@ def show_record(record: Record, as_json: bool) -> None:
     kind, words = show.event_text(record.event)
     if kind:
         label = click.style(f"{kind:8}", fg=COLOURS.get(kind), dim=kind == "thought")
-        click.echo(f"{record.n:>4}  {label}  {_safe(show.line(words, 400))}")
+        click.echo(f"{record.n:>4}  {label}  {_safe(line(words, 400))}")
 
 
 class _Follower:
@@ -202,4 +203,4 @@ def _json(value: Any) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
-_safe = show.plain
+_safe = plain

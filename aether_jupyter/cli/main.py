@@ -315,7 +315,7 @@ def _put(value: Any, text: str, as_json: bool) -> None:
 
 
 def _safe(text: str) -> str:
-    from ..client.show import plain
+    from ..model.harmless import plain
 
     return plain(text)
 
@@ -334,6 +334,7 @@ def _approval(client: Aether, which: str) -> Approval:
 
 
 def _decided(approval: Approval, word: str, as_json: bool) -> None:
-    from ..client.show import call_text, line
+    from ..client.show import call_text
+    from ..model.harmless import line
 
     _put(approval, f"{word}: {line(call_text(approval))}", as_json)

@@ -15,6 +15,7 @@ from ..answers import named
 from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
 from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record
+from ..model.harmless import line
 from ..model.process import ExitStatus, Process, Signal, State
 from ..model.tool import Approval, Decision, Remember
 from ..model.view import advance
@@ -409,7 +410,7 @@ class Run:
 
     def __repr__(self) -> str:
         p = self.process
-        return f"<Run {p.pid} {show.line(p.name, 40)!r} {p.state.value}, {show.steps(p)} steps, {show.money(p)}>"
+        return f"<Run {p.pid} {line(p.name, 40)!r} {p.state.value}, {show.steps(p)} steps, {show.money(p)}>"
 
 
 _ENDS = {"terminated": "was ended", "killed": "was killed", "limit": "reached a limit", "stuck": "was stuck"}

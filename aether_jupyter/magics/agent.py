@@ -19,11 +19,11 @@ from typing import Any, NoReturn
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from traitlets import Enum, Unicode
 
-from ..client import show
 from ..client.run import Run, make_spec, spawn
 from ..model.agent import Mode
 from ..model.errors import AetherError, BadRequest
 from ..model.events import Record
+from ..model.harmless import plain
 from ..model.process import Signal
 from . import words
 from .render import KINDS, Screen, choose, screen
@@ -220,7 +220,7 @@ def _one_sentence() -> Iterator[None]:
     try:
         yield
     except (AetherError, KeyboardInterrupt) as error:
-        title, said = type(error).__name__, show.plain(str(error))
+        title, said = type(error).__name__, plain(str(error))
         error._render_traceback_ = lambda *_: [f"\x1b[31m{title}\x1b[39m: {said}"]  # type: ignore[union-attr]
         raise
 

@@ -22,6 +22,7 @@ from ..client import show
 from ..client.run import Run
 from ..model.errors import AetherError
 from ..model.events import Notice, Record, TextDelta
+from ..model.harmless import line, plain
 from ..model.process import Process
 from ..model.tool import Approval, Remember
 
@@ -128,13 +129,13 @@ class TerminalScreen:
     """Lines as they come, questions at the prompt."""
 
     def begin(self, run: Run) -> None:
-        say(f"Agent {run.pid} ({show.line(run.process.model, 60) or 'default model'}) has started")
+        say(f"Agent {run.pid} ({line(run.process.model, 60) or 'default model'}) has started")
 
     def heard(self, run: Run, thing: Record | Notice) -> None:
         if isinstance(thing, Record):
             kind, words = show.event_text(thing.event)
             if kind and kind not in ("start", "asks", "answer", "failed"):
-                say(f"  {kind:8} {show.line(words, 160)}")
+                say(f"  {kind:8} {line(words, 160)}")
 
     async def asked(self, run: Run, approvals: list[Approval]) -> None:
         for approval in approvals:
@@ -190,12 +191,12 @@ class WidgetScreen:
         head = f"{process.pid} · {show.steps(process)} steps · {show.money(process)} · {show.time_spent(process)}"
         self._head.value = f"<b>{html.escape(show.word(process))}</b> {html.escape(head)}"
         said = self._words or (process.voice.text if process.voice else "")
-        self._voice.value = html.escape(show.line(said, 280))
+        self._voice.value = html.escape(line(said, 280))
 
     def _question(self, run: Run, approval: Approval) -> Any:
         w = self._w
         shown = [show.call_text(approval), approval.preview, approval.because, approval.where]
-        blocks = "".join(f"<pre>{html.escape(show.plain(text))}</pre>" for text in shown if text)
+        blocks = "".join(f"<pre>{html.escape(plain(text))}</pre>" for text in shown if text)
         note = w.HTML()
         row: list[Any]
         if approval.kind == "question":
@@ -221,7 +222,7 @@ class WidgetScreen:
         return w.VBox([w.HTML(blocks), w.HBox(row), note])
 
     def _option(self, run: Run, approval: Approval, option: str, note: Any) -> Any:
-        button = self._w.Button(description=show.line(option, 60))
+        button = self._w.Button(description=line(option, 60))
         button.on_click(lambda _: self._decide(run.answer(option, approval), note))
         return button
 
@@ -242,9 +243,9 @@ async def ask(run: Run, approval: Approval) -> None:
     say("")
     try:
         if approval.kind == "question":
-            say(f"Agent {run.pid} asks: {show.plain(approval.question)}")
+            say(f"Agent {run.pid} asks: {plain(approval.question)}")
             for number, option in enumerate(approval.options, 1):
-                say(f"  {number}. {show.line(option)}")
+                say(f"  {number}. {line(option)}")
             words = ""
             while not words.strip():
                 words = await _input("Your answer: ")
@@ -252,19 +253,19 @@ async def ask(run: Run, approval: Approval) -> None:
                 words = approval.options[int(words) - 1]
             await run.answer(words, approval)
         elif approval.kind == "limit":
-            say(f"Agent {run.pid}: {show.plain(approval.because or approval.question)}")
+            say(f"Agent {run.pid}: {plain(approval.because or approval.question)}")
             if await _yes("Go on for 25 more steps? [y/N] "):
                 await run.approve(approval)
             else:
                 await run.refuse(approval)
         else:
             risk = f" ({approval.risk.value})" if approval.risk is not None else ""
-            say(f"Agent {run.pid} asks to run{risk}, {show.plain(approval.where)}:")
+            say(f"Agent {run.pid} asks to run{risk}, {plain(approval.where)}:")
             say(show.call_text(approval))
             if approval.preview:
-                say(show.plain(approval.preview))
+                say(plain(approval.preview))
             if approval.because:
-                say(f"It asks because {show.plain(approval.because)}.")
+                say(f"It asks because {plain(approval.because)}.")
             if await _yes("Run it? [y/N] "):
                 await run.approve(approval)
             else:
@@ -284,6 +285,6 @@ async def _input(question: str) -> str:
 
 def say(text: str) -> None:
     """Print plain text."""
-    sys.stdout.write(show.plain(text) + "\n")
+    sys.stdout.write(plain(text) + "\n")
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()

@@ -10,6 +10,7 @@ from ..client import show
 from ..client.client import Aether
 from ..client.run import connect, plain_client
 from ..model.errors import BadRequest
+from ..model.harmless import code, line, plain
 from ..model.process import Signal
 from ..model.tool import Remember, Verdict
 
@@ -18,8 +19,8 @@ class Words:
     """Text that a cell shows as it is; Markdown where there is any."""
 
     def __init__(self, text: str, markdown: str = "") -> None:
-        self._text = show.plain(text)
-        self._markdown = markdown or show.code(text)
+        self._text = plain(text)
+        self._markdown = markdown or code(text)
 
     def __repr__(self) -> str:
         return self._text
@@ -68,7 +69,7 @@ def _logs(client: Aether, rest: list[str]) -> Any:
         for record in page:
             kind, said = show.event_text(record.event)
             if kind:
-                rows.append(f"{record.n:>4}  {kind:8}  {show.line(said, 300)}")
+                rows.append(f"{record.n:>4}  {kind:8}  {line(said, 300)}")
     return Words("\n".join(rows))
 
 
@@ -113,14 +114,14 @@ def _approve(client: Aether, rest: list[str]) -> Any:
         return Words(f"Agent {approval.pid} goes on for 25 more steps.")
     client.decide(approval, "approve", remember=remember)
     kept = {"once": "", "session": " Calls like it are approved for this agent.", "always": " So are all like it."}
-    return Words(f"Approved: {show.line(show.call_text(approval))}.{kept[remember]}")
+    return Words(f"Approved: {line(show.call_text(approval))}.{kept[remember]}")
 
 
 def _refuse(client: Aether, rest: list[str]) -> Any:
     approval = client.approval(_key(rest, "refuse ID"))
     verdict: Verdict = "finish" if approval.kind == "limit" else "refuse"
     client.decide(approval, verdict, reason=" ".join(rest[1:]) or None)
-    return Words(f"Refused: {show.line(show.call_text(approval))}.")
+    return Words(f"Refused: {line(show.call_text(approval))}.")
 
 
 def _answer(client: Aether, rest: list[str]) -> Any:

@@ -6,6 +6,7 @@ import json
 
 import msgspec
 import nbformat
+import pytest
 
 from aether_jupyter.api.export import as_json, as_notebook, as_text, export
 from aether_jupyter.model.agent import AgentSpec, Limits, Mode
@@ -61,6 +62,18 @@ def test_text_reads_from_top_to_bottom_without_control_characters() -> None:
     text = as_text(PROCESS, SPEC, RECORDS).decode()
     assert text.index("Build it") < text.index("$ make") < text.index("exit code 0") < text.index("Done")
     assert not {"\x1b", "\u202e", "\x00"} & set(text)
+
+
+def test_no_backslash_of_an_agent_frees_its_html() -> None:
+    markdown2html = pytest.importorskip("nbconvert.filters").markdown2html_mistune
+    evil = ("\\<img src=http://evil/?a>", "\\![x](http://evil/?a)", "\\\\<script>1</script>", "~~~\n```\n<iframe>")
+    for text in evil:
+        events = [ProcessSpawned(PROCESS, SPEC), ModelAnswered(1, "m:x", (Text(text),), Usage())]
+        records = [msgspec.structs.replace(r, event=e) for r, e in zip(RECORDS, events, strict=False)]
+        for cell in json.loads(as_notebook(PROCESS, SPEC, records))["cells"]:
+            shown = markdown2html(cell["source"])
+            for tag in ("<img", "<script", "<iframe"):
+                assert tag not in shown
 
 
 def test_a_notebook_has_a_cell_a_call_and_no_live_html() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aether_jupyter.client import show
-from aether_jupyter.client.show import Table, code, formatted, line, markdown, money, plain, span, tokens
+from aether_jupyter.client.show import Table, money, span, tokens
 from aether_jupyter.model.agent import Limits, Mode
+from aether_jupyter.model.harmless import code, formatted, line, markdown, plain
 from aether_jupyter.model.process import ExitStatus, Process, State
 from aether_jupyter.model.tool import Approval
 
