@@ -27,6 +27,10 @@ Stream = Literal["stdout", "stderr"]
 _KEPT_BYTES = 50_000_000
 """Bytes of one stream that go to its file; what a command writes beyond is counted and dropped."""
 
+_FOLDER = ".aether/outputs"
+_FOLDER_BYTES = 500_000_000
+"""Bytes of all kept outputs of a home, beyond which no more is kept: a command that floods is often run again."""
+
 _BLOCK = 256_000
 _EVIDENCE = 2_000
 _NOTICE_S = 0.1
@@ -61,8 +65,8 @@ async def run_command(
     allowed = min(timeout_s or ctx.timeout_s, ctx.max_timeout_s)
     sandbox = await ctx.sandbox()
     label = re.sub(r"[^A-Za-z0-9_.-]", "_", ctx.call_id)[:100].lstrip(".") or "call"
-    out = _Output(ctx, "stdout", f".aether/outputs/{label}.stdout")
-    err = _Output(ctx, "stderr", f".aether/outputs/{label}.stderr")
+    out = _Output(ctx, "stdout", f"{_FOLDER}/{label}.stdout")
+    err = _Output(ctx, "stderr", f"{_FOLDER}/{label}.stderr")
     try:
         done = await sandbox.run(
             command,
@@ -112,6 +116,13 @@ def _outcome(done: Completed, out: _Output, err: _Output, share: int, allowed: f
             sandbox=sandbox,
         ),
     )
+
+
+def _kept_bytes(home: Path) -> int:
+    try:
+        return sum(entry.size_bytes for entry in beneath.listing(home, _FOLDER))
+    except AetherError:
+        return 0
 
 
 class _Output:
@@ -186,6 +197,11 @@ class _Output:
         home: Path = self._ctx.home
         try:
             if not self.written:
+                kept = _kept_bytes(home)
+                if kept > _FOLDER_BYTES:
+                    self._trouble = f"{_FOLDER} holds {kept} bytes already; delete there what is not needed any more"
+                    self._block.clear()
+                    return
                 # A name that is there already is from an earlier try of the same call.
                 beneath.write(home, self._path, bytes(self._block))
                 self.written = self._path

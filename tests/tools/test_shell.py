@@ -9,6 +9,7 @@ import pytest
 
 from aether_jupyter.abc import ToolContext
 from aether_jupyter.model.events import OutputDelta
+from aether_jupyter.tools import shell
 
 from .conftest import Call
 
@@ -63,6 +64,16 @@ async def test_long_output_goes_to_a_file(call: Call, home: Path) -> None:
     assert len(done.evidence.stdout) < 2_100
     assert (home / done.evidence.stdout_path).read_text() == "".join(f"{i}\n" for i in range(1, 100_001))
     assert (await call("read_file", path=done.evidence.stdout_path, offset=5000, limit=1)).content.startswith("5000\n")
+
+
+async def test_kept_outputs_do_not_fill_the_disk(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "_FOLDER_BYTES", 1000)
+    assert "the whole is in" in (await call("run_command", command="seq 1 100000")).content
+    (home / ".aether/outputs/call_1.stdout").rename(home / ".aether/outputs/earlier")
+    done = await call("run_command", command="seq 1 100000")
+    assert done.ok
+    assert "the rest was not kept: .aether/outputs holds 588895 bytes already; delete there" in done.content
+    assert [path.name for path in (home / ".aether/outputs").iterdir()] == ["earlier"]
 
 
 async def test_two_streams_share_what_the_model_reads(call: Call, context: ToolContext) -> None:
