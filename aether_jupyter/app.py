@@ -70,7 +70,7 @@ async def open_app(
         requests = Requests(database, processes)
         approvals = Approvals(database, processes)
         supervisor = Supervisor(
-            processes, requests, approvals, budgets, feed, journal, language, toolbox, machines, settings, clock
+            processes, requests, approvals, feed, journal, language, toolbox, machines, settings, clock
         )
         surroundings.supervisor = supervisor
         for part in (feed.flush, surroundings.find_sandbox, supervisor.run):

@@ -74,12 +74,15 @@ class Budgets:
             },
         )
 
-    async def check(self, owner: str, wanted_usd: float) -> None:
-        """Raise `OverBudget` if what is spent, reserved and wanted is more than the day's budget."""
+    def check(self, tx: Transaction, owner: str, wanted_usd: float) -> None:
+        """Raise `OverBudget` if what is spent, reserved and wanted is more than the day's budget.
+
+        It is asked in the transaction that reserves, so that of many who ask at once only those pass who fit.
+        """
         if self.daily_usd is None or wanted_usd <= 0:
             return
-        spent = (await self._database.fetch(_SPENT, {"owner": owner, "day": day(time.time())}))[0][0]
-        reserved = (await self._database.fetch(_RESERVED, {"owner": owner}))[0][0]
+        spent = tx.one(_SPENT, {"owner": owner, "day": day(tx.now)})[0]
+        reserved = tx.one(_RESERVED, {"owner": owner})[0]
         if spent + reserved + wanted_usd > self.daily_usd:
             raise OverBudget(
                 f"Today's budget of ${self.daily_usd:.2f} is used: ${spent:.2f} spent, ${reserved:.2f} reserved. "

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 from uuid_utils import uuid7
 
 from ..engine.lifecycle import deliver, move
@@ -21,6 +21,7 @@ from ..model.access import RUNTIME, Principal, may_see, require
 from ..model.agent import AgentSpec, Limits
 from ..model.errors import AetherError, BadRequest, Fenced, IllegalTransition, ProcessNotFound, TooMany
 from ..model.events import (
+    MODEL_INTERRUPTED,
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
@@ -29,6 +30,7 @@ from ..model.events import (
     MessageSent,
     ModelAnswered,
     ModelFailed,
+    ModelRequested,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -47,6 +49,8 @@ from .budgets import Budgets
 
 CHILDREN, DEPTH = 20, 5
 NAME_CHARS = 80
+LONGEST_LEASE_S = 60.0
+SOME = 500
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ _process = msgspec.json.Decoder(Process).decode
 _spec = msgspec.json.Decoder(AgentSpec).decode
 _approval = msgspec.json.Decoder(Approval).decode
 
-p = tables.process
+p, e = tables.process, tables.event
 _LOAD = select(p.c.body, p.c.epoch, p.c.worker, p.c.reaped).where(p.c.pid == bindparam("k"))
 _LOAD_ALL = select(p.c.body, p.c.epoch, p.c.spec).where(p.c.pid == bindparam("k"))
 _READY_OWNERS = select(p.c.owner).where(p.c.state == "READY").distinct()
@@ -178,7 +182,7 @@ class Processes:
             origin=f"agent:{parent}" if actor.pid is not None else spec.origin,
             head=1,
         )
-        values = self._columns(process, tx.now, 0, None, None, False) | {
+        values = self._columns(process, tx.now, 0, None, False) | {
             "owner": process.owner,
             "name": name[:200],
             "parent": parent,
@@ -305,7 +309,6 @@ class Processes:
     ) -> Sequence[Record]:
         """Events of one process by their number, ascending; with `before`, the last `limit` below it."""
         await self.get(actor, pid)
-        e = tables.event
         statement = select(e).where(e.c.pid == pid, e.c.n > after).limit(limit)
         if before is not None:
             rows = await self._database.fetch(statement.where(e.c.n < before).order_by(e.c.n.desc()))
@@ -347,10 +350,8 @@ class Processes:
             found = tx.one(_LOAD_ALL, {"k": pid})
             try:
                 row, spec = Row(_process(found.body), found.epoch + 1, worker), _spec(found.spec)
-            except msgspec.DecodeError:
-                # One row that cannot be read must not keep all others from running.
-                log.critical("process %s cannot be read; it is set aside as STOPPED", pid, exc_info=True)
-                tx.run(update(p).where(p.c.pid == pid).values(state=str(State.STOPPED)))
+            except msgspec.DecodeError as error:
+                self._set_aside(tx, pid, error)
                 continue
             process = self.append(tx, row, actor.name, (StateChanged(State.RUNNING),), worker=worker)
             claims.append((Claim(pid, row.epoch, worker, process.owner, process.name, spec), process))
@@ -365,7 +366,6 @@ class Processes:
         known: int,
         events: Sequence[Event],
         conclusion: Sequence[Event] = (),
-        until: float | None = None,
     ) -> Recorded:
         """Append what a runner did. Raises `Fenced`, with nothing written, if the claim is no longer its own.
 
@@ -379,7 +379,7 @@ class Processes:
             missed = tuple((each.n, each.at, decode_event(each.body)) for each in found)
         concluded = not missed
         events = (*events, *conclusion) if concluded else events
-        process = self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker, until=until)
+        process = self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker)
         return Recorded(process, missed, tx.now, concluded)
 
     async def history(self, pid: int) -> Sequence[tuple[int, float, Event]]:
@@ -391,9 +391,7 @@ class Processes:
     def wake_due(self, tx: Transaction, actor: Principal) -> int:
         """Make READY what waited for a time that has come. Returns how many."""
         due = tx.all(select(p.c.pid).where(p.c.state == "WAITING", p.c.until < tx.now))
-        for found in due:
-            self.append(tx, self.row(tx, found.pid), actor.name, (StateChanged(State.READY),))
-        return len(due)
+        return len([self.append(tx, row, actor.name, (StateChanged(State.READY),)) for row in self._rows(tx, due)])
 
     @action("system:run")
     def reap_old(self, tx: Transaction, actor: Principal, keep_s: float) -> int:
@@ -403,9 +401,8 @@ class Processes:
             .where(p.c.state == "ZOMBIE", p.c.reaped.is_(False), p.c.ended_at < tx.now - keep_s)
             .limit(100)
         )
-        for found in old:
-            row = self.row(tx, found.pid)
-            self.append(tx, row, actor.name, (ProcessReaped(self._spec_of(tx, found.pid).keep_home),))
+        for row in self._rows(tx, old):
+            self.append(tx, row, actor.name, (ProcessReaped(self._spec_of(tx, row.process.pid).keep_home),))
         return len(old)
 
     @action("system:run")
@@ -421,47 +418,54 @@ class Processes:
         return bool(tx.run(update(w).where(w.c.id == worker).values(lease_until=tx.now + lease_s)).rowcount)
 
     @action("system:run")
-    def steal(self, tx: Transaction, actor: Principal) -> Sequence[int]:
-        """Free the processes of workers whose lease has run out. Dead is final. Returns the PIDs."""
+    def steal(self, tx: Transaction, actor: Principal, worker: int) -> Sequence[int]:
+        """Free the processes of workers whose lease has run out. Dead is final. Returns the PIDs.
+
+        `worker` is the one that asks: whoever can ask is alive, whatever the clock has done to its lease. No lease
+        lies far ahead unless the clock was set back since; its worker would have renewed it.
+        """
         w = tables.worker
-        tx.run(delete(w).where(w.c.lease_until < tx.now))
+        over = or_(w.c.lease_until < tx.now, w.c.lease_until > tx.now + LONGEST_LEASE_S)
+        tx.run(delete(w).where(over, w.c.id != worker))
         orphans = tx.all(
             select(p.c.pid).where(p.c.state == "RUNNING", or_(p.c.worker.is_(None), p.c.worker.not_in(select(w.c.id))))
         )
-        for found in orphans:
-            row = self.row(tx, found.pid)
+        freed = []
+        for row in self._rows(tx, orphans):
             row.epoch += 1
             self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it is gone."),))
-        return [found.pid for found in orphans]
+            freed.append(row.process.pid)
+        return freed
 
     @action("system:run")
     def retire(self, tx: Transaction, actor: Principal, worker: int) -> None:
         """Give back everything a worker holds, and the worker itself: a server that stops in good order."""
-        for found in tx.all(select(p.c.pid).where(p.c.state == "RUNNING", p.c.worker == worker)):
-            row = self.row(tx, found.pid)
+        for row in self._rows(tx, tx.all(select(p.c.pid).where(p.c.state == "RUNNING", p.c.worker == worker))):
             row.epoch += 1
             self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it stopped."),))
         tx.run(delete(tables.worker).where(tables.worker.c.id == worker))
 
     async def alive(self) -> Alive:
         """The PIDs that have not ended: whose sandboxes may live."""
-        rows = await self._database.fetch(select(p.c.pid, p.c.state))
-        pids = frozenset(row.pid for row in rows if row.state != "ZOMBIE")
-        return Alive(pids, max((row.pid for row in rows), default=0))
+        # The newest first: who is spawned between the two reads is newer, and so alive.
+        newest = (await self._database.fetch(select(func.coalesce(func.max(p.c.pid), 0))))[0][0]
+        rows = await self._database.fetch(select(p.c.pid).where(p.c.state != "ZOMBIE"))
+        return Alive(frozenset(row.pid for row in rows), newest)
 
     async def homes_to_remove(self, pids: Iterable[int]) -> Sequence[int]:
         """Which of these homes belong to reaped processes that did not keep them, or to nobody."""
         wanted = list(pids)
-        rows = await self._database.fetch(select(p.c.pid, p.c.reaped, p.c.spec).where(p.c.pid.in_(wanted)))
-        kept = {row.pid for row in rows if not row.reaped}
-        reaped = [row.pid for row in rows if row.reaped]
-        e = tables.event
-        marks = await self._database.fetch(select(e.c.pid, e.c.body).where(e.c.pid.in_(reaped)).order_by(e.c.n.desc()))
-        for mark in marks:
-            event = decode_event(mark.body)
-            if isinstance(event, ProcessReaped) and event.home_kept:
-                kept.add(mark.pid)
-        return [pid for pid in wanted if pid not in kept]
+        remove: MutableSequence[int] = []
+        for at in range(0, len(wanted), SOME):
+            some = wanted[at : at + SOME]
+            # The reaping is the last event of a process.
+            last = p.outerjoin(e, and_(e.c.pid == p.c.pid, e.c.n == p.c.head))
+            rows = await self._database.fetch(
+                select(p.c.pid, p.c.reaped, e.c.body).select_from(last).where(p.c.pid.in_(some))
+            )
+            kept = {row.pid for row in rows if not row.reaped or _home_kept(row.body)}
+            remove += [pid for pid in some if pid not in kept]
+        return remove
 
     # --- inside a transaction ------------------------------------------------------------------------------------
 
@@ -480,7 +484,6 @@ class Processes:
         events: Sequence[Event],
         *,
         worker: int | None = None,
-        until: float | None = None,
     ) -> Process:
         """Write events and the row they lead to. The only place where a process changes."""
         if not events:
@@ -498,6 +501,8 @@ class Processes:
                     row.epoch += 1
                 case ApprovalRequested(approval=approval):
                     self._insert_approval(tx, approval)
+                case ModelRequested(reserved_usd=wanted):
+                    self._budgets.check(tx, process.owner, wanted)
                 case ModelAnswered() | ModelFailed():
                     self._budgets.charge(tx, process, event)
                 case _:
@@ -510,7 +515,7 @@ class Processes:
         if process.state is not State.RUNNING:
             row.worker = None
         row.process = process
-        tx.run(_SAVE, self._columns(process, tx.now, row.epoch, row.worker, until, row.reaped) | {"k": process.pid})
+        tx.run(_SAVE, self._columns(process, tx.now, row.epoch, row.worker, row.reaped) | {"k": process.pid})
         self._write(tx, row, actor, (*events, *extra), first)
         if any(isinstance(event, ProcessExited) for event in events):
             for listener in self._exit_listeners:
@@ -592,12 +597,18 @@ class Processes:
                 f"Process {pid} is not a child of {actor.pid}; an agent signals only its own children"
             )
         events = deliver(row.process, signal)
-        # A CONT that finds the decision already made goes to READY rather than back to a question nobody asks.
+        # A CONT that finds a decision already made goes to READY: what was decided must not wait for the rest.
         wait = row.process.wait
         if signal is Signal.CONT and row.process.state is State.STOPPED and wait is not None and wait.approvals:
             waiting = {found.id for found in tx.all(_WAITING, {"k": pid})}
-            if not waiting.intersection(wait.approvals):
+            if not waiting.issuperset(wait.approvals):
                 events = (events[0], StateChanged(State.READY))
+        reserved = row.process.reserved_usd
+        if reserved and any(isinstance(event, ProcessExited) for event in events):
+            # The provider may charge for what nobody hears any more.
+            words = "It was ended while the model was asked."
+            asked = row.process.step, row.process.model
+            events = (ModelFailed(*asked, MODEL_INTERRUPTED, words, reserved), *events)
         return self.append(tx, row, actor.name, events)
 
     def _check_parent(self, tx: Transaction, actor: Principal, parent: int) -> None:
@@ -632,6 +643,20 @@ class Processes:
         """The row, whoever asks: for the kernel's own moves."""
         found = tx.one(_LOAD, {"k": pid})
         return Row(_process(found.body), found.epoch, found.worker, found.reaped)
+
+    def _rows(self, tx: Transaction, found: Iterable[Any]) -> Iterable[Row]:
+        for each in found:
+            try:
+                row = self.row(tx, each.pid)
+            except msgspec.DecodeError as error:
+                self._set_aside(tx, each.pid, error)
+                continue
+            yield row
+
+    def _set_aside(self, tx: Transaction, pid: int, error: msgspec.DecodeError) -> None:
+        """One row that cannot be read must not keep all others from running, nor from being freed or reaped."""
+        log.critical("process %s cannot be read; it is set aside as STOPPED: %s", pid, error)
+        tx.run(update(p).where(p.c.pid == pid).values(state=str(State.STOPPED), worker=None))
 
     def _fenced(self, tx: Transaction, claim: Claim) -> Row:
         row = self.row(tx, claim.pid)
@@ -678,15 +703,14 @@ class Processes:
             tx, pid=process.pid, n=first, owner=process.owner, actor=actor, epoch=row.epoch, events=events
         )
 
-    def _columns(
-        self, process: Process, now: float, epoch: int, worker: int | None, until: float | None, reaped: bool
-    ) -> dict[str, Any]:
+    def _columns(self, process: Process, now: float, epoch: int, worker: int | None, reaped: bool) -> dict[str, Any]:
+        wait = process.wait
         return {
             "state": str(process.state),
             "epoch": epoch,
             "worker": worker,
             "ready_at": now,
-            "until": until,
+            "until": wait.until if process.state is State.WAITING and wait is not None else None,
             "head": process.head,
             "reserved_usd": process.reserved_usd,
             "ended_at": process.ended_at,
@@ -701,6 +725,14 @@ def _readable(body: bytes) -> Sequence[Process]:
     except msgspec.DecodeError:
         log.exception("a process in the database cannot be read; it is left out of the list")
         return ()
+
+
+def _home_kept(body: bytes | None) -> bool:
+    try:
+        event = decode_event(body or b"")
+    except msgspec.DecodeError:
+        return True
+    return not isinstance(event, ProcessReaped) or event.home_kept
 
 
 def _stops(event: Event | None) -> bool:

@@ -54,6 +54,9 @@ class Lease:
             except (StorageBusy, StorageFull) as error:
                 log.warning("the lease could not be renewed: %s", error.message)
                 continue
+            except Exception:
+                log.exception("the lease could not be renewed")
+                continue
             if not alive:
                 log.warning("this server was declared dead (it did not answer in time); its agents run elsewhere")
                 self._lost()

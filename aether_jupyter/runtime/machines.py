@@ -119,7 +119,9 @@ class Machines:
 
     async def reap(self, alive: Container[int]) -> list[int]:
         """Remove what a crash left of processes of this `AETHER_HOME` that are not alive. Returns their pids."""
-        gone: set[int] = set()
+        gone = {pid for pid in list(self._open) if pid not in alive}
+        for pid in gone:
+            await self.close(pid)
         for kind in self._kinds.values():
             gone.update(await kind.reap(str(self._settings.home), alive))
         return sorted(gone)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import math
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,13 +22,21 @@ from ..config import Settings
 from ..engine import context, loop, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..kernel.approvals import Approvals
-from ..kernel.budgets import Budgets
 from ..kernel.feed import Feed
 from ..kernel.processes import Claim, Processes
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME, Principal
 from ..model.agent import AgentSpec
-from ..model.errors import AetherError, Fenced, ModelError, OverBudget, SandboxUnavailable, StorageBusy, StorageFull
+from ..model.errors import (
+    AetherError,
+    ApprovalMismatch,
+    Fenced,
+    ModelError,
+    OverBudget,
+    SandboxUnavailable,
+    StorageBusy,
+    StorageFull,
+)
 from ..model.events import (
     ApprovalRequested,
     Event,
@@ -66,7 +76,6 @@ class Runner:
     processes: Processes
     requests: Requests
     approvals: Approvals
-    budgets: Budgets
     feed: Feed
     language: Language
     toolbox: Toolbox
@@ -91,15 +100,26 @@ class Run:
         self._queue: list[Event] = []
         self._deed: asyncio.Future[Any] | None = None
         self._interrupted = False
+        self._without_sandbox = ""
+        self._heard: tuple[int, Signal | None] = (0, None)
         self._steps = 0
         self._session = runner.language.session()
 
-    def deliver(self, signal: Signal) -> None:
-        """A signal came. INT drops the deed in flight; STOP and TERM are seen before the next one."""
-        self._process = msgspec.structs.replace(self._process, signal=signal)
+    def deliver(self, signal: Signal, n: int) -> None:
+        """A signal came as event `n`. INT drops the deed in flight; STOP and TERM are seen before the next one."""
+        if n <= self._process.head:
+            return
+        self._heard = (n, signal)
+        self._listen()
         if signal is Signal.INT and self._deed is not None:
             self._interrupted = True
             self._deed.cancel()
+
+    def _listen(self) -> None:
+        """A signal that came after the last commit is not in the process that this commit returned."""
+        n, signal = self._heard
+        if n > self._process.head:
+            self._process = msgspec.structs.replace(self._process, signal=signal)
 
     async def go(self) -> None:
         """Work until there is nothing left to do. Never raises but for cancellation: a fault ends the process."""
@@ -107,6 +127,15 @@ class Run:
             await self._work()
         except Fenced:
             log.info("process %s is run elsewhere now", self._claim.pid)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody ended this run: a tool or a client let a cancellation of its own escape.
+            log.exception("process %s was cancelled from within", self._claim.pid)
+            await self._fail(
+                "A fault of a tool or model client ended it; the server's log has the trace.", "aether_error"
+            )
         except (SandboxUnavailable, ModelError) as error:
             await self._fail(error.message, error.code)
         except AetherError as error:
@@ -142,13 +171,13 @@ class Run:
                 case loop.Hold(reason=reason, delay_s=delay):
                     until = self._r.clock.now() + delay if delay is not None else None
                     reason = msgspec.structs.replace(reason, until=until)
-                    if await self._conclude(StateChanged(State.WAITING, reason), until=until):
+                    if await self._conclude(StateChanged(State.WAITING, reason)):
                         return
                 case loop.Exit(status=status):
                     if await self._conclude(ProcessExited(status)):
                         return
                 case None:
-                    return
+                    raise AssertionError(f"nothing is decided for process {self._claim.pid}, and nothing is under way")
 
     async def _load(self) -> None:
         r = self._r
@@ -188,13 +217,19 @@ class Run:
 
     async def _heed(self) -> bool:
         """Obey a pending signal. True if that ends the run."""
+        while (ending := self._obey()) is not None:
+            # A signal or message that came meanwhile may change what there is to obey.
+            if await self._conclude(*ending):
+                return True
+        return False
+
+    def _obey(self) -> Sequence[Event] | None:
+        """What a pending signal comes to; None if the run goes on."""
         signal = self._process.signal
         if signal is Signal.STOP:
-            await self._commit(StateChanged(State.STOPPED))
-            return True
+            return (StateChanged(State.STOPPED),)
         if signal is Signal.TERM:
-            await self._commit(ProcessExited(ended_by(signal)))
-            return True
+            return (ProcessExited(ended_by(signal)),)
         if signal is Signal.INT:
             for each in self._state.calls:
                 if each.status != "asking":
@@ -202,10 +237,8 @@ class Run:
             if not self._state.calls:
                 waits = StateChanged(State.WAITING, INTERRUPTED)
                 # Who was interrupted and told what to do instead has nothing to wait for.
-                return await self._conclude(
-                    *((waits, StateChanged(State.READY)) if self._state.redirected else (waits,))
-                )
-        return False
+                return (waits, StateChanged(State.READY)) if self._state.redirected else (waits,)
+        return None
 
     async def _think(self, step: int) -> bool:
         """Ask the model. True if a limit ends the run instead."""
@@ -215,14 +248,12 @@ class Run:
         tokens, usd = r.language.estimate(models[0], self._system, state.turns, self._tools, spec.max_output_tokens)
         sentence = loop.afford(state, tokens, usd, r.clock.now())
         if sentence is not None:
-            return await self._ask_limit(sentence, usd)
+            return await self._ask_limit(sentence, tokens, usd)
         try:
-            await r.budgets.check(self._claim.owner, usd)
+            await self._commit(ModelRequested(step, models[0], tokens, usd))
         except OverBudget as error:
-            until = _midnight(r.clock.now())
-            wait = WaitReason("resource", error.message, until=until)
-            return await self._conclude(StateChanged(State.WAITING, wait), until=until)
-        await self._commit(ModelRequested(step, models[0], tokens, usd))
+            wait = WaitReason("resource", error.message, until=_midnight(r.clock.now()))
+            return await self._conclude(StateChanged(State.WAITING, wait))
         if self._process.signal in (Signal.STOP, Signal.TERM, Signal.INT):
             self._note(ModelFailed(step, models[0], loop.INTERRUPTED, "Stopped before the model was asked."))
             return False
@@ -302,7 +333,7 @@ class Run:
         """The call a person approved, with its beginning noted. What was approved is what runs, to the byte."""
         call = open_call.call
         if open_call.digest and policy.digest(call, self._claim.pid) != open_call.digest:
-            raise Fenced(f"The approval of call {call.id} is for other arguments")
+            raise ApprovalMismatch(f"The approval of call {call.id} is for other arguments; it did not run")
         return self._begin(call, "edited by a person" if open_call.edited else "approved by a person")
 
     def _begin(self, call: ToolCall, why: str) -> ToolCall:
@@ -315,18 +346,14 @@ class Run:
             return
         if not started:
             await self._commit()
-            if self._process.signal is Signal.INT:
-                for call in calls:
-                    self._note(self._dropped(call))
-                return
         await self._r.lease()
         if len(calls) == 1:
             outcome = await self._perform(self._r.toolbox.run(calls[0], self._context(calls[0])))
             self._note(self._dropped(calls[0]) if outcome is None else self._ended(calls[0], outcome))
         else:
             await self._run_many(calls)
-        for call in calls:
-            self._refuse_without_sandbox(call)
+        if self._without_sandbox:
+            raise SandboxUnavailable(self._without_sandbox)
 
     async def _run_many(self, calls: Sequence[ToolCall]) -> None:
         tasks = {asyncio.ensure_future(self._r.toolbox.run(call, self._context(call))): call for call in calls}
@@ -346,11 +373,16 @@ class Run:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
         for task in left:
-            self._note(self._dropped(tasks[task]))
+            call = tasks[task]
+            self._note(self._dropped(call) if task.cancelled() else self._ended(call, task.result()))
 
-    async def _perform(self, deed: Awaitable[Any]) -> Any:
+    async def _perform(self, deed: Coroutine[Any, Any, Any]) -> Any:
         """Await a deed that INT may cut off; None if it did."""
         self._interrupted = False
+        if self._process.signal is Signal.INT:
+            # It came between two deeds, when there was none to cut off.
+            deed.close()
+            return None
         self._deed = asyncio.ensure_future(deed)
         try:
             return await self._deed
@@ -374,17 +406,15 @@ class Run:
         """Write what is queued and these. The state is then folded from what the journal really holds."""
         await self._record([*self._queue, *events])
 
-    async def _conclude(self, *events: Event, until: float | None = None) -> bool:
+    async def _conclude(self, *events: Event) -> bool:
         """Write what is queued, and these unless something came that they could not reckon with: then decide anew."""
-        return await self._record(self._queue.copy(), events, until)
+        return await self._record(self._queue.copy(), events)
 
-    async def _record(self, batch: list[Event], conclusion: Sequence[Event] = (), until: float | None = None) -> bool:
+    async def _record(self, batch: list[Event], conclusion: Sequence[Event] = ()) -> bool:
         delay = STORAGE_RETRY_S
         while True:
             try:
-                recorded = await self._r.processes.record(
-                    RUNTIME, self._claim, self._kept.head, batch, conclusion, until
-                )
+                recorded = await self._r.processes.record(RUNTIME, self._claim, self._kept.head, batch, conclusion)
                 break
             except (StorageFull, StorageBusy) as error:
                 # Nothing was written and nothing is lost: the agent pauses until the disk is well again.
@@ -401,6 +431,7 @@ class Run:
             state = loop.fold(state, event, n, recorded.at)
         self._kept = self._state = state
         self._process = recorded.process
+        self._listen()
         return recorded.concluded
 
     async def _fail(self, words: str, error: str) -> None:
@@ -410,10 +441,13 @@ class Run:
         except Fenced:
             log.info("process %s is run elsewhere now", self._claim.pid)
         except Exception:
-            # The batch itself may be what cannot be written; the end must be.
+            # The batch, or what others appended, may be what cannot be written or read; the end must be.
             log.exception("process %s: its last events could not be written", self._claim.pid)
-            self._queue.clear()
-            await self._commit(ProcessExited(status))
+            try:
+                await self._r.processes.record(RUNTIME, self._claim, sys.maxsize, (ProcessExited(status),))
+            except Exception:
+                # One agent that cannot even end must not end those that run beside it.
+                log.critical("process %s cannot be ended", self._claim.pid, exc_info=True)
 
     # --- making events -------------------------------------------------------------------------------------------
 
@@ -434,6 +468,8 @@ class Run:
         return self._ended(call, Outcome(ok=True, content=msgspec.json.encode(value).decode()))
 
     def _ended(self, call: ToolCall, outcome: Outcome) -> ToolEnded:
+        if outcome.error == SandboxUnavailable.code:
+            self._without_sandbox = outcome.content
         return ToolEnded(self._state.step, call.id, call.tool, outcome)
 
     def _dropped(self, call: ToolCall) -> ToolEnded:
@@ -463,25 +499,20 @@ class Run:
             **fields,
         )
 
-    async def _ask_limit(self, sentence: str, usd: float) -> bool:
+    async def _ask_limit(self, sentence: str, tokens: int, usd: float) -> bool:
         state, limits = self._state, self._state.limits
         if sentence.startswith("All "):
             offer = "steps=25"
         elif "tokens" in sentence:
-            offer = f"tokens={limits.tokens or 0}"
+            offer = f"tokens={max(limits.tokens or 0, tokens)}"
         elif "$" in sentence:
-            offer = f"cost_usd={max(limits.cost_usd or 0.0, usd):.2f}"
+            offer = f"cost_usd={math.ceil(max(limits.cost_usd or 0.0, usd) * 100) / 100:.2f}"
         else:
-            offer = f"wall_s={limits.wall_s or 0.0:.0f}"
+            offer = f"wall_s={math.ceil(limits.wall_s or 1.0)}"
         approval = self._asking("limit", question=sentence, options=(offer,))
         wait = WaitReason("limit", sentence, (approval.id,))
         log.info("process %s waits at step %s: %s", self._claim.pid, state.step, sentence)
         return await self._conclude(ApprovalRequested(approval), StateChanged(State.WAITING, wait))
-
-    def _refuse_without_sandbox(self, call: ToolCall) -> None:
-        last = self._queue[-1] if self._queue else None
-        if isinstance(last, ToolEnded) and last.call_id == call.id and last.outcome.error == SandboxUnavailable.code:
-            raise SandboxUnavailable(last.outcome.content)
 
     # --- for tools and screens -----------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from .. import beneath
 from ..abc import Clock
 from ..config import Settings
 from ..kernel.approvals import Approvals
-from ..kernel.budgets import Budgets
 from ..kernel.feed import Feed
 from ..kernel.processes import Claim, Processes
 from ..kernel.requests import Requests
@@ -44,7 +43,6 @@ class Supervisor:
         processes: Processes,
         requests: Requests,
         approvals: Approvals,
-        budgets: Budgets,
         feed: Feed,
         journal: Journal,
         language: Language,
@@ -63,13 +61,15 @@ class Supervisor:
         self._chores: set[asyncio.Future[None]] = set()
         self._wake = asyncio.Event()
         self._ready = False
+        self._swept_at: float | None = None
+        self._jumped = False
+        self._trust_at = -1e9
         self._alive = False
         self._lease = Lease(processes, clock, settings.lease_s, self._drop_all)
         self._runner = Runner(
             processes=processes,
             requests=requests,
             approvals=approvals,
-            budgets=budgets,
             feed=feed,
             language=language,
             toolbox=toolbox,
@@ -106,6 +106,8 @@ class Supervisor:
             self._drop_all()
             tasks = [task for _, task in self._runs.values()]
             await asyncio.gather(*tasks, *self._chores, return_exceptions=True)
+            # Before another server opens sandboxes of its own for what is given back.
+            await self._machines.close_all()
             with suppress(AetherError):
                 await self._processes.retire(RUNTIME, self._lease.worker)
 
@@ -120,6 +122,10 @@ class Supervisor:
                     claims = []
                 except AetherError as error:
                     log.warning("no agent could be claimed: %s", error.message)
+                    claims = []
+                except Exception:
+                    # Those that run already must not end because no other can begin.
+                    log.exception("no agent could be claimed")
                     claims = []
                 for claim, process in claims:
                     self._start(group, claim, process)
@@ -159,7 +165,7 @@ class Supervisor:
             case ProcessSpawned() | StateChanged(state=State.READY):
                 self._wake.set()
             case SignalSent(signal=signal) if held is not None:
-                held[0].deliver(signal)
+                held[0].deliver(signal, entry.n)
             case ProcessExited(status=status):
                 # Ended by somebody else's KILL: the claim is fenced already, and nothing more must be done.
                 if held is not None and status.reason in ("killed", "terminated"):
@@ -181,14 +187,31 @@ class Supervisor:
                 await deed()
             except AetherError as error:
                 log.warning("%s", error.message)
+            except Exception:
+                # A chore that fails is tried again; the agents at work have no part in it.
+                log.exception("a chore of the supervisor failed")
             await self._clock.sleep(every_s)
 
     async def _sweep(self) -> None:
-        stolen = await self._processes.steal(RUNTIME)
-        if stolen:
-            log.info("%d agents of a server that is gone go on here", len(stolen))
+        if self._steady():
+            stolen = await self._processes.steal(RUNTIME, self._lease.worker)
+            if stolen:
+                log.info("%d agents of a server that is gone go on here", len(stolen))
         await self._processes.wake_due(RUNTIME)
         await self._requests.expire(RUNTIME)
+
+    def _steady(self) -> bool:
+        """Whether the leases of others can be trusted: not within one lease after a pause of all, or a jump of time.
+
+        After sleep, a locked database or a clock that was set, every lease looks expired until it is renewed.
+        """
+        now, lease_s = self._clock.now(), self._settings.lease_s
+        jumped = self._swept_at is not None and abs(now - self._swept_at - SWEEP_S) > lease_s
+        if jumped and not self._jumped:
+            self._trust_at = self._clock.monotonic() + lease_s
+        # A server that is always late is not paused: it must not spare the dead for ever.
+        self._swept_at, self._jumped = now, jumped
+        return self._clock.monotonic() >= self._trust_at
 
     async def _reap(self) -> None:
         await self._machines.reap(await self._processes.alive())

@@ -46,6 +46,7 @@ class Entry(NamedTuple):
 
     seq: int
     pid: int
+    n: int
     owner: str
     raw: bytes
     event: Event | None
@@ -202,10 +203,11 @@ def to_record(row: Any) -> Record:
 
 def _readable(row: Any) -> Event | None:
     try:
-        return decode_event(row.body)
+        event: Event = decode_event(row.body)
     except msgspec.DecodeError:
         log.exception("event %s of process %s cannot be read; it is passed on as it is", row.n, row.pid)
         return None
+    return event
 
 
 def _entry(row: Mapping[str, Any], event: Event | None) -> Entry:
@@ -219,4 +221,4 @@ def _entry(row: Mapping[str, Any], event: Event | None) -> Entry:
         _encode(row["at"]),
         row["body"],
     )
-    return Entry(row["seq"], row["pid"], row["owner"], raw, event)
+    return Entry(row["seq"], row["pid"], row["n"], row["owner"], raw, event)
