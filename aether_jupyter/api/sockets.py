@@ -22,6 +22,7 @@ from .routing import PROBLEM, RESOURCE, Argument, Entrance, House, parse_query, 
 
 ARGUMENTS = (Argument("cursor", Natural, None),)
 MESSAGE_BYTES = 16_384
+PING_MS = 30_000
 GOING_AWAY, POLICY, TROUBLE = 1001, 1008, 1011
 """WebSocket close codes (RFC 6455): the server stops, the client broke a rule, the server failed."""
 
@@ -58,6 +59,16 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         return None
 
     @property
+    def ping_interval(self) -> float:
+        """Seconds between pings, which are Tornado's own: Jupyter's are set in milliseconds that Tornado misreads."""
+        return float(self.settings.get("ws_ping_interval", PING_MS)) / 1000
+
+    @property
+    def ping_timeout(self) -> float:
+        """Seconds within which a ping must be answered."""
+        return self.ping_interval
+
+    @property
     def max_message_size(self) -> int:
         """Bytes that one message of a client may have."""
         return MESSAGE_BYTES
@@ -88,10 +99,7 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         await super().get(*args, **kwargs)
 
     async def open(self, *args: Any, **kwargs: Any) -> None:
-        """Start the pings and the pump."""
-        opened = super().open(*args, **kwargs)
-        if opened is not None:
-            await opened
+        """Start the pump."""
         self.sockets.add(self)
         self.pump = asyncio.create_task(self._pump(), name="aether feed")
 

@@ -89,6 +89,16 @@ async def test_a_cursor_is_checked_before_the_upgrade(knock: Any, jp_auth_header
     assert refused.value.code == 400
 
 
+async def test_pings_are_counted_in_seconds_as_tornado_does(jp_ws_fetch: Any, jp_serverapp: Any) -> None:
+    socket = await jp_ws_fetch("aether", "feed")
+    await frames(socket, "snapshot")
+    (app,) = jp_serverapp.extension_manager.extension_apps["aether_jupyter"]
+    (feed,) = app.sockets
+    assert (feed.ping_interval, feed.ping_timeout) == (30, 30)
+    assert feed.ping_callback is None, "one of the two pings is enough"
+    socket.close()
+
+
 async def test_a_feed_goes_on_after_its_cursor(call: Any, jp_ws_fetch: Any) -> None:
     socket = await jp_ws_fetch("aether", "feed")
     start = (await frames(socket, "snapshot"))["snapshot"]
