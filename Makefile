@@ -77,7 +77,8 @@ run: $(DONE)/package
 ifdef HEADLESS
 	@$(BIN)/python notebooks/headless.py $(NOTEBOOK)
 else
-	@$(BIN)/jupyter lab --port $(PORT) $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
+	@$(BIN)/jupyter trust notebooks/*.ipynb > /dev/null
+	@$(BIN)/jupyter lab --port $(PORT) --KernelManager.transport_encryption=auto $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
 endif
 
 # ---- test ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 from aether_jupyter.cli.server import own_server
 from aether_jupyter.client import show
@@ -51,6 +52,7 @@ def _play(path: Path) -> int:
         notebook,
         timeout=CELL_S,
         resources={"metadata": {"path": str(path.parent)}},
+        config=Config({"KernelManager": {"transport_encryption": "auto"}}),
         on_cell_executed=lambda cell, cell_index, execute_reply: _print(cell),
     )
     try:
