@@ -50,6 +50,7 @@ ORDER = ("openai", "anthropic", "google", "ollama", "local")
 CHARS_A_TOKEN = 3.5
 MAX_CALLS = 64
 MAX_TEXT = 1_000_000
+MAX_ARGUMENTS = 4_000_000
 FAILURES_TO_OPEN = 5
 OPEN_S = 30.0
 FIRST_BACKOFF_S = 0.5
@@ -746,6 +747,8 @@ def _arguments(given: Any, tool: ToolSpec | None) -> tuple[dict[str, Any] | None
     if isinstance(given, dict):
         return _encodable(given), ""
     text = encodable(given or "")
+    if len(text) > MAX_ARGUMENTS:
+        return None, f"[{len(text):,} characters, of which {MAX_ARGUMENTS:,} are allowed] {text[:1000]}"
     if not text.strip():
         required = tool.parameters.get("required") if tool is not None else ()
         return ({}, "") if not required else (None, text)
@@ -759,7 +762,7 @@ def _arguments(given: Any, tool: ToolSpec | None) -> tuple[dict[str, Any] | None
 def _encodable(value: Any) -> Any:
     """JSON may name half of a surrogate pair (`\\ud83d`), which nothing here could write down again."""
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        msgspec.json.encode(value)
     except UnicodeEncodeError:
         if isinstance(value, str):
             return encodable(value)

@@ -368,6 +368,16 @@ async def test_ten_megabytes_of_text_are_bounded() -> None:
 
 
 @pytest.mark.anyio
+async def test_ten_megabytes_of_arguments_never_run() -> None:
+    answer = await ask(
+        language(Fake("a", [(call("read_file", json.dumps({"path": "x" * 10_000_000})),)])), tools=(READ,)
+    )
+    assert answer.parts[0].arguments is None
+    assert len(answer.parts[0].raw) < 2000
+    assert "10,000,012 characters, of which 4,000,000 are allowed" in answer.parts[0].raw
+
+
+@pytest.mark.anyio
 async def test_a_withheld_answer_is_a_refusal() -> None:
     with pytest.raises(ModelRefused, match="content filter"):
         await ask(language(Fake("a", [response(reason="content_filter")])))
