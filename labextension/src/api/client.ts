@@ -1,6 +1,7 @@
 /** Typed calls to the server, one method a route, over `ServerConnection`. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type {
   AgentSpec,
@@ -49,7 +50,10 @@ type Query = Record<
 
 /** The server's REST interface, version 1. Every method rejects with `AetherError`. */
 export class AetherClient {
-  constructor(readonly settings: ServerConnection.ISettings) {}
+  constructor(
+    readonly settings: ServerConnection.ISettings,
+    private readonly _trans: TranslationBundle
+  ) {}
 
   me(): Promise<Me> {
     return this._call('GET', 'me');
@@ -264,7 +268,9 @@ export class AetherClient {
       throw new AetherError(
         'network',
         0,
-        'The server did not answer. Agents go on without this page; try again when it is back.'
+        this._trans.__(
+          'The server did not answer. Agents go on without this page; try again when it is back.'
+        )
       );
     }
     if (!response.ok) throw await failure(response);

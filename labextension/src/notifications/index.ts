@@ -145,6 +145,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (waits.length > 3) {
           // A fleet that starts to ask at once is one piece of news.
           const text = trans.__('%1 agents wait for you', waits.length);
+          const review = () => {
+            void commands.execute(CommandIDs.openApprovals);
+          };
           words.textContent = text;
           Notification.emit(text, 'warning', {
             autoClose: 10_000,
@@ -152,12 +155,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
               {
                 label: trans.__('Review'),
                 displayType: 'accent',
-                callback: () => {
-                  void commands.execute(CommandIDs.openApprovals);
-                }
+                callback: review
               }
             ]
           });
+          if (outside) {
+            notifyOutside(trans.__('Waiting for you'), text, 'many', review);
+          }
           for (const news of found) if (news.kind !== 'asks') tell(news);
         } else {
           for (const news of found) tell(news);

@@ -14,6 +14,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 
 import type { Process } from '../api/types';
+import { attempt, tellFailures } from '../commands/context';
 import { CommandIDs } from '../commands/ids';
 import { standing } from '../state/selectors';
 import { IAetherClient, IAetherStore } from '../tokens';
@@ -55,7 +56,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
         alive().map(process => new RunningAgent(process, app.commands, trans)),
       shutdownAll: () => {
         const pids = alive().map(process => process.pid);
-        if (pids.length > 0) void client.signalMany(pids, 'TERM');
+        if (pids.length === 0) return;
+        void attempt(async () => {
+          tellFailures((await client.signalMany(pids, 'TERM')).failed, trans);
+        });
       },
       refreshRunning: () => changed.emit(),
       runningChanged: changed,

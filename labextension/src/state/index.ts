@@ -3,6 +3,7 @@ import type {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { AetherError } from '../api/client';
 import { Feed } from '../api/feed';
@@ -14,8 +15,14 @@ const plugin: JupyterFrontEndPlugin<IAetherStore> = {
   description: 'The live view of the agents.',
   autoStart: true,
   requires: [IAetherClient],
+  optional: [ITranslator],
   provides: IAetherStore,
-  activate: (app: JupyterFrontEnd, client: IAetherClient) => {
+  activate: (
+    app: JupyterFrontEnd,
+    client: IAetherClient,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('aether_jupyter');
     const store = new AetherStore();
     const feed = new Feed(app.serviceManager.serverSettings, {
       get cursor() {
@@ -31,7 +38,9 @@ const plugin: JupyterFrontEndPlugin<IAetherStore> = {
             if (error instanceof AetherError && error.code !== 'network') {
               store.explain(
                 error.status === 404
-                  ? 'The server extension aether_jupyter is not enabled on this server.'
+                  ? trans.__(
+                      'The server extension aether_jupyter is not enabled on this server.'
+                    )
                   : error.detail
               );
             }

@@ -81,12 +81,16 @@ export class VisibleStore implements IAetherStore, IDisposable {
   }
 
   private readonly _hook = (_sender: unknown, message: Message): boolean => {
-    if (message.type === 'after-show') this._pass();
+    if (message.type === 'after-show' || message.type === 'after-attach') {
+      // A hook runs before the widget itself knows that it can be seen.
+      queueMicrotask(() => this._pass());
+    }
     return true;
   };
 
   private _pass(): void {
-    if (!this._widget.isVisible || this._state === this._store.state) return;
+    if (this._disposed || !this._widget.isVisible) return;
+    if (this._state === this._store.state) return;
     this._state = this._store.state;
     for (const changed of [...this._readers]) changed();
   }
