@@ -5,6 +5,7 @@ import commands from './commands';
 import notifications from './notifications';
 import agent from './panels/agent';
 import approvals from './panels/approvals';
+import keys from './panels/keys';
 import missionControl from './panels/missionControl';
 import sidebar from './panels/sidebar';
 import running from './running';
@@ -19,6 +20,7 @@ export default [
   sidebar,
   agent,
   approvals,
+  keys,
   cell,
   notifications,
   status,

@@ -27,6 +27,7 @@ def lab(tmp_path: Path) -> Iterator[labs.Lab]:
         yield started
     finally:
         started.stop()
+    assert not started.page_errors
 
 
 @pytest.fixture(autouse=True)

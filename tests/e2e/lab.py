@@ -64,6 +64,8 @@ class Lab:
         (folder / "config" / "jupyter_server_config.py").write_text(f"c = get_config()  # noqa\n{config}\n")
         self._base = base
         self._process: subprocess.Popen[bytes] | None = None
+        self.page_errors: list[str] = []
+        """What no page may leave behind: exceptions that nobody caught, and parts that had to be drawn again."""
 
     def start(self) -> None:
         """Start, and wait until the agents' part answers."""
@@ -172,12 +174,29 @@ def browser() -> Iterator[Any]:
             opened.close()
 
 
+def listen(lab: Lab, page: Any) -> None:
+    """Note what goes wrong in a page."""
+    page.on("pageerror", lambda error: lab.page_errors.append(f"{error}\n{error.stack}"))
+    page.on(
+        "console",
+        lambda said: lab.page_errors.append(said.text) if "is drawn again" in said.text else None,
+    )
+
+
 def open_lab(
-    chrome: Any, lab: Lab, *, width: int = 1440, height: int = 900, path: str = "lab", dark: bool = False
+    chrome: Any,
+    lab: Lab,
+    *,
+    width: int = 1440,
+    height: int = 900,
+    path: str = "lab",
+    dark: bool = False,
+    context: Any = None,
 ) -> Any:
-    """A page with JupyterLab restored, in a context (cookies, storage) of its own."""
-    context = chrome.new_context(viewport={"width": width, "height": height})
+    """A page with JupyterLab restored, in a context (cookies, storage) of its own unless one is given."""
+    context = context or chrome.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
+    listen(lab, page)
     page.goto(f"{lab.url}{path}?token={lab.token}")
     ready(page)
     if dark:

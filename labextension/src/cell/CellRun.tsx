@@ -1,6 +1,7 @@
 /** An agent as the output of a cell: its state and cost, what it does now or asks, and its result first when it ends. */
 import * as React from 'react';
 
+import { AetherError } from '../api/client';
 import type { Decision, Process, VoiceKind } from '../api/types';
 import { CommandIDs } from '../commands/ids';
 import { useCommand, useServices } from '../panels/services';
@@ -37,13 +38,19 @@ export function CellRun(props: {
   const { pid, name, saved } = props.data;
   const { client, store } = useServices();
   const trans = useWords();
-  const loaded = useStore(store, state => state.view !== null);
+  const loaded = useStore(
+    store,
+    ({ view, connection }) => view !== null && connection.status === 'live'
+  );
   const known = useView(store, view => view.processes[pid] ?? null);
   const [other, setOther] = React.useState<Process | null>(null);
   const [absent, setAbsent] = React.useState(false);
   React.useEffect(() => {
     if (!loaded || known) return;
-    client.process(pid).then(setOther, () => setAbsent(true));
+    client.process(pid).then(setOther, (error: unknown) => {
+      // Without an answer nothing is known; the next connection asks again.
+      if (error instanceof AetherError && error.status === 404) setAbsent(true);
+    });
   }, [client, pid, loaded, known]);
 
   const process = known ?? other;
@@ -124,179 +131,188 @@ function Run(props: {
   const download = (format: 'notebook' | 'text' | 'json') => () => {
     window.open(client.exportUrl(pid, format), '_blank', 'noopener');
   };
+  // Lab's search marks words by cutting up the text nodes it finds, which React would go on writing to. It leaves
+  // alone what stands in a <map>; what has ended does not change any more and can be searched.
+  const Frame = over ? React.Fragment : Live;
   return (
-    <section
-      className={`run ${mark}`}
-      aria-label={trans.__(
-        'Agent %1, %2',
-        pid,
-        standingWord(mark, trans).toLowerCase()
-      )}
-    >
-      <header className="rh">
-        <StateMark process={process} />
-        <span className="pid" title={process.name}>
-          {pid}
-        </span>
-        <span className="ae-grow" />
-        <span className="mxs">
-          <span>
-            <b>{process.step}</b>
-            {limits.steps !== null && `/${limits.steps}`}
-            <span className="more"> {trans.__('steps')}</span>
+    <Frame>
+      <section
+        className={`run ${mark}`}
+        aria-label={trans.__(
+          'Agent %1, %2',
+          pid,
+          standingWord(mark, trans).toLowerCase()
+        )}
+      >
+        <header className="rh">
+          <StateMark process={process} />
+          <span className="pid" title={process.name}>
+            {pid}
           </span>
-          <span>
-            <b>{figures.money(process.cost_usd, process.cost_known)}</b>
-            <span className="more">
-              {' '}
-              {limits.cost_usd !== null
-                ? trans.__('of %1', figures.limitMoney(limits.cost_usd))
-                : process.model.startsWith('local:')
-                  ? trans.__('local')
-                  : ''}
+          <span className="ae-grow" />
+          <span className="mxs">
+            <span>
+              <b>{process.step}</b>
+              {limits.steps !== null && `/${limits.steps}`}
+              <span className="more"> {trans.__('steps')}</span>
             </span>
+            <span>
+              <b>{figures.money(process.cost_usd, process.cost_known)}</b>
+              <span className="more">
+                {' '}
+                {limits.cost_usd !== null
+                  ? trans.__('of %1', figures.limitMoney(limits.cost_usd))
+                  : process.model.startsWith('local:')
+                    ? trans.__('local')
+                    : ''}
+              </span>
+            </span>
+            <span>{figures.duration(runSeconds(process, now))}</span>
           </span>
-          <span>{figures.duration(runSeconds(process, now))}</span>
+          <span className="rb" data-lm-suppress-shortcuts="true">
+            {!over &&
+              (process.state === 'STOPPED' ? (
+                <Button
+                  kind="quiet"
+                  small
+                  icon="play"
+                  title="CONT"
+                  label={trans.__('Continue')}
+                  onClick={() => signal('CONT')}
+                >
+                  {trans.__('Continue')}
+                </Button>
+              ) : (
+                <Button
+                  kind="quiet"
+                  small
+                  icon="pause"
+                  title="STOP"
+                  label={trans.__('Pause')}
+                  onClick={() => signal('STOP')}
+                >
+                  {trans.__('Pause')}
+                </Button>
+              ))}
+            <Button
+              kind="quiet"
+              small
+              icon="open"
+              label={trans.__('Open')}
+              onClick={() => run(CommandIDs.openAgent, { pid })}
+            >
+              {trans.__('Open')}
+            </Button>
+          </span>
+        </header>
+        <span className="rm">
+          <Meter
+            used={process.step}
+            limit={share}
+            label={trans.__('Steps')}
+            tone={mark === 'done' || mark === 'failed' ? tone[mark] : undefined}
+          />
         </span>
-        <span className="rb">
-          {!over &&
-            (process.state === 'STOPPED' ? (
-              <Button
-                kind="quiet"
-                small
-                icon="play"
-                title="CONT"
-                label={trans.__('Continue')}
-                onClick={() => signal('CONT')}
-              >
-                {trans.__('Continue')}
-              </Button>
-            ) : (
-              <Button
-                kind="quiet"
-                small
-                icon="pause"
-                title="STOP"
-                label={trans.__('Pause')}
-                onClick={() => signal('STOP')}
-              >
-                {trans.__('Pause')}
-              </Button>
+        {mark === 'done' && <Result process={process} markdown={markdown} />}
+        {mark === 'failed' && <Failure process={process} />}
+        {asks && (
+          <ApprovalForm
+            key={approval.id}
+            approval={approval}
+            now={now}
+            variant="cell"
+            onDecide={async (decision: Decision) => {
+              await decide(client, approval, decision);
+            }}
+          />
+        )}
+        {!over && !asks && <Current process={process} live={live} />}
+        {!(mark === 'done') && (
+          <ul className={open ? 'entries all' : 'entries'}>
+            {(earlier > 0 || open) && (
+              <li className="earlier" data-lm-suppress-shortcuts="true">
+                <Button
+                  kind="quiet"
+                  small
+                  icon={open ? 'chevronDown' : 'chevronRight'}
+                  onClick={() => setOpen(!open)}
+                >
+                  {open
+                    ? trans.__('All steps')
+                    : trans._n('%1 earlier step', '%1 earlier steps', earlier)}
+                </Button>
+                <span className="ae-grow" />
+                <StepStrip
+                  strip={process.strip}
+                  live={process.state === 'RUNNING'}
+                />
+              </li>
+            )}
+            {shown.map(({ entry }) => (
+              <EntryLine key={entry.key} entry={entry} />
             ))}
-          <Button
-            kind="quiet"
-            small
-            icon="open"
-            label={trans.__('Open')}
-            onClick={() => run(CommandIDs.openAgent, { pid })}
-          >
-            {trans.__('Open')}
-          </Button>
-        </span>
-      </header>
-      <span className="rm">
-        <Meter
-          used={process.step}
-          limit={share}
-          label={trans.__('Steps')}
-          tone={mark === 'done' || mark === 'failed' ? tone[mark] : undefined}
-        />
-      </span>
-      {mark === 'done' && <Result process={process} markdown={markdown} />}
-      {mark === 'failed' && <Failure process={process} />}
-      {asks && (
-        <ApprovalForm
-          key={approval.id}
-          approval={approval}
-          now={now}
-          variant="cell"
-          onDecide={async (decision: Decision) => {
-            await decide(client, approval, decision);
-          }}
-        />
-      )}
-      {!over && !asks && <Current process={process} live={live} />}
-      {!(mark === 'done') && (
-        <ul className={open ? 'entries all' : 'entries'}>
-          {(earlier > 0 || open) && (
-            <li className="earlier">
+          </ul>
+        )}
+        {mark === 'done' && (
+          <>
+            <footer className="rf" data-lm-suppress-shortcuts="true">
               <Button
                 kind="quiet"
                 small
                 icon={open ? 'chevronDown' : 'chevronRight'}
                 onClick={() => setOpen(!open)}
               >
-                {open
-                  ? trans.__('All steps')
-                  : trans._n('%1 earlier step', '%1 earlier steps', earlier)}
+                {trans._n('%1 step', '%1 steps', process.step)}
               </Button>
+              <StepStrip strip={process.strip} />
               <span className="ae-grow" />
-              <StepStrip
-                strip={process.strip}
-                live={process.state === 'RUNNING'}
-              />
-            </li>
-          )}
-          {shown.map(({ entry }) => (
-            <EntryLine key={entry.key} entry={entry} />
-          ))}
-        </ul>
-      )}
-      {mark === 'done' && (
-        <>
-          <footer className="rf">
-            <Button
-              kind="quiet"
-              small
-              icon={open ? 'chevronDown' : 'chevronRight'}
-              onClick={() => setOpen(!open)}
-            >
-              {trans._n('%1 step', '%1 steps', process.step)}
-            </Button>
-            <StepStrip strip={process.strip} />
-            <span className="ae-grow" />
-            <span className="said ae-trunc">
-              {trans.__(
-                '%1 tokens, %2',
-                figures.tokenCount(tokens(process)),
-                process.model
-              )}
-            </span>
-            <Menu
-              icon="notebook"
-              label={trans.__('Export')}
-              items={[
-                {
-                  label: trans.__('As notebook'),
-                  icon: 'notebook',
-                  onSelect: download('notebook')
-                },
-                {
-                  label: trans.__('As text'),
-                  icon: 'file',
-                  onSelect: download('text')
-                },
-                {
-                  label: trans.__('As JSON'),
-                  icon: 'download',
-                  onSelect: download('json')
-                }
-              ]}
-            >
-              {trans.__('Export')}
-            </Menu>
-          </footer>
-          {open && (
-            <ul className="entries all">
-              {shown.map(({ entry }) => (
-                <EntryLine key={entry.key} entry={entry} />
-              ))}
-            </ul>
-          )}
-        </>
-      )}
-    </section>
+              <span className="said ae-trunc">
+                {trans.__(
+                  '%1 tokens, %2',
+                  figures.tokenCount(tokens(process)),
+                  process.model
+                )}
+              </span>
+              <Menu
+                icon="notebook"
+                label={trans.__('Export')}
+                items={[
+                  {
+                    label: trans.__('As notebook'),
+                    icon: 'notebook',
+                    onSelect: download('notebook')
+                  },
+                  {
+                    label: trans.__('As text'),
+                    icon: 'file',
+                    onSelect: download('text')
+                  },
+                  {
+                    label: trans.__('As JSON'),
+                    icon: 'download',
+                    onSelect: download('json')
+                  }
+                ]}
+              >
+                {trans.__('Export')}
+              </Menu>
+            </footer>
+            {open && (
+              <ul className="entries all">
+                {shown.map(({ entry }) => (
+                  <EntryLine key={entry.key} entry={entry} />
+                ))}
+              </ul>
+            )}
+          </>
+        )}
+      </section>
+    </Frame>
   );
+}
+
+function Live(props: { children: React.ReactNode }): React.JSX.Element {
+  return <map className="live">{props.children}</map>;
 }
 
 /** What it does now, in two lines: the words that stream, else the last it said or did. */
@@ -467,7 +483,7 @@ function Failure(props: { process: Process }): React.JSX.Element {
               )
             : trans.__('It stopped at step %1. Its timeline is kept.', step)}
         </p>
-        <div className="acts">
+        <div className="acts" data-lm-suppress-shortcuts="true">
           <Button
             kind="primary"
             small

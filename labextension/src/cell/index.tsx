@@ -11,12 +11,13 @@ import {
   type TranslationBundle
 } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { type PanelServices, ServicesProvider } from '../panels/services';
 import { VisibleStore } from '../state/visible';
 import { IAetherClient, IAetherStore } from '../tokens';
-import { WordsProvider } from '../ui';
+import { Mended, WordsProvider } from '../ui';
 import type { IMarkdownTools } from '../ui/Markdown';
 import { CellRun } from './CellRun';
 import { type ICellData, MIME, readCell } from './output';
@@ -44,16 +45,23 @@ class CellOutput extends ReactWidget implements IRenderMime.IRenderer {
     await this.renderPromise;
   }
 
+  /** Nothing is drawn before it stands in the page: what never gets there would never be taken down again. */
+  protected override onUpdateRequest(message: Message): void {
+    if (this.isAttached) super.onUpdateRequest(message);
+  }
+
   protected override render(): React.JSX.Element | null {
     return (
       this._data && (
         <ServicesProvider value={{ ...this._services, store: this._store }}>
           <WordsProvider value={this._trans}>
-            <CellRun
-              key={this._data.pid}
-              data={this._data}
-              markdown={this._markdown}
-            />
+            <Mended>
+              <CellRun
+                key={this._data.pid}
+                data={this._data}
+                markdown={this._markdown}
+              />
+            </Mended>
           </WordsProvider>
         </ServicesProvider>
       )

@@ -17,5 +17,16 @@ export const CommandIDs = {
   /** Arguments: `pid` or `pids`. Asks first. */
   reap: 'aether:reap-agent',
   openTutorial: 'aether:open-tutorial',
-  showAgents: 'aether:show-agents'
+  showAgents: 'aether:show-agents',
+  /** The keys of the panel that has the focus. */
+  showKeys: 'aether:show-keys',
+  nextApproval: 'aether:approval-next',
+  previousApproval: 'aether:approval-previous',
+  /** These act on the request that has the focus, and on no other. */
+  approve: 'aether:approval-approve',
+  readApproval: 'aether:approval-read',
+  editApproval: 'aether:approval-edit',
+  refuse: 'aether:approval-refuse',
+  /** Arguments: `option` (from 1). */
+  answer: 'aether:approval-answer'
 } as const;

@@ -25,7 +25,15 @@ import { reason } from '../panels/missionControl/voice';
 import { approvalsByPid, needsPerson, standing } from '../state/selectors';
 import { useNow, useStore } from '../state/useStore';
 import { IAetherClient, IAetherStore } from '../tokens';
-import { Button, figures, Icon, Mark, useWords, WordsProvider } from '../ui';
+import {
+  Button,
+  figures,
+  Icon,
+  Mark,
+  Mended,
+  useWords,
+  WordsProvider
+} from '../ui';
 
 const GRACE_MS = 2000;
 
@@ -71,7 +79,9 @@ class StatusWidget extends ReactWidget {
     return (
       <WordsProvider value={this._trans}>
         <ServicesProvider value={this._services}>
-          <Status onWaits={() => this._showWaits()} />
+          <Mended>
+            <Status onWaits={() => this._showWaits()} />
+          </Mended>
         </ServicesProvider>
       </WordsProvider>
     );

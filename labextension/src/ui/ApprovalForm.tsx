@@ -5,8 +5,10 @@
 import * as React from 'react';
 
 import type { Approval, Decision, Remember } from '../api/types';
+import { CommandIDs } from '../commands/ids';
 import { Button, Note } from './controls';
 import { age, limitDuration, limitMoney, tokenCount } from './figures';
+import { useHints } from './hints';
 import { Icon } from './icons';
 import { diffSize, isDiff, lineCount } from './plainText';
 import { Diff, Revealed } from './Text';
@@ -17,6 +19,53 @@ const SHORT_CHARS = 1400;
 /** A card that has just come must not take a key that was meant for another. */
 const DEAF_MS = 500;
 const SURE_MS = 4000;
+
+/** What a key does to a request. */
+export type ApprovalKey =
+  'approve' | 'read' | 'edit' | 'refuse' | `option-${number}`;
+
+type Deeds = Readonly<Partial<Record<ApprovalKey, () => void>>>;
+
+const pressable = new WeakMap<Element, (key: ApprovalKey) => void>();
+
+/** Does what a key stands for to the request that `focused` is in, if it is in one. */
+export function pressApproval(focused: Element | null, key: ApprovalKey): void {
+  const card = focused?.closest('.ae-approval');
+  if (card) pressable.get(card)?.(key);
+}
+
+/**
+ * Lets keys act on the card of `root`, but not on one that came in the last half second. The deeds are those that
+ * `current` holds when a key is pressed.
+ */
+export function usePressable(
+  root: React.RefObject<HTMLElement>
+): React.MutableRefObject<Deeds> {
+  const deeds = React.useRef<Deeds>({});
+  React.useEffect(() => {
+    const { current: card } = root;
+    if (!card) return undefined;
+    const born = performance.now();
+    pressable.set(card, key => {
+      if (performance.now() - born >= DEAF_MS) deeds.current[key]?.();
+    });
+    return () => {
+      pressable.delete(card);
+    };
+  }, [root]);
+  return deeds;
+}
+
+/** A held Enter presses the button again and again; only the first time is meant. */
+export function ignoreHeldEnter(event: React.KeyboardEvent): void {
+  if (
+    event.repeat &&
+    event.key === 'Enter' &&
+    event.target instanceof HTMLButtonElement
+  ) {
+    event.preventDefault();
+  }
+}
 
 export interface IApprovalFormProps {
   approval: Approval;
@@ -37,8 +86,7 @@ export function ApprovalForm(props: IApprovalFormProps): React.JSX.Element {
   const [busy, setBusy] = React.useState(false);
   const [failure, setFailure] = React.useState('');
   const root = React.useRef<HTMLElement>(null);
-  const born = React.useRef(Date.now());
-  const keys = React.useRef<Readonly<Record<string, () => void>>>({});
+  const keys = usePressable(root);
 
   const send = (decision: Decision) => {
     if (busy) return;
@@ -60,19 +108,7 @@ export function ApprovalForm(props: IApprovalFormProps): React.JSX.Element {
       event.preventDefault();
       return;
     }
-    const field = /^(?:INPUT|TEXTAREA|SELECT)$/.test(
-      (event.target as HTMLElement).tagName
-    );
-    if (field || event.ctrlKey || event.metaKey || event.altKey) return;
-    // A notebook has its own meaning for single letters.
-    if (variant === 'cell') return;
-    if (event.repeat || Date.now() - born.current < DEAF_MS) return;
-    const act = keys.current[event.key.toLowerCase()];
-    if (act) {
-      act();
-      event.preventDefault();
-      event.stopPropagation();
-    }
+    ignoreHeldEnter(event);
   };
 
   const head = {
@@ -93,8 +129,8 @@ export function ApprovalForm(props: IApprovalFormProps): React.JSX.Element {
   return (
     <article
       ref={root}
-      // Its keys are its own, not those of the panel round it.
-      data-lm-suppress-shortcuts="true"
+      // A notebook has its own meaning for single letters, and they must not act on its cells from here.
+      data-lm-suppress-shortcuts={variant === 'cell' ? 'true' : undefined}
       className={`ae-approval ${variant}`}
       tabIndex={0}
       aria-label={trans.__('%1 asks: %2', approval.name, head)}
@@ -150,7 +186,7 @@ interface IPartProps {
   setDoing: (doing: Doing) => void;
   back: () => void;
   send: (decision: Decision) => void;
-  keys: React.MutableRefObject<Readonly<Record<string, () => void>>>;
+  keys: React.MutableRefObject<Deeds>;
 }
 
 /** What a call may do, in one word. */
@@ -181,13 +217,16 @@ function Call(props: IPartProps): React.JSX.Element {
     () => new Set([...texts.map(text => text.name), ...(preview ? ['#'] : [])])
   );
   const [remember, setRemember] = React.useState<Remember>('once');
-  const [sure, setSure] = React.useState(false);
+  /** When the question after the first press was asked; `null` if it is not. */
+  const [sureAt, setSureAt] = React.useState<number | null>(null);
+  const sure = sureAt !== null;
+  const hint = useHints();
   const boxes = React.useRef(new Map<string, HTMLElement>());
   const [open, setOpen] = React.useState(false);
 
   React.useEffect(() => {
     if (!sure) return undefined;
-    const timer = window.setTimeout(() => setSure(false), SURE_MS);
+    const timer = window.setTimeout(() => setSureAt(null), SURE_MS);
     return () => window.clearTimeout(timer);
   }, [sure]);
 
@@ -217,9 +256,13 @@ function Call(props: IPartProps): React.JSX.Element {
   const approve = () => {
     if (unread.size > 0) {
       read();
-    } else if (destructive && !sure) {
-      setSure(true);
-    } else {
+    } else if (destructive && sureAt === null) {
+      setSureAt(performance.now());
+    } else if (
+      sureAt === null ||
+      // The second half of a double click has not read the question.
+      performance.now() - sureAt >= DEAF_MS
+    ) {
       send({ verdict: 'approve', remember });
     }
   };
@@ -228,12 +271,12 @@ function Call(props: IPartProps): React.JSX.Element {
   keys.current =
     doing === 'looking'
       ? {
-          a: () => {
+          approve: () => {
             if (unread.size === 0) approve();
           },
-          o: read,
-          e: edit,
-          r: refuse
+          read,
+          edit: call?.arguments ? edit : undefined,
+          refuse
         }
       : {};
 
@@ -319,14 +362,19 @@ function Call(props: IPartProps): React.JSX.Element {
         <>
           <div className="ae-approval-acts">
             {unread.size > 0 ? (
-              <Button kind="primary" small hint="O" onClick={read}>
+              <Button
+                kind="primary"
+                small
+                hint={hint(CommandIDs.readApproval)}
+                onClick={read}
+              >
                 {trans.__('Read')}
               </Button>
             ) : (
               <Button
                 kind={sure ? 'danger' : 'primary'}
                 small
-                hint="A"
+                hint={hint(CommandIDs.approve)}
                 disabled={busy && trans.__('The decision is on its way')}
                 onClick={approve}
               >
@@ -337,7 +385,7 @@ function Call(props: IPartProps): React.JSX.Element {
             )}
             <Button
               small
-              hint="E"
+              hint={hint(CommandIDs.editApproval)}
               disabled={
                 !call?.arguments && trans.__('The arguments cannot be edited')
               }
@@ -345,7 +393,7 @@ function Call(props: IPartProps): React.JSX.Element {
             >
               {trans.__('Edit')}
             </Button>
-            <Button small hint="R" onClick={refuse}>
+            <Button small hint={hint(CommandIDs.refuse)} onClick={refuse}>
               {trans.__('Refuse')}
             </Button>
           </div>
@@ -366,6 +414,7 @@ function Call(props: IPartProps): React.JSX.Element {
                 <span>{trans.__('Covers')}</span>
                 <select
                   className="ae-select"
+                  data-lm-suppress-shortcuts="true"
                   value={remember}
                   onChange={event =>
                     setRemember(event.currentTarget.value as Remember)
@@ -396,7 +445,7 @@ function Call(props: IPartProps): React.JSX.Element {
 }
 
 /** Text in a box that tells when its end has been on the screen. */
-function Readable(props: {
+export function Readable(props: {
   name: string;
   label: string;
   children: React.ReactNode;
@@ -437,13 +486,13 @@ function Readable(props: {
   );
 }
 
-interface ICallText {
+export interface ICallText {
   readonly name: string;
   readonly value: string;
 }
 
 /** The exact arguments as text, each with its name. */
-function callTexts(call: Approval['call']): ICallText[] {
+export function callTexts(call: Approval['call']): ICallText[] {
   if (!call) return [];
   if (call.arguments === null) {
     return [{ name: 'arguments', value: call.raw ?? '' }];
@@ -461,14 +510,18 @@ function isShort(text: string): boolean {
   return lineCount(text) <= SHORT_LINES && text.length <= SHORT_CHARS;
 }
 
-function Refuse(props: IPartProps): React.JSX.Element {
+/** One line that the agent reads, and the refusal. */
+export function Refuse(props: {
+  send: (decision: Decision) => void;
+  back: () => void;
+}): React.JSX.Element {
   const trans = useWords();
   const [reason, setReason] = React.useState('');
   const id = React.useId();
   const refuse = () =>
     props.send({ verdict: 'refuse', reason: reason.trim() || null });
   return (
-    <div className="ae-approval-more">
+    <div className="ae-approval-more" data-lm-suppress-shortcuts="true">
       <label className="ae-label" htmlFor={id}>
         {trans.__('Why not')}{' '}
         <span className="ae-2">{trans.__('the agent reads this')}</span>
@@ -539,6 +592,7 @@ function Edit(props: IPartProps): React.JSX.Element {
   return (
     <form
       className="ae-approval-more"
+      data-lm-suppress-shortcuts="true"
       onSubmit={event => {
         event.preventDefault();
         run();
@@ -600,6 +654,7 @@ function Edit(props: IPartProps): React.JSX.Element {
 function Question(props: IPartProps): React.JSX.Element {
   const trans = useWords();
   const { approval, busy, send, keys } = props;
+  const hint = useHints();
   const options = approval.options ?? [];
   const [words, setWords] = React.useState('');
   const answer = (text: string) => {
@@ -608,7 +663,7 @@ function Question(props: IPartProps): React.JSX.Element {
   keys.current = Object.fromEntries(
     options
       .slice(0, 9)
-      .map((option, index) => [String(index + 1), () => answer(option)])
+      .map((option, index) => [`option-${index + 1}`, () => answer(option)])
   );
   return (
     <>
@@ -619,9 +674,9 @@ function Question(props: IPartProps): React.JSX.Element {
         <div className="ae-approval-options">
           {options.map((option, index) => (
             <Button
-              key={option}
+              key={`${index} ${option}`}
               small
-              hint={index < 9 ? String(index + 1) : undefined}
+              hint={hint(`${CommandIDs.answer} ${index + 1}`)}
               disabled={busy && trans.__('The answer is on its way')}
               onClick={() => answer(option)}
             >
@@ -634,6 +689,7 @@ function Question(props: IPartProps): React.JSX.Element {
       )}
       <form
         className="ae-field ae-approval-answer"
+        data-lm-suppress-shortcuts="true"
         onSubmit={event => {
           event.preventDefault();
           answer(words);
@@ -689,7 +745,8 @@ function Limit(props: IPartProps): React.JSX.Element {
         : growth(options);
   const extend = () => send({ verdict: 'extend' });
   const finish = () => send({ verdict: 'finish' });
-  keys.current = { a: extend, r: finish };
+  keys.current = { approve: extend, refuse: finish };
+  const hint = useHints();
   const wait = busy && trans.__('The decision is on its way');
   return (
     <>
@@ -697,10 +754,21 @@ function Limit(props: IPartProps): React.JSX.Element {
         {approval.question || approval.because}
       </p>
       <div className="ae-approval-acts">
-        <Button kind="primary" small hint="A" disabled={wait} onClick={extend}>
+        <Button
+          kind="primary"
+          small
+          hint={hint(CommandIDs.approve)}
+          disabled={wait}
+          onClick={extend}
+        >
           {more}
         </Button>
-        <Button small hint="R" disabled={wait} onClick={finish}>
+        <Button
+          small
+          hint={hint(CommandIDs.refuse)}
+          disabled={wait}
+          onClick={finish}
+        >
           {trans.__('Finish here')}
         </Button>
       </div>

@@ -2,9 +2,12 @@
 export * from './ApprovalForm';
 export * from './controls';
 export * as figures from './figures';
+export * from './hints';
 export * from './icons';
 export * from './labIcons';
+export * from './Mended';
 export * from './Meter';
+export * from './SameCalls';
 export * from './StateMark';
 export * from './StepStrip';
 export * from './words';

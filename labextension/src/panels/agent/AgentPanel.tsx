@@ -6,7 +6,7 @@ import { Signal } from '@lumino/signaling';
 import * as React from 'react';
 
 import { VisibleStore } from '../../state/visible';
-import { aetherIcon, WordsProvider } from '../../ui';
+import { aetherIcon, Mended, WordsProvider } from '../../ui';
 import type { IMarkdownTools } from '../../ui/Markdown';
 import { type PanelServices, ServicesProvider } from '../services';
 import { type AgentKey, AgentView } from './AgentView';
@@ -56,12 +56,14 @@ export class AgentPanel extends ReactWidget {
     return (
       <ServicesProvider value={{ ...this._services, store: this._store }}>
         <WordsProvider value={this._trans}>
-          <AgentView
-            pid={this.pid}
-            name={this._name}
-            markdown={this._markdown}
-            keys={this._keys}
-          />
+          <Mended>
+            <AgentView
+              pid={this.pid}
+              name={this._name}
+              markdown={this._markdown}
+              keys={this._keys}
+            />
+          </Mended>
         </WordsProvider>
       </ServicesProvider>
     );

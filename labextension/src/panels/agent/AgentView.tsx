@@ -3,6 +3,7 @@ import type { ISignal } from '@lumino/signaling';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import * as React from 'react';
 
+import { AetherError } from '../../api/client';
 import type { Approval, Decision } from '../../api/types';
 import { decide } from '../../state/deciding';
 import {
@@ -70,7 +71,10 @@ export function AgentView(props: {
   const me = useView(store, view => view.user) ?? '';
   const live = useStore(store, state => state.live[pid] ?? null);
   const connection = useStore(store, state => state.connection);
-  const loaded = useStore(store, state => state.view !== null);
+  const loaded = useStore(
+    store,
+    ({ view, connection: { status } }) => view !== null && status === 'live'
+  );
   const transcript = useTranscript(client, store, pid);
   const [other, setOther] = React.useState<typeof known>(null);
   const [absent, setAbsent] = React.useState('');
@@ -81,7 +85,10 @@ export function AgentView(props: {
     if (!loaded || known) return;
     // One that was put away is not in the view any more, but the server still knows it.
     client.process(pid).then(setOther, (error: unknown) => {
-      setAbsent(error instanceof Error ? error.message : String(error));
+      // Without an answer nothing is known; the next connection asks again.
+      if (error instanceof AetherError && error.status === 404) {
+        setAbsent(error.detail);
+      }
     });
   }, [client, pid, loaded, known]);
 
@@ -469,9 +476,10 @@ export function AgentView(props: {
               <div
                 ref={stream}
                 className="stream"
-                role="feed"
+                role="region"
+                aria-label={trans.__('Timeline')}
                 aria-busy={!transcript.opened}
-                tabIndex={-1}
+                tabIndex={0}
                 onWheel={event => {
                   if (event.deltaY < 0 && follow) {
                     setFollow(false);

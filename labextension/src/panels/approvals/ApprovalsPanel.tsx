@@ -5,7 +5,7 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { VisibleStore } from '../../state/visible';
-import { approvalsIcon, WordsProvider } from '../../ui';
+import { approvalsIcon, Mended, WordsProvider } from '../../ui';
 import { type PanelServices, ServicesProvider } from '../services';
 import { Inbox } from './Inbox';
 
@@ -32,15 +32,25 @@ export class ApprovalsPanel extends ReactWidget {
     this.update();
   }
 
+  /** Goes to the next card (1) or the one before (-1). */
+  move(by: 1 | -1): void {
+    const cards = [...this.node.querySelectorAll<HTMLElement>('.ae-approval')];
+    const at = cards.findIndex(card => card.contains(document.activeElement));
+    const to = at < 0 ? (by > 0 ? 0 : cards.length - 1) : at + by;
+    cards[Math.max(0, Math.min(cards.length - 1, to))]?.focus();
+  }
+
   protected override render(): React.JSX.Element {
     return (
       <ServicesProvider value={{ ...this._services, store: this._store }}>
         <WordsProvider value={this._trans}>
-          <Inbox
-            asked={this._asked}
-            onNotify={this._onNotify}
-            onSettings={this._onSettings}
-          />
+          <Mended>
+            <Inbox
+              asked={this._asked}
+              onNotify={this._onNotify}
+              onSettings={this._onSettings}
+            />
+          </Mended>
         </WordsProvider>
       </ServicesProvider>
     );

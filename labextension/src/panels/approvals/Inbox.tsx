@@ -21,16 +21,29 @@ import {
   Menu,
   Note,
   Patience,
+  SameCalls,
   Skeleton,
   Tabs,
+  useHints,
   useVerdict,
   useWords
 } from '../../ui';
 import { useCommand, useServices } from '../services';
-import { GONE_S, leave, next, NOTHING, type Shown, take } from './arrivals';
+import {
+  type Gone,
+  GONE_S,
+  leave,
+  next,
+  NOTHING,
+  type Shown,
+  take
+} from './arrivals';
+import { places, sameness } from './same';
 
 type Tab = 'waiting' | 'decided' | 'rules';
 const KEYS = 'aether-jupyter:inbox-keys';
+/** So many decisions are on their way at once. */
+const AT_ONCE = 6;
 const NO_APPROVALS: Readonly<Record<string, Approval>> = {};
 
 export function Inbox(props: {
@@ -41,6 +54,7 @@ export function Inbox(props: {
 }): React.JSX.Element {
   const trans = useWords();
   const { client, store } = useServices();
+  const run = useCommand();
   const [tab, setTab] = React.useState<Tab>('waiting');
   const [keys, setKeys] = React.useState(
     () => window.localStorage.getItem(KEYS) !== 'off'
@@ -78,6 +92,10 @@ export function Inbox(props: {
                 ? trans.__('Hide the keys')
                 : trans.__('Show the keys'),
               onSelect: () => showKeys(!keys)
+            },
+            {
+              label: trans.__('All keys'),
+              onSelect: () => run(CommandIDs.showKeys)
             }
           ]}
         />
@@ -108,24 +126,35 @@ export function Inbox(props: {
       )}
       {tab === 'decided' && <DecidedList id={panel} />}
       {tab === 'rules' && <Rules id={panel} rules={rules} />}
-      {tab === 'waiting' && keys && Boolean(waiting) && (
-        <footer className="keys">
-          <span>
-            <kbd className="ae-kbd">J</kbd> <kbd className="ae-kbd">K</kbd>{' '}
-            {trans.__('move')}
-          </span>
-          <span>
-            <kbd className="ae-kbd">A</kbd> {trans.__('approve')}
-          </span>
-          <span>
-            <kbd className="ae-kbd">E</kbd> {trans.__('edit')}
-          </span>
-          <span>
-            <kbd className="ae-kbd">R</kbd> {trans.__('refuse')}
-          </span>
-        </footer>
-      )}
+      {tab === 'waiting' && keys && Boolean(waiting) && <KeyStrip />}
     </>
+  );
+}
+
+/** The keys of the list, as they are bound now. */
+function KeyStrip(): React.JSX.Element {
+  const trans = useWords();
+  const hint = useHints();
+  const keys: readonly (readonly [readonly string[], string])[] = [
+    [[CommandIDs.nextApproval, CommandIDs.previousApproval], trans.__('move')],
+    [[CommandIDs.approve], trans.__('approve')],
+    [[CommandIDs.editApproval], trans.__('edit')],
+    [[CommandIDs.refuse], trans.__('refuse')],
+    [[CommandIDs.showKeys], '']
+  ];
+  return (
+    <footer className="keys">
+      {keys.map(([commands, words]) => (
+        <span key={words}>
+          {commands.map(command => (
+            <kbd key={command} className="ae-kbd">
+              {hint(command)}
+            </kbd>
+          ))}{' '}
+          {words}
+        </span>
+      ))}
+    </footer>
   );
 }
 
@@ -211,6 +240,10 @@ function Waiting(props: {
   const looking = React.useRef(false);
   const [shown, setShown] = React.useState<Shown>(NOTHING);
   const known = React.useRef(new Map<string, Approval>());
+  /** Folds that this person took apart. */
+  const [apart, setApart] = React.useState<ReadonlySet<string>>(
+    () => new Set()
+  );
   for (const approval of Object.values(waiting ?? NO_APPROVALS)) {
     known.current.set(approval.id, approval);
   }
@@ -220,7 +253,15 @@ function Waiting(props: {
     const busy =
       looking.current ||
       Boolean(list.current?.contains(document.activeElement));
-    setShown(before => next(before, waiting, store.now(), busy));
+    setShown(before => {
+      const shown = next(before, waiting, store.now(), busy);
+      for (const id of known.current.keys()) {
+        if (!(id in waiting) && !shown.cards.includes(id)) {
+          known.current.delete(id);
+        }
+      }
+      return shown;
+    });
   }, [waiting, store, now]);
 
   React.useEffect(() => {
@@ -263,7 +304,7 @@ function Waiting(props: {
       return;
     }
     const card = list.current?.querySelector<HTMLElement>(
-      `[data-approval="${CSS.escape(asked.id)}"]`
+      `[data-approval~="${CSS.escape(asked.id)}"]`
     );
     if (card) {
       askedFor.current = asked;
@@ -290,15 +331,34 @@ function Waiting(props: {
       );
     }
   };
-  const move = (by: number) => {
-    const cards = [
-      ...(list.current?.querySelectorAll<HTMLElement>('.ae-approval') ?? [])
-    ];
-    const at = cards.findIndex(card => card.contains(document.activeElement));
-    const to = at < 0 ? (by > 0 ? 0 : cards.length - 1) : at + by;
-    cards[Math.max(0, Math.min(cards.length - 1, to))]?.focus();
+  const sendAll = async (
+    approvals: readonly Approval[],
+    decision: Decision
+  ): Promise<readonly string[]> => {
+    const failures: string[] = [];
+    const left = [...approvals];
+    const worker = async () => {
+      for (let each = left.shift(); each; each = left.shift()) {
+        try {
+          await decide(client, each, decision);
+        } catch (error) {
+          failures.push(error instanceof Error ? error.message : String(error));
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    list.current?.focus({ preventScroll: true });
+    return failures;
   };
 
+  // Many that left together leave one line together.
+  const alike = new Map<string, string[]>();
+  for (const id of shown.cards) {
+    const left = shown.gone[id];
+    if (!left) continue;
+    const like = likeness(left);
+    alike.set(like, [...(alike.get(like) ?? []), id]);
+  }
   if (!waiting) {
     return (
       <div id={props.id} className="list" role="tabpanel">
@@ -360,16 +420,6 @@ function Waiting(props: {
       onPointerLeave={() => {
         looking.current = false;
       }}
-      onKeyDown={event => {
-        const field = /^(?:INPUT|TEXTAREA|SELECT)$/.test(
-          (event.target as HTMLElement).tagName
-        );
-        if (field || event.ctrlKey || event.metaKey || event.altKey) return;
-        if (event.key === 'j' || event.key === 'k') {
-          move(event.key === 'j' ? 1 : -1);
-          event.preventDefault();
-        }
-      }}
     >
       {shown.arrived.length > 0 && (
         <Button
@@ -385,14 +435,32 @@ function Waiting(props: {
           {trans._n('%1 new', '%1 new', shown.arrived.length)}
         </Button>
       )}
-      {shown.cards.map(id => {
+      {places(shown.cards, waiting, apart).map(({ key, ids }) => {
+        const [id] = ids;
+        if (ids.length > 1) {
+          const approvals = ids.map(each => waiting[each]);
+          return (
+            <SameCalls
+              key={key}
+              approvals={approvals}
+              now={now}
+              onDecide={decision => sendAll(approvals, decision)}
+              onApart={() => setApart(new Set([...apart, key]))}
+            />
+          );
+        }
         const left = shown.gone[id];
         const approval = waiting[id] ?? left?.approval ?? known.current.get(id);
         if (!approval) return null;
-        if (left) return <GoneLine key={id} {...left} me={me} />;
+        if (left) {
+          const many = alike.get(likeness(left)) ?? [id];
+          return many[0] === id ? (
+            <GoneLine key={key} {...left} me={me} count={many.length} />
+          ) : null;
+        }
         return (
           <ApprovalForm
-            key={id}
+            key={key}
             approval={approval}
             now={now}
             onDecide={decision => send(approval, decision)}
@@ -404,14 +472,23 @@ function Waiting(props: {
   );
 }
 
+/** What makes two that left say the same; otherwise each is like nothing but itself. */
+function likeness({ approval, decision, closed }: Gone): string {
+  const same = sameness(approval);
+  return same === null
+    ? approval.id
+    : JSON.stringify([same, decision?.verdict, decision?.by, closed]);
+}
+
 /** A decided card for its last moment, with the way to stop what was just let go. */
 function GoneLine(props: {
   approval: Approval;
   decision: Decision | null;
   closed: string;
   me: string;
+  count: number;
 }): React.JSX.Element {
-  const { approval, decision } = props;
+  const { approval, decision, count } = props;
   const trans = useWords();
   const { store } = useServices();
   const run = useCommand();
@@ -425,10 +502,11 @@ function GoneLine(props: {
     <div className="gone ae-new" role="status">
       <Verdict decision={decision} />
       <b className="ae-trunc">{approval.call?.tool ?? approval.name}</b>
+      {count > 1 && <span className="ae-count">{count}</span>}
       <span className="ae-2 ae-trunc ae-grow" title={said}>
-        {running ? trans.__('%1, running', said) : said}
+        {running && count === 1 ? trans.__('%1, running', said) : said}
       </span>
-      {running && (
+      {running && count === 1 && (
         <Button
           kind="quiet"
           small

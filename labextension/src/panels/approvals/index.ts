@@ -4,11 +4,14 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { addApprovalCommands } from '../../commands/approvals';
+import { sentence } from '../../commands/context';
 import { CommandIDs } from '../../commands/ids';
+import { watchHeldKeys } from '../../commands/keys';
 import { askPermission } from '../../notifications/browser';
 import { IAetherClient, IAetherStore } from '../../tokens';
 import { approvalsIcon } from '../../ui';
@@ -38,9 +41,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
       trans,
       registry &&
         (() => {
-          void askPermission().then(granted =>
-            registry.set(SETTINGS, 'desktopNotifications', granted)
-          );
+          askPermission()
+            .then(granted =>
+              registry.set(SETTINGS, 'desktopNotifications', granted)
+            )
+            .catch((error: unknown) => {
+              Notification.error(sentence(error), { autoClose: 8000 });
+            });
         }),
       () => {
         if (commands.hasCommand('settingeditor:open')) {
@@ -69,6 +76,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
         shell.activateById(panel.id);
         if (typeof args.id === 'string') panel.review(args.id);
       }
+    });
+    watchHeldKeys();
+    addApprovalCommands(commands, trans);
+    commands.addCommand(CommandIDs.nextApproval, {
+      label: trans.__('Next Request'),
+      execute: () => panel.move(1)
+    });
+    commands.addCommand(CommandIDs.previousApproval, {
+      label: trans.__('Previous Request'),
+      execute: () => panel.move(-1)
     });
     palette?.addItem({
       command: CommandIDs.openApprovals,

@@ -22,7 +22,7 @@ import { type ColumnId, type Sort, USUAL } from './columns';
 import { FilterBar } from './FilterBar';
 import { FleetBar, type FleetFilter } from './FleetBar';
 import { type StandingGroup, useHeldGroups } from './order';
-import { Empty, Keys, Loading, LostAfterGrace } from './states';
+import { Empty, Loading, LostAfterGrace } from './states';
 
 const NARROW = 700;
 const CARD = 320;
@@ -59,7 +59,6 @@ export interface MissionControlHandle {
   togglePause(): void;
   /** Clears the selection, else the filter. */
   clear(): void;
-  toggleKeys(): void;
 }
 
 export interface MissionControlProps {
@@ -105,7 +104,6 @@ function Fleet(
   const [selected, setSelected] = React.useState<ReadonlySet<number>>(
     new Set<number>()
   );
-  const [keys, setKeys] = React.useState(false);
   const [stale, setStale] = React.useState<{ sortAgain: () => void } | null>(
     null
   );
@@ -213,16 +211,14 @@ function Fleet(
       }
     },
     clear: () => {
-      if (keys) setKeys(false);
-      else if (selected.size > 0) setSelected(new Set());
+      if (selected.size > 0) setSelected(new Set());
       else {
         setText('');
         setMark('');
         setOwner('');
         setPressed(null);
       }
-    },
-    toggleKeys: () => setKeys(on => !on)
+    }
   };
 
   const filtered = shown.length !== all.length;
@@ -300,7 +296,6 @@ function Fleet(
             onSelect={select}
           />
         )}
-        {keys && <Keys onClose={() => setKeys(false)} />}
         <BulkBar
           selected={chosen}
           processes={shown}

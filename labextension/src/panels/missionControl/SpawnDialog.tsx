@@ -501,9 +501,14 @@ function SandboxTiles(props: {
   };
   const found = (name: SandboxName) =>
     sandboxes?.find(sandbox => sandbox.name === name);
-  const offered = TILES.filter(
-    ([name]) => name === 'auto' || sandboxes === null || found(name)
-  );
+  const offered = TILES.filter(([name]) => {
+    if (name === 'auto') return true;
+    // Until the server has said what there is, only what no server forbids.
+    if (sandboxes === null) return name !== 'host';
+    const sandbox = found(name);
+    // What isolates nothing needs no setting up: where it cannot be used it is forbidden.
+    return sandbox && (sandbox.isolated || sandbox.available.ok);
+  });
   const isolated = sandboxes?.filter(sandbox => sandbox.isolated) ?? [];
   const first = ['docker', 'bubblewrap'].find(name =>
     isolated.some(sandbox => sandbox.name === name && sandbox.available.ok)
@@ -577,6 +582,15 @@ function SandboxTiles(props: {
         })}
       </div>
       {props.children}
+      {offered.map(
+        ([name]) =>
+          name !== value &&
+          why(name) && (
+            <p className="ae-hint" key={name}>
+              {`${names[name][0]}: ${why(name)}`}
+            </p>
+          )
+      )}
       {chosen ? (
         <p className="spawn-problem">{chosen}</p>
       ) : value === 'host' ? (

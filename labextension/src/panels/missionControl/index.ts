@@ -134,11 +134,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
       trans.__('Clear Selection or Filter of Agents'),
       () => current()?.clear()
     );
-    panelCommand(
-      'aether:mission-control-keys',
-      trans.__('Keys of Mission Control'),
-      () => current()?.toggleKeys()
-    );
 
     const category = trans.__('Aether');
     palette?.addItem({

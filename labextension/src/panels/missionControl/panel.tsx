@@ -5,7 +5,7 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { VisibleStore } from '../../state/visible';
-import { WordsProvider } from '../../ui';
+import { Mended, WordsProvider } from '../../ui';
 import { type PanelServices, ServicesProvider } from '../services';
 import {
   type Choice,
@@ -57,12 +57,14 @@ export class MissionControlPanel extends ReactWidget {
     return (
       <WordsProvider value={trans}>
         <ServicesProvider value={this._services}>
-          <MissionControl
-            first={choice}
-            throughput={throughput}
-            onChoice={onChoice}
-            handle={this.handle}
-          />
+          <Mended>
+            <MissionControl
+              first={choice}
+              throughput={throughput}
+              onChoice={onChoice}
+              handle={this.handle}
+            />
+          </Mended>
         </ServicesProvider>
       </WordsProvider>
     );

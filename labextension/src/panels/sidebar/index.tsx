@@ -13,7 +13,7 @@ import * as React from 'react';
 import { CommandIDs } from '../../commands/ids';
 import { VisibleStore } from '../../state/visible';
 import { IAetherClient, IAetherStore } from '../../tokens';
-import { aetherIcon, WordsProvider } from '../../ui';
+import { aetherIcon, Mended, WordsProvider } from '../../ui';
 import { type PanelServices, ServicesProvider } from '../services';
 import { AgentsPanel } from './AgentsPanel';
 
@@ -40,7 +40,9 @@ class AgentsWidget extends ReactWidget {
     return (
       <WordsProvider value={this._trans}>
         <ServicesProvider value={this._services}>
-          <AgentsPanel />
+          <Mended>
+            <AgentsPanel />
+          </Mended>
         </ServicesProvider>
       </WordsProvider>
     );

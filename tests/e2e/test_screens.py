@@ -1,0 +1,412 @@
+"""Each screen as a person meets it: keys, crowds, hidden tabs, foreign hands, notifications, and who cannot see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from .lab import ROOT, Lab, begin, open_lab, run, run_all_cells, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+SCRIPTS = """
+from aether_jupyter.model.message import Text, ToolCall
+from aether_jupyter.providers.scripted import register
+
+
+def story(*turns):
+    def answer(given, transcript):
+        words, *call = turns[min(given, len(turns) - 1)]
+        return (Text(words), ToolCall("", call[0], call[1])) if call else (Text(words),)
+
+    return answer
+
+
+register("remove", story(
+    ("First a file.", "write_file", {"path": "old.txt", "content": "old"}),
+    ("Now it goes.", "delete_file", {"path": "old.txt"}),
+    ("It is gone.",),
+))
+register("question", story(
+    ("There are two.", "ask_person", {"question": "Which one?", "options": ["The left", "The right"]}),
+    ("Thanks.",),
+))
+register("code", story(*(
+    turn
+    for n in range(12)
+    for turn in (
+        (f"Word {n} alone", "run_command", {"command": f"sleep 0.6; echo word {n}"}),
+        (f"Word {n} with `word {n}` and `more {n}` word", "run_command", {"command": "sleep 0.6; echo word"}),
+    )
+), ("The word is said.",)))
+register("table", story(
+    ("I look around.", "list_files", {"path": "."}),
+    ("## Result\\n\\n| word | count |\\n|---|---|\\n| `a` | 1 |\\n\\nSee [here](https://example.org) and **this**.",),
+))
+"""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path, config=SCRIPTS)
+    lab.start()
+    try:
+        yield lab
+    finally:
+        lab.stop()
+    assert not lab.page_errors
+
+
+def _state(lab: Lab, pid: int, state: str) -> None:
+    wait_for(lambda: lab.process(pid)["state"] == state, 30, lambda: str(lab.process(pid)))
+
+
+def _focus_card(page: Any) -> Any:
+    card = page.locator("#aether-approvals .ae-approval").first
+    card.wait_for(timeout=20_000)
+    # A card that has just come takes no key for half a second.
+    page.wait_for_timeout(700)
+    card.focus()
+    return card
+
+
+def _hold(page: Any, key: str, seconds: float) -> None:
+    """Hold a key down: the system repeats it, and Playwright marks each `down` after the first as a repeat."""
+    for _ in range(int(seconds * 20)):
+        page.keyboard.down(key)
+        page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("key", ["a", "Enter"])
+def test_a_held_key_never_passes_the_second_press(stage: Lab, chrome: Any, key: str) -> None:
+    pid = stage.spawn(goal="Delete it.", name="Remover", model="scripted:remove", mode="accept_edits")
+    _state(stage, pid, "WAITING")
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-approvals")
+    card = _focus_card(page)
+    if key == "Enter":
+        card.get_by_role("button", name="Approve").focus()
+    _hold(page, key, 1.5)
+    sure = card.get_by_role("button", name="Run delete_file, for good")
+    assert sure.is_visible()
+    assert stage.process(pid)["state"] == "WAITING"
+    page.keyboard.up(key)
+    page.keyboard.press(key)
+    _state(stage, pid, "ZOMBIE")
+
+
+def test_a_double_click_is_not_two_decisions(stage: Lab, chrome: Any) -> None:
+    pid = stage.spawn(goal="Delete it.", name="Remover", model="scripted:remove", mode="accept_edits")
+    _state(stage, pid, "WAITING")
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-approvals")
+    card = _focus_card(page)
+    card.get_by_role("button", name="Approve").dblclick()
+    page.wait_for_timeout(700)
+    assert stage.process(pid)["state"] == "WAITING"
+    card.get_by_role("button", name="Run delete_file, for good").click()
+    _state(stage, pid, "ZOMBIE")
+
+
+def test_keys_are_commands_that_can_be_changed_and_are_listed(stage: Lab, chrome: Any) -> None:
+    settings = stage.folder / "settings" / "@jupyterlab" / "shortcuts-extension"
+    settings.mkdir(parents=True)
+    (settings / "shortcuts.jupyterlab-settings").write_text(
+        json.dumps(
+            {
+                "shortcuts": [
+                    {"command": command, "keys": [key], "selector": ".ae-approval:not(.cell)", "disabled": off}
+                    for command, key, off in (
+                        ("aether:approval-approve", "A", True),
+                        ("aether:approval-approve", "Y", False),
+                    )
+                ]
+            }
+        )
+    )
+    risky = stage.spawn(goal="Remove it.", name="Tidy", model="scripted:risky")
+    asks = stage.spawn(goal="Ask.", name="Asker", model="scripted:question")
+    _state(stage, risky, "WAITING")
+    _state(stage, asks, "WAITING")
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-approvals")
+    _focus_card(page)
+    # Which of the two came last, and so stands first, is chance.
+    there, back = "jk" if page.locator(".ae-approval:focus").filter(has_text="Asker").count() else "kj"
+    page.locator(".ae-approval").filter(has_text="Asker").focus()
+    page.keyboard.press(there)
+    card = page.locator(".ae-approval:focus")
+    assert "Y" in card.get_by_role("button", name="Approve").inner_text()
+    page.keyboard.press("Shift+Slash")
+    overview = page.locator("dialog.ae-keys")
+    overview.wait_for()
+    words = overview.inner_text()
+    for expected in ("Keys of the approvals", "Next Request", "Choose an Answer", "Refuse, or Finish Here", "Y"):
+        assert expected in words, words
+    page.keyboard.press("Escape")
+    overview.wait_for(state="detached")
+    assert card.count() == 1, "the focus comes back"
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
+    assert stage.process(risky)["state"] == "WAITING"
+    page.keyboard.press("y")
+    _state(stage, risky, "ZOMBIE")
+    page.locator("#aether-approvals .gone").wait_for(state="detached", timeout=20_000)
+    page.keyboard.press(back)
+    page.keyboard.press("2")
+    _state(stage, asks, "ZOMBIE")
+    for command, args, title in (
+        ("aether:open-mission-control", {}, "Keys of Mission Control"),
+        ("aether:open-agent", {"pid": risky}, "Keys of the agent view"),
+    ):
+        run(page, command, **args)
+        page.wait_for_timeout(500)
+        page.keyboard.press("Shift+Slash")
+        page.locator("dialog.ae-keys").get_by_text(title).wait_for()
+        page.keyboard.press("Shift+Slash")
+        page.locator("dialog.ae-keys").wait_for(state="detached")
+
+
+def test_a_crowd_of_equal_calls_is_decided_at_once(stage: Lab, chrome: Any) -> None:
+    pids = [stage.spawn(goal="Remove it.", name="Tidy", model="scripted:risky") for _ in range(22)]
+    alone = stage.spawn(goal="Delete it.", name="Tidy", model="scripted:remove", mode="accept_edits")
+    for pid in (*pids, alone):
+        _state(stage, pid, "WAITING")
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-approvals")
+    fold = page.locator("#aether-approvals .ae-approval.same")
+    fold.wait_for(timeout=20_000)
+    assert page.locator("#aether-approvals .ae-approval").count() == 2
+    assert fold.locator("li").count() == 22
+    # Approve comes only after the last line was on the screen.
+    assert fold.get_by_role("button", name="Approve 22").count() == 0
+    page.wait_for_timeout(700)
+    fold.focus()
+    for _ in range(30):
+        if fold.get_by_role("button", name="Approve 22").count():
+            break
+        page.keyboard.press("o")
+        page.wait_for_timeout(150)
+    fold.get_by_role("button", name="Approve 22").click()
+    for pid in pids:
+        _state(stage, pid, "ZOMBIE")
+    assert stage.process(alone)["state"] == "WAITING"
+    records = stage.get(f"aether/api/v1/processes/{pids[0]}/records?limit=1000")["records"]
+    assert [
+        each["event"]["decision"]["verdict"] for each in records if each["event"]["type"] == "approval.decided"
+    ] == ["approve"]
+
+
+def test_a_hidden_panel_catches_up_when_it_is_shown(stage: Lab, chrome: Any) -> None:
+    first = stage.spawn(goal="Say hello.", name="First", model="scripted:hello", mode="autonomous")
+    _state(stage, first, "ZOMBIE")
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-mission-control")
+    page.locator(".mc-card").first.wait_for(timeout=20_000)
+    run(page, "aether:open-agent", pid=first)
+    page.locator(".jp-AetherAgent .step").first.wait_for(timeout=20_000)
+    second = stage.spawn(goal="Say hello.", name="Second", model="scripted:hello", mode="autonomous")
+    _state(stage, second, "ZOMBIE")
+    # Longer than the slowest paint, so that no later one can help.
+    page.wait_for_timeout(1500)
+    run(page, "aether:open-mission-control")
+    page.locator(".mc-card").filter(has_text="Second").wait_for(timeout=1000)
+
+
+def test_a_search_in_the_notebook_leaves_a_live_output_alone(stage: Lab, chrome: Any) -> None:
+    cells = ["%load_ext aether_jupyter", "%%agent --model scripted:code --mode autonomous --name Words\nSay the word."]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, stage.files / "words.ipynb")
+    page = open_lab(chrome, stage, path="lab/tree/words.ipynb")
+    run_all_cells(page)
+    page.locator(".ae-cell .curr").wait_for(timeout=60_000)
+    begin(page, "documentsearch:start")
+    page.locator(".jp-DocumentSearch-filter-button, button[title*='ilter']").first.click()
+    page.get_by_label("Search Cell Outputs").check()
+    page.locator(".jp-DocumentSearch-input").first.fill("word")
+    output = page.locator(".ae-cell")
+    output.get_by_text("The word is said").wait_for(timeout=90_000)
+    # What has ended can be searched.
+    wait_for(lambda: output.locator(".cm-searching, mark, .jp-mod-selected").count() > 0, 20)
+    begin(page, "documentsearch:end")
+    output.get_by_role("button", name="steps").click()
+    output.get_by_text("Word 0 alone").wait_for()
+
+
+def test_a_part_that_cannot_be_drawn_is_drawn_again(stage: Lab, chrome: Any) -> None:
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-mission-control")
+    pid = stage.spawn(goal="Remove it.", name="Tidy", model="scripted:risky")
+    card = page.locator(".mc-card").filter(has_text="Tidy")
+    card.get_by_text("Waiting for you").wait_for(timeout=20_000)
+    # A foreign hand takes away what React holds; its next step is to remove it.
+    page.evaluate("() => document.querySelector('.mc-card').remove()")
+    stage.post(f"aether/api/v1/processes/{pid}/signals", {"signal": "KILL"})
+    card.get_by_text("Failed").wait_for(timeout=20_000)
+    assert any("is drawn again" in text for text in stage.page_errors)
+    stage.page_errors.clear()
+
+
+def test_what_waits_is_told_outside_a_hidden_tab(stage: Lab, chrome: Any) -> None:
+    settings = stage.folder / "settings" / "aether-jupyter"
+    settings.mkdir(parents=True)
+    (settings / "plugin.jupyterlab-settings").write_text('{"desktopNotifications": true}')
+    context = chrome.new_context(viewport={"width": 1440, "height": 900})
+    context.grant_permissions(["notifications"], origin=stage.url)
+    # A headless page is never in the background, and shows no notification of the system: what it asks for is noted.
+    context.add_init_script(
+        """
+        window.told = [];
+        window.Notification = class {
+          static permission = 'granted';
+          static requestPermission = () => Promise.resolve('granted');
+          constructor(title, options) { window.told.push({ title, ...options, from: this }); }
+          close() { this.closed = true; }
+        };
+        Object.defineProperty(document, 'hidden', { get: () => window.away === true });
+        """
+    )
+    page = open_lab(chrome, stage, context=context)
+    told = "() => window.told.map(({ title, body, tag }) => ({ title, body, tag }))"
+    seen = stage.spawn(goal="Remove it.", name="Seen", model="scripted:risky")
+    _state(stage, seen, "WAITING")
+    page.wait_for_timeout(1000)
+    assert page.evaluate(told) == [], "who looks needs no telling"
+    page.evaluate("() => { window.away = true; }")
+    pid = stage.spawn(goal="Remove it.", name="Tidy", model="scripted:risky")
+    _state(stage, pid, "WAITING")
+    wait_for(lambda: page.evaluate(told), 10)
+    [news] = page.evaluate(told)
+    assert news["title"] == "Waiting for you"
+    assert news["body"] == "Tidy asks: run_command rm -r build"
+    page.evaluate("() => { window.away = false; window.told[0].from.onclick(); }")
+    page.locator(f'#aether-approvals [data-approval="{news["tag"]}"]:focus').wait_for(timeout=5000)
+    assert page.evaluate("() => window.told[0].from.closed")
+
+
+def test_only_what_can_be_had_is_offered(stage: Lab, chrome: Any) -> None:
+    page = open_lab(chrome, stage)
+    begin(page, "aether:new-agent")
+    tiles = page.locator(".spawn-tiles")
+    tiles.get_by_role("radio", name="Automatic").wait_for()
+    offered = {each["name"]: each for each in stage.get("aether/api/v1/sandboxes")["sandboxes"]}
+    page.wait_for_timeout(1000)
+    assert tiles.get_by_role("radio", name="Host").count() == 0
+    for name, title in (("docker", "Docker"), ("bubblewrap", "bubblewrap")):
+        tile = tiles.get_by_role("radio", name=title)
+        if not offered[name]["available"]["ok"]:
+            # What is missing but can be set up says how, where it can be read.
+            assert tile.get_attribute("aria-disabled") == "true"
+            assert offered[name]["available"]["fix"] in page.locator(".spawn").inner_text()
+
+
+AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+
+
+def _violations(page: Any, *selectors: str) -> list[str]:
+    if not page.evaluate("() => Boolean(window.axe)"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        """([include, values]) => axe
+        .run({ include }, { runOnly: { type: 'tag', values }, resultTypes: ['violations'] })
+        .then(({ violations }) => violations
+          .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+          .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) =>
+            `${id}: ${html.slice(0, 160)} ${failureSummary.replace(/\\s+/g, ' ').slice(0, 220)}`)))""",
+        [[[selector] for selector in selectors], RULES],
+    )
+    return list(found)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_screen_keeps_anybody_out(stage: Lab, chrome: Any, dark: bool, width: int) -> None:
+    if not AXE.exists():
+        pytest.skip("no axe-core; run `npm ci` in labextension/")
+    cell = "%%agent --model scripted:table --mode autonomous --name Table\nMake a table."
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("%load_ext aether_jupyter"), nbformat.v4.new_code_cell(cell)]
+    )
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, stage.files / "table.ipynb")
+    pids = {
+        name: stage.spawn(goal=f"Do {name}.", name=name.title(), model=f"scripted:{name}", mode=mode)
+        for name, mode in (
+            ("table", "autonomous"),
+            ("risky", "ask_risky"),
+            ("question", "ask_risky"),
+            ("remove", "accept_edits"),
+            ("fail", "ask_risky"),
+            ("slow", "autonomous"),
+        )
+    }
+    stopped = stage.spawn(goal="Stop.", name="Stopped", model="scripted:slow", mode="autonomous")
+    stage.post(f"aether/api/v1/processes/{stopped}/signals", {"signal": "STOP"})
+    for name in ("risky", "question", "remove"):
+        _state(stage, pids[name], "WAITING")
+    _state(stage, pids["table"], "ZOMBIE")
+    page = open_lab(chrome, stage, width=width, height=900, dark=dark)
+    if width < 600:
+        run(page, "application:set-mode", mode="single-document")
+        for side in ("left", "right"):
+            if page.locator(f"#jp-{side}-stack").is_visible():
+                run(page, f"application:toggle-{side}-area")
+    found: dict[str, list[str]] = {}
+
+    def look(screen: str, *selectors: str) -> None:
+        page.wait_for_timeout(400)
+        found[screen] = _violations(page, *selectors)
+
+    run(page, "aether:open-mission-control")
+    page.locator(".mc-card").first.wait_for(timeout=20_000)
+    look("mission control, grid", ".jp-AetherMissionControl")
+    page.locator(".jp-AetherMissionControl .mc-card").first.focus()
+    page.keyboard.press("Space")
+    look("mission control, selected", ".jp-AetherMissionControl")
+    run(page, "aether:mission-control-clear")
+    run(page, "aether:mission-control-toggle-view")
+    look("mission control, table", ".jp-AetherMissionControl")
+    run(page, "aether:mission-control-toggle-view")
+    for name in ("table", "risky", "question", "fail", "slow"):
+        run(page, "aether:open-agent", pid=pids[name])
+        page.locator(f"#aether-agent-{pids[name]} .vrow").first.wait_for(timeout=20_000)
+        look(f"agent view, {name}", f"#aether-agent-{pids[name]}")
+    for tab in range(3):
+        run(page, "aether:agent-tab-after")
+        look(f"inspector, {tab}", f"#aether-agent-{pids['slow']}")
+    begin(page, "aether:new-agent")
+    page.locator("dialog.spawn").wait_for()
+    page.wait_for_timeout(800)
+    look("spawn dialog", ".jp-AetherSpawn")
+    page.keyboard.press("Control+Enter")
+    look("spawn dialog, goal missing", ".jp-AetherSpawn")
+    page.keyboard.press("Escape")
+    begin(page, "aether:show-keys")
+    page.locator("dialog.ae-keys").wait_for()
+    look("keys", ".jp-AetherKeys")
+    page.keyboard.press("Escape")
+    begin(page, "docmanager:open", path="table.ipynb")
+    run_all_cells(page)
+    page.locator(".ae-cell .res").wait_for(timeout=60_000)
+    look("cell output", ".ae-cell")
+    run(page, "aether:open-approvals")
+    page.locator("#aether-approvals .ae-approval").first.wait_for()
+    look("inbox", "#aether-approvals")
+    for tab in ("Decided", "Rules"):
+        page.locator("#aether-approvals").get_by_role("tab", name=tab).click()
+        look(f"inbox, {tab}", "#aether-approvals")
+    if width < 600:
+        run(page, "application:toggle-right-area")
+    run(page, "aether:show-agents")
+    page.locator("#aether-agents .sb-row").first.wait_for()
+    look("side panel", "#aether-agents")
+    look("status bar", ".jp-AetherStatus")
+    wrong = [f"{screen}: {said}" for screen, all_said in found.items() for said in all_said]
+    assert not wrong, "\n".join(wrong)
