@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from traitlets import Bool, Enum, Float, Int, List, Unicode
+from traitlets import Any as Anything
+from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
 from .model.agent import Mode
+from .model.errors import BadRequest
+from .model.permission import Permission, parse_permission
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: str = "auto"
     allow_host_sandbox: bool = False
     max_mode: Mode = Mode.AUTONOMOUS
+    permissions: tuple[Permission, ...] = ()
     durability: str = "FULL"
     slots: int = 256
     model_calls: int = 128
@@ -98,6 +102,12 @@ class Aether(Configurable):
     max_mode = Enum([m.value for m in Mode], Mode.AUTONOMOUS.value, help="The freest mode an agent may get.").tag(
         config=True
     )
+    permissions = List(
+        Anything(),
+        help="What agents may do, whoever starts them; each line allow, ask or deny and its conditions (tool, risk, "
+        "agent, role, folder, model, host, why), such as 'deny folder=/workspaces/payroll model=!local:*'. Deny beats "
+        "ask beats allow, and an agent's own permissions loosen none of these.",
+    ).tag(config=True)
     durability = Enum(
         ["FULL", "NORMAL"],
         "FULL",
@@ -118,6 +128,16 @@ class Aether(Configurable):
     model_timeout_s = Float(120.0, help="Seconds a model may stay silent.").tag(config=True)
     model_attempts = Int(5, help="Tries of one model call, the first included.").tag(config=True)
 
+    @validate("permissions")
+    def _readable(self, proposal: Any) -> list[Permission]:
+        found = []
+        for place, line in enumerate(proposal["value"]):
+            try:
+                found.append(parse_permission(line))
+            except BadRequest as error:
+                raise TraitError(f"c.Aether.permissions[{place}]: {error.message}") from None
+        return found
+
     def settings(self, environ: Mapping[str, str] = os.environ) -> Settings:
         """The frozen settings these traits stand for."""
         changes: dict[str, Any] = {
@@ -129,5 +149,6 @@ class Aether(Configurable):
             changes["home"] = Path(self.home).expanduser().absolute()
         changes["max_mode"] = Mode(self.max_mode)
         changes["fallback_models"] = tuple(self.fallback_models)
+        changes["permissions"] = tuple(self.permissions)
         changes["daily_budget_usd"] = self.daily_budget_usd or None
         return from_environment(environ, **changes)

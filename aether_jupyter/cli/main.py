@@ -52,6 +52,13 @@ def cli() -> None:
     default="ask_risky",
     help="What it may do without asking.",
 )
+@click.option(
+    "--permission",
+    "permissions",
+    multiple=True,
+    help="allow, ask or deny, and conditions: 'deny tool=run_command', 'ask folder=reports'. May be given often.",
+)
+@click.option("--role", default="", help="What it is, in a word, such as researcher.")
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "host"]), default="auto")
 @click.option("--name", default="", help="What to call it.")
 @click.option("--tools", default="", help="Names of tools, with commas; all of the default set where none is given.")
@@ -64,6 +71,8 @@ def run(
     goal: str,
     model: str,
     mode: str,
+    permissions: tuple[str, ...],
+    role: str,
     sandbox: str,
     name: str,
     tools: str,
@@ -88,6 +97,8 @@ def run(
         goal,
         model=model,
         mode=mode,
+        permissions=permissions,
+        role=role,
         sandbox=sandbox,
         name=name,
         tools=[t.strip() for t in tools.split(",") if t.strip()] or None,

@@ -16,6 +16,7 @@ from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
 from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record
 from ..model.harmless import line
+from ..model.permission import Permission, parse_permission
 from ..model.process import ExitStatus, Process, Signal, State
 from ..model.tool import Approval, Decision, Remember
 from ..model.view import advance
@@ -62,6 +63,8 @@ def make_spec(
     model: str | None = None,
     tools: Iterable[str] | None = None,
     mode: Mode | str = Mode.ASK_RISKY,
+    permissions: Iterable[str | Mapping[str, Any] | Permission] = (),
+    role: str = "",
     sandbox: SandboxSpec | Mapping[str, Any] | str = "auto",
     name: str = "",
     system: str = "",
@@ -88,6 +91,11 @@ def make_spec(
         "system": system,
         "tools": None if tools is None else _names(tools),
         "mode": str(mode),
+        "permissions": [
+            msgspec.to_builtins(parse_permission(each))
+            for each in ((permissions,) if isinstance(permissions, str) else permissions)
+        ],
+        "role": role,
         "sandbox": msgspec.to_builtins(box),
         "limits": msgspec.to_builtins(Limits(steps=steps, tokens=tokens, cost_usd=cost_usd, wall_s=wall_s)),
         "output_schema": output_schema,
@@ -114,9 +122,10 @@ async def spawn(goal: str, *, output: Any = None, on: AsyncAether | None = None,
     """Start an agent and return it as a `Run`.
 
     `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
-    `ask_risky`, `accept_edits`, `autonomous`), `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`),
-    `name`, `system`, `temperature`, `max_output_tokens`, `keep_home`, `workspaces`, `labels`, and the limits `steps`,
-    `tokens`, `cost_usd`, `wall_s`. `output` is the type that the result must have:
+    `ask_risky`, `accept_edits`, `autonomous`), `permissions` (lines such as `"deny tool=run_command"`, on top of the
+    administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), `name`, `system`,
+    `temperature`, `max_output_tokens`, `keep_home`, `workspaces`, `labels`, and the limits `steps`, `tokens`,
+    `cost_usd`, `wall_s`. `output` is the type that the result must have:
     a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.
 
         run = await aether.spawn("Count the words in notes.txt")

@@ -21,6 +21,8 @@ You are {name}, an agent that works on one task with tools, step by step.
 def system_prompt(spec: AgentSpec, name: str) -> str:
     """The standing instructions, then the person's own."""
     parts = [_RULES.format(name=name)]
+    if spec.role.strip():
+        parts.append(f"Your role: {spec.role.strip()}.")
     if spec.workspaces:
         folders = ", ".join(f"/workspaces/{name}" for name in spec.workspaces)
         parts.append(f"Folders you share with other agents: {folders}.")

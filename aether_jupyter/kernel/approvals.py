@@ -149,6 +149,8 @@ def _check(approval: Approval, decision: Decision) -> None:
             raise BadRequest("remember: only an approved call can become a rule")
         if approval.risk is Risk.DESTRUCTIVE:
             raise BadRequest("remember: a destructive call is asked each time")
+        if approval.each_time:
+            raise BadRequest("remember: the administrator wants such calls asked each time")
 
 
 def _growth(approval: Approval, decision: Decision) -> dict[str, float]:

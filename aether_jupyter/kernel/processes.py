@@ -17,8 +17,9 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, updat
 from uuid_utils import uuid7
 
 from ..engine.lifecycle import deliver, move
+from ..engine.permissions import inherited
 from ..model.access import RUNTIME, Principal, may_see, require
-from ..model.agent import AgentSpec, Limits
+from ..model.agent import PERMISSIONS, AgentSpec, Limits
 from ..model.errors import AetherError, BadRequest, Fenced, IllegalTransition, ProcessNotFound, TooMany
 from ..model.events import (
     MODEL_INTERRUPTED,
@@ -112,7 +113,7 @@ class Row(msgspec.Struct):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The right to run a process: valid while its epoch is the row's."""
+    """The right to run a process: valid while its epoch is the row's. `parents` are the names above its own."""
 
     pid: int
     epoch: int
@@ -120,6 +121,7 @@ class Claim(msgspec.Struct, frozen=True):
     owner: str
     name: str
     spec: AgentSpec
+    parents: tuple[str, ...] = ()
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -145,10 +147,17 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Processes:
-    """`admit` is given each new spec and returns it clamped and completed, or raises what is wrong with it."""
+    """`admit` is given each new spec, with the names of the agent and of those above it.
+
+    It returns the spec clamped and completed, or raises what is wrong with it.
+    """
 
     def __init__(
-        self, database: Database, journal: Journal, budgets: Budgets, admit: Callable[[AgentSpec], AgentSpec]
+        self,
+        database: Database,
+        journal: Journal,
+        budgets: Budgets,
+        admit: Callable[[AgentSpec, tuple[str, ...]], AgentSpec],
     ) -> None:
         self._database = database
         self._journal = journal
@@ -162,12 +171,18 @@ class Processes:
 
     @action("processes:spawn")
     def spawn(self, tx: Transaction, actor: Principal, spec: AgentSpec, *, parent: int | None = None) -> Process:
-        """Record a new process in READY; the supervisor starts it after the commit. Returns it with its PID."""
-        spec = self._admit(spec)
+        """Record a new process in READY; the supervisor starts it after the commit. Returns it with its PID.
+
+        A child is under its parent's permissions as well as its own.
+        """
         parent = actor.pid if actor.pid is not None else parent
         if parent is not None:
             self._check_parent(tx, actor, parent)
+            spec = inherited(self._spec_of(tx, parent), spec)
+            if len(spec.permissions) > PERMISSIONS:
+                raise BadRequest(f"permissions: {len(spec.permissions)} with the parent's; at most {PERMISSIONS}")
         name = spec.name.strip() or _name(spec.goal)
+        spec = self._admit(spec, (name, *self._names_from(tx, parent)))
         process = Process(
             pid=0,
             name=name,
@@ -354,7 +369,8 @@ class Processes:
                 self._set_aside(tx, pid, error)
                 continue
             process = self.append(tx, row, actor.name, (StateChanged(State.RUNNING),), worker=worker)
-            claims.append((Claim(pid, row.epoch, worker, process.owner, process.name, spec), process))
+            parents = self._names_from(tx, process.parent)
+            claims.append((Claim(pid, row.epoch, worker, process.owner, process.name, spec, parents), process))
         return claims
 
     @action("system:run")
@@ -666,6 +682,15 @@ class Processes:
 
     def _spec_of(self, tx: Transaction, pid: int) -> AgentSpec:
         return _spec(tx.one(select(p.c.spec).where(p.c.pid == pid)).spec)
+
+    def _names_from(self, tx: Transaction, pid: int | None) -> tuple[str, ...]:
+        """The name of this process and of all above it; none for None."""
+        names: MutableSequence[str] = []
+        while pid is not None:
+            found = tx.one(select(p.c.name, p.c.parent).where(p.c.pid == pid))
+            names.append(found.name)
+            pid = found.parent
+        return tuple(names)
 
     def _insert_approval(self, tx: Transaction, approval: Approval) -> None:
         tx.run(

@@ -47,6 +47,14 @@ def options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="", help="provider:model; the server's default where none is given")
     add("--mode", default=Mode.ASK_RISKY.value, choices=[m.value for m in Mode], help="what it may do without asking")
+    add(
+        "--permission",
+        action="append",
+        default=[],
+        dest="permissions",
+        help="allow, ask or deny, and conditions, in quotes: 'deny tool=run_command'; may be given often",
+    )
+    add("--role", default="", help="what it is, in a word")
     add("--sandbox", default="auto", help="auto, docker, bubblewrap or host")
     add("--name", default="", help="what to call it")
     add("--system", default="", help="standing instructions")
@@ -74,8 +82,9 @@ class AetherMagics(Magics):
     def agent(self, line: str, cell: str) -> None:
         """Run an agent whose goal is the cell.
 
-            %%agent [--model M] [--mode MODE] [--sandbox S] [--name N] [--tools a,b] [--steps 50] [--tokens N]
-                    [--cost USD] [--wall S] [--output NAME[:TYPE]] [--detach] [--ui KIND]
+            %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--role R] [--sandbox S] [--name N]
+                    [--tools a,b] [--steps 50] [--tokens N] [--cost USD] [--wall S] [--output NAME[:TYPE]]
+                    [--detach] [--ui KIND]
             Count the words in notes.txt and write the number to count.txt.
 
         The cell shows it live and ends with it; the result is bound to NAME (`_agent`). With TYPE (a Pydantic model,
@@ -146,7 +155,8 @@ async def run_cell(shell: Any, line: str, cell: str, *, ui: str = "") -> None:
             "tools": [t.strip() for t in given.tools.split(",") if t.strip()] if given.tools is not None else None,
             "origin": "notebook cell",
         }
-        for option in ("mode", "sandbox", "name", "system", "steps", "tokens", "cost_usd", "wall_s"):
+        named = ("name", "role", "system", "mode", "permissions", "sandbox", "steps", "tokens", "cost_usd", "wall_s")
+        for option in named:
             chosen[option] = getattr(given, option)
         output = _type(shell, type_name) if type_name else None
         make_spec(cell.strip(), **chosen)

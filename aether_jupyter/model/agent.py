@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from .permission import Permission
+
 
 class Mode(StrEnum):
     """What an agent may do without asking.
 
     PLAN only reads; ASK_ALWAYS asks before everything that is not safe and even for reads of the sandbox's shell;
     ASK_RISKY asks for execute, network and destructive calls; ACCEPT_EDITS also lets it execute inside the sandbox;
-    AUTONOMOUS asks for nothing but what a rule forbids. The administrator clamps the mode by `c.Aether.max_mode`.
+    AUTONOMOUS asks for nothing. Permissions hold in every mode; the administrator clamps it by `c.Aether.max_mode`.
     """
 
     PLAN = "plan"
@@ -42,6 +44,10 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pids: Annotated[int, msgspec.Meta(ge=8, le=32_768)] = 512
 
 
+PERMISSIONS = 200
+"""How many permissions one agent may carry, those of its parents included."""
+
+Role = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9 _-]{0,40}$")]
 WorkspaceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
@@ -56,11 +62,13 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     goal: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)]
     name: Annotated[str, msgspec.Meta(max_length=120)] = ""
+    role: Role = ""
     model: Annotated[str, msgspec.Meta(max_length=300)] = ""
     fallbacks: tuple[str, ...] = ()
     system: Annotated[str, msgspec.Meta(max_length=200_000)] = ""
     tools: tuple[str, ...] | None = None
     mode: Mode = Mode.ASK_RISKY
+    permissions: Annotated[tuple[Permission, ...], msgspec.Meta(max_length=PERMISSIONS)] = ()
     sandbox: SandboxSpec = SandboxSpec()
     limits: Limits = Limits()
     output_schema: dict[str, Any] | None = None

@@ -29,9 +29,11 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One tool as it declares itself.
 
     `parameters` is the JSON Schema of its arguments. `args` gives the role of each argument (`dest`, `url`,
-    `select`, `amount`, `when`, `name`, `content`, `time`, each with an optional `:kind`), `fields` the label of each
-    field of its result (`system`, `registry`, `text`): who could have written that value. `repeatable` says that
-    running it twice does no harm, so a call cut off by a crash is run again rather than reported as interrupted.
+    `select`, `amount`, `when`, `name`, `content`, `time`, each with an optional `:kind`); permissions look at the kinds
+    `file`, `folder` and `path` (where all below counts too), `host`, `url`, and `command` or `code` (which may touch
+    whatever the sandbox holds). `fields` gives the label of each field of its result (`system`, `registry`, `text`):
+    who could have written that value. `repeatable` says that running it twice does no harm, so a call cut off by a
+    crash is run again rather than reported as interrupted.
     """
 
     name: str
@@ -98,7 +100,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A question to a person, kept as a row. It is bound to exactly one call by `digest`, and used once.
 
     `because` is why it asks, in a sentence; `where` the sandbox and folder the call would run in; `preview` a diff or
-    script to be read first.
+    script to be read first. `each_time` says that no standing yes can take its place.
     """
 
     id: str
@@ -111,6 +113,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     call: ToolCall | None = None
     risk: Risk | None = None
     because: str = ""
+    each_time: bool = False
     where: str = ""
     preview: str = ""
     question: str = ""

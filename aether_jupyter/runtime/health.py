@@ -20,6 +20,7 @@ from ..store.database import Database
 from .language import Language
 from .machines import Machines
 from .supervisor import Supervisor
+from .toolbox import Toolbox
 
 LOW_BYTES = 500_000_000
 LOW_MEMORY_BYTES = 500_000_000
@@ -29,7 +30,12 @@ QUICK_BYTES = 64_000_000
 
 
 async def checks(
-    settings: Settings, database: Database, language: Language, machines: Machines, supervisor: Supervisor | None
+    settings: Settings,
+    database: Database,
+    language: Language,
+    machines: Machines,
+    toolbox: Toolbox,
+    supervisor: Supervisor | None,
 ) -> list[Check]:
     """Every part's own answer, asked now."""
     found = [
@@ -43,6 +49,7 @@ async def checks(
     ]
     found += await _sandboxes(machines, settings)
     found.append(await asyncio.to_thread(_model, language))
+    found.append(_permissions(settings, toolbox))
     if supervisor is not None:
         found.append(_agents(supervisor))
     return found
@@ -119,6 +126,17 @@ def _agents(supervisor: Supervisor) -> Check:
         return Check("agents", True, f"{supervisor.running} running here")
     fix = "Restart the server; its log says what ended the supervisor. Agents go on where they were."
     return Check("agents", False, "nobody runs them on this server", fix, True)
+
+
+def _permissions(settings: Settings, toolbox: Toolbox) -> Check:
+    in_force = "; ".join(map(str, settings.permissions)) or "no permissions of the administrator's"
+    detail = f"up to mode {settings.max_mode}; {in_force}"
+    try:
+        for line in settings.permissions:
+            toolbox.check_permission(line)
+    except AetherError as error:
+        return Check("permissions", False, f"{detail}. {error.message}", "Mend c.Aether.permissions and start again.")
+    return Check("permissions", True, detail)
 
 
 async def _disk(settings: Settings) -> Check:

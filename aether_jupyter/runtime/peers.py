@@ -50,7 +50,7 @@ class AgentPeers:
         return [{"pid": p.pid, "name": p.name, "state": str(p.state), "parent": p.parent} for p in found]
 
     async def spawn(self, goal: str, **options: Any) -> int:
-        """Start a child. It may do no more without asking than its parent may."""
+        """Start a child. It may do no more without asking than its parent may, whose permissions and role it gets."""
         assert self._principal.pid is not None
         parent = await self._processes.spec(self._principal, self._principal.pid)
         fields = {

@@ -19,7 +19,7 @@ from uuid_utils import uuid7
 
 from ..abc import Clock, ToolContext
 from ..config import Settings
-from ..engine import context, loop, policy, provenance
+from ..engine import context, loop, permissions, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..kernel.approvals import Approvals
 from ..kernel.feed import Feed
@@ -32,10 +32,13 @@ from ..model.errors import (
     ApprovalMismatch,
     Fenced,
     ModelError,
+    ModelRefused,
     OverBudget,
     SandboxUnavailable,
     StorageBusy,
     StorageFull,
+    ToolArguments,
+    UnknownName,
 )
 from ..model.events import (
     ApprovalRequested,
@@ -103,6 +106,7 @@ class Run:
         self._without_sandbox = ""
         self._heard: tuple[int, Signal | None] = (0, None)
         self._steps = 0
+        self._model = ""
         self._session = runner.language.session()
 
     def deliver(self, signal: Signal, n: int) -> None:
@@ -165,7 +169,7 @@ class Run:
                 case loop.Judge(calls=calls):
                     await self._run(await self._judge(calls))
                 case loop.RunTools(calls=calls):
-                    await self._run([self._approved(call) for call in calls])
+                    await self._run([call for each in calls if (call := await self._approved(each)) is not None])
                 case loop.Guide(guidance=guidance):
                     self._note(guidance)
                 case loop.Hold(reason=reason, delay_s=delay):
@@ -186,6 +190,7 @@ class Run:
         self._by_name = {tool.name: tool for tool in self._tools}
         self._workspaces = r.machines.workspaces(self._claim.owner, self._spec.workspaces)
         self._system = context.system_prompt(self._spec, self._claim.name)
+        self._policy = permissions.Policy(r.settings.permissions, self._spec.permissions)
         state = loop.begin(self._spec)
         # A process that was just spawned and claimed has no history worth a read: 1 is its birth, 2 this claim.
         fresh = self._process.head == 2
@@ -193,6 +198,8 @@ class Run:
         history = [(2, r.clock.now(), began)] if fresh else await r.processes.history(self._claim.pid)
         for n, at, event in history:
             state = loop.fold(state, event, n, at)
+            if isinstance(event, ModelAnswered):
+                self._model = event.model
         self._kept = self._state = state
         await r.machines.resolve(self._spec.sandbox.kind)
         if state.thinking:
@@ -205,7 +212,7 @@ class Run:
             if each.status != "started":
                 continue
             tool = self._by_name.get(each.call.tool)
-            if tool is not None and tool.repeatable:
+            if tool is not None and tool.repeatable and (await self._ruling(each.call))[0].verdict != "deny":
                 again.append(each.call)
                 continue
             words = (
@@ -243,7 +250,7 @@ class Run:
     async def _think(self, step: int) -> bool:
         """Ask the model. True if a limit ends the run instead."""
         r, state, spec = self._r, self._state, self._spec
-        models = (spec.model or r.language.default_model(), *spec.fallbacks)
+        models = self._permitted_models((spec.model or r.language.default_model(), *spec.fallbacks))
         await r.language.prepare()
         tokens, usd = r.language.estimate(models[0], self._system, state.turns, self._tools, spec.max_output_tokens)
         sentence = loop.afford(state, tokens, usd, r.clock.now())
@@ -280,6 +287,7 @@ class Run:
         if answer is None:
             self._note(ModelFailed(step, models[0], loop.INTERRUPTED, "A person interrupted the model.", usd))
             return False
+        self._model = answer.model
         cost = answer.cost_usd if answer.usage.known else usd
         self._note(
             ModelAnswered(
@@ -307,33 +315,78 @@ class Run:
             if call.tool == loop.RESULT_TOOL:
                 self._note(self._result(call, arguments))
             elif call.tool == loop.QUESTION_TOOL:
-                self._note(ApprovalRequested(self._question(call, arguments)))
+                ruling, _ = await self._ruling(call)
+                denied = ruling.verdict == "deny"
+                asked = ApprovalRequested(self._question(call, arguments))
+                self._note(self._refused(call, ruling) if denied else asked)
             elif (begun := await self._rule(call)) is not None:
                 run.append(begun)
         return run
 
     async def _rule(self, call: ToolCall) -> ToolCall | None:
-        spec, tool, r = self._spec, self._by_name[call.tool], self._r
-        resolved = await r.machines.resolve(spec.sandbox.kind) if tool.risk is Risk.EXECUTE else spec.sandbox.kind
-        ruling = policy.rule(tool, spec.mode, spec.sandbox, resolved)
+        r = self._r
+        ruling, resolved = await self._ruling(call)
         why = ruling.why
-        if ruling.verdict == "ask" and ruling.risk is not Risk.DESTRUCTIVE:
+        if ruling.verdict == "ask" and ruling.by != "administrator" and ruling.risk is not Risk.DESTRUCTIVE:
             rule = await r.approvals.use_rule(RUNTIME, self._claim.owner, self._claim.pid, call.tool)
             if rule is not None:
                 ruling, why = policy.Ruling("allow", ruling.risk, ""), f"rule {rule}"
         if ruling.verdict == "deny":
-            self._note(self._ended(call, Outcome(ok=False, content=ruling.why, error="tool_refused")))
+            self._note(self._refused(call, ruling))
             return None
         if ruling.verdict == "ask":
             self._note(ApprovalRequested(self._approval(call, ruling, resolved)))
             return None
         return self._begin(call, why)
 
-    def _approved(self, open_call: loop.OpenCall) -> ToolCall:
-        """The call a person approved, with its beginning noted. What was approved is what runs, to the byte."""
+    async def _ruling(self, call: ToolCall) -> tuple[policy.Ruling, str]:
+        """What mode and permissions say to a call, and the sandbox it would run in."""
+        spec, tool, r = self._spec, self._by_name[call.tool], self._r
+        resolved = await r.machines.resolve(spec.sandbox.kind) if tool.risk is Risk.EXECUTE else spec.sandbox.kind
+        most = r.settings.max_mode
+        ruling = policy.rule(tool, policy.clamp(spec.mode, most), spec.sandbox, resolved)
+        if not self._policy:
+            return ruling, resolved
+        reach = permissions.Reach(
+            home=(r.settings.homes / str(self._claim.pid)).as_posix(),
+            workspaces=spec.workspaces,
+            isolated=resolved != "host",
+            network=spec.sandbox.network != "none",
+        )
+        # As the tool will see them: what the model leaves out has a default that may be a path.
+        arguments = self._checked(call)
+        applied = permissions.decide(self._policy, tool, ruling.risk, arguments, self._caller(self._model), reach)
+        return policy.permitted(ruling, applied, most), resolved
+
+    def _caller(self, model: str) -> permissions.Caller:
+        return permissions.Caller((self._claim.name, *self._claim.parents), self._spec.role, model)
+
+    def _permitted_models(self, models: Sequence[str]) -> Sequence[str]:
+        """Those that no permission forbids to ask. Raises `ModelRefused` if none is left."""
+        if not self._policy:
+            return models
+        found = {model: permissions.denied_model(self._policy, self._caller(model)) for model in models}
+        left = [model for model, applied in found.items() if applied is None]
+        if not left:
+            raise ModelRefused(" ".join(policy.model_denial(m, a) for m, a in found.items() if a is not None))
+        return left
+
+    async def _approved(self, open_call: loop.OpenCall) -> ToolCall | None:
+        """The call a person approved, with its beginning noted. What was approved is what runs, to the byte.
+
+        What is denied stays denied: a person may have put other arguments, or the server may have new permissions.
+        """
         call = open_call.call
         if open_call.digest and policy.digest(call, self._claim.pid) != open_call.digest:
             raise ApprovalMismatch(f"The approval of call {call.id} is for other arguments; it did not run")
+        try:
+            ruling, _ = await self._ruling(call)
+        except (ToolArguments, UnknownName) as error:
+            self._note(self._ended(call, Outcome(ok=False, content=error.message, error="tool_arguments")))
+            return None
+        if ruling.verdict == "deny":
+            self._note(self._refused(call, ruling))
+            return None
         return self._begin(call, "edited by a person" if open_call.edited else "approved by a person")
 
     def _begin(self, call: ToolCall, why: str) -> ToolCall:
@@ -454,8 +507,6 @@ class Run:
     def _checked(self, call: ToolCall) -> dict[str, Any]:
         tool = self._by_name.get(call.tool)
         if tool is None and call.tool in {spec.name for spec in self._r.toolbox.all()}:
-            from ..model.errors import UnknownName
-
             raise UnknownName(f"This agent has no tool {call.tool!r}. It has: {', '.join(self._by_name)}")
         if call.tool == loop.RESULT_TOOL and tool is not None:
             return _fits(call, tool.parameters)
@@ -472,13 +523,21 @@ class Run:
             self._without_sandbox = outcome.content
         return ToolEnded(self._state.step, call.id, call.tool, outcome)
 
+    def _refused(self, call: ToolCall, ruling: policy.Ruling) -> ToolEnded:
+        return self._ended(call, Outcome(ok=False, content=ruling.why, error="tool_refused"))
+
     def _dropped(self, call: ToolCall) -> ToolEnded:
         words = "A person interrupted this call. Whether it took effect is not known."
         return self._ended(call, Outcome(ok=False, content=words, error="tool_interrupted"))
 
     def _approval(self, call: ToolCall, ruling: policy.Ruling, resolved: str) -> Approval:
         return self._asking(
-            "call", call=call, risk=ruling.risk, because=ruling.why, where=f"{resolved}, home of {self._claim.pid}"
+            "call",
+            call=call,
+            risk=ruling.risk,
+            because=ruling.why,
+            each_time=ruling.by == "administrator",
+            where=f"{resolved}, home of {self._claim.pid}",
         )
 
     def _question(self, call: ToolCall, arguments: dict[str, Any]) -> Approval:
@@ -564,8 +623,6 @@ class Run:
 def _fits(call: ToolCall, schema: dict[str, Any]) -> dict[str, Any]:
     """The arguments of the result tool, if they satisfy its schema."""
     from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-
-    from ..model.errors import ToolArguments
 
     if call.arguments is None:
         raise ToolArguments(f"{call.tool}: the arguments are not a JSON object. You gave: {call.raw[:300]}")

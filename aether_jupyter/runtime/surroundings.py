@@ -11,9 +11,10 @@ import msgspec
 from .. import beneath
 from ..abc import Check, FileInfo, ModelInfo, SandboxInfo
 from ..config import Settings
-from ..engine.policy import clamp
+from ..engine.permissions import Caller, Policy, denied_model
+from ..engine.policy import clamp, model_denial
 from ..model.agent import AgentSpec
-from ..model.errors import AetherError, SandboxUnavailable
+from ..model.errors import AetherError, Forbidden, SandboxUnavailable
 from ..model.message import encodable
 from ..model.tool import ToolSpec
 from ..store.database import Database
@@ -61,7 +62,9 @@ class LiveSurroundings:
 
     async def health(self) -> list[Check]:
         """Each part's own answer."""
-        return await checks(self._settings, self._database, self._language, self._machines, self.supervisor)
+        return await checks(
+            self._settings, self._database, self._language, self._machines, self._toolbox, self.supervisor
+        )
 
     async def files(self, pid: int, path: str) -> list[FileInfo]:
         """The entries of a folder in an agent's home."""
@@ -84,12 +87,26 @@ class LiveSurroundings:
         except SandboxUnavailable as error:
             log.warning("%s", error.message)
 
-    def admit(self, spec: AgentSpec) -> AgentSpec:
-        """The spec as it will run: model chosen, mode clamped. Raises what a person can mend before anything starts."""
+    def admit(self, spec: AgentSpec, names: tuple[str, ...]) -> AgentSpec:
+        """The spec as it will run: model chosen, mode clamped. Raises what a person can mend before anything starts.
+
+        `names` are those of the agent and of those above it, which permissions may be about.
+        """
         model = spec.model or self._language.default_model()
         self._language.check(model)
-        fallbacks = spec.fallbacks or self._settings.fallback_models
+        policy = Policy(self._settings.permissions, spec.permissions)
+        denied = {
+            each: applied
+            for each in (model, *spec.fallbacks, *self._settings.fallback_models)
+            if (applied := denied_model(policy, Caller(names, spec.role, each))) is not None
+        }
+        for each in (model, *spec.fallbacks):
+            if each in denied:
+                raise Forbidden(f"{model_denial(each, denied[each])} Choose another.")
+        fallbacks = spec.fallbacks or tuple(each for each in self._settings.fallback_models if each not in denied)
         self._toolbox.specs(spec.tools)
+        for line in spec.permissions:
+            self._toolbox.check_permission(line)
         kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind
         kind = self._automatic if kind == "auto" else kind
         if kind == "host" and not self._settings.allow_host_sandbox:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import msgspec
 from ..abc import Tool, ToolContext
 from ..model.errors import AetherError, ToolArguments, UnknownName
 from ..model.message import ToolCall, encodable
+from ..model.permission import Permission
 from ..model.tool import Evidence, Outcome, ToolSpec
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,12 @@ class Toolbox:
     def all(self) -> tuple[ToolSpec, ...]:
         """The declarations of all tools."""
         return tuple(tool.spec for tool in self._tools.values())
+
+    def check_permission(self, line: Permission) -> None:
+        """Raise `UnknownName` if the permission names a tool that is none, and so would never be about anything."""
+        pattern = line.tool.removeprefix("!").lower()
+        if pattern and not fnmatch.filter((name.lower() for name in self._tools), pattern):
+            raise UnknownName(f"'{line}' is about no tool. There are: {', '.join(sorted(self._tools))}")
 
     def check(self, call: ToolCall) -> dict[str, Any]:
         """The arguments, converted and complete. Raises `UnknownName`, `ToolArguments`."""

@@ -195,7 +195,7 @@ class Files:
             ),
         )
 
-    @tool(risk="safe", args={"path": "select:file"}, fields={"entries": "text"}, repeatable=True)
+    @tool(risk="safe", args={"path": "select:folder"}, fields={"entries": "text"}, repeatable=True)
     async def list_files(self, ctx: ToolContext, path: str = ".", recursive: bool = False) -> Outcome:
         """List a directory: one entry a line, directories end in '/', sizes in bytes.
 
@@ -217,7 +217,7 @@ class Files:
             )
         return Outcome(ok=True, content=text or "[empty]", evidence=Evidence(path=shown))
 
-    @tool(risk="safe", args={"path": "select:file"}, fields={"matches": "text"}, repeatable=True)
+    @tool(risk="safe", args={"path": "select:folder"}, fields={"matches": "text"}, repeatable=True)
     async def search_files(self, ctx: ToolContext, pattern: str = "", glob: str = "*", path: str = ".") -> Outcome:
         """Find files by name, or lines in files by a regular expression. Answers `file:line: text`.
 
@@ -243,7 +243,7 @@ class Files:
     @tool(
         risk="write",
         effect="write",
-        args={"source": "select:file", "target": "name:file"},
+        args={"source": "select:path", "target": "name:path"},
         fields={"path": "system"},
     )
     async def move_file(self, ctx: ToolContext, source: str, target: str) -> Outcome:
@@ -260,7 +260,7 @@ class Files:
     @tool(
         risk="write",
         effect="write",
-        args={"source": "select:file", "target": "name:file"},
+        args={"source": "select:path", "target": "name:path"},
         fields={"path": "system"},
         repeatable=True,
     )
@@ -280,7 +280,7 @@ class Files:
         self._used.pop(root, None)
         return Outcome(ok=True, content=f"Copied {above}{old} to {landed}.", evidence=Evidence(path=landed))
 
-    @tool(risk="destructive", effect="destroy", args={"path": "select:file"}, fields={"path": "system"})
+    @tool(risk="destructive", effect="destroy", args={"path": "select:path"}, fields={"path": "system"})
     async def delete_file(self, ctx: ToolContext, path: str, recursive: bool = False) -> Outcome:
         """Delete a file, or a directory. It cannot be brought back.
 
@@ -314,7 +314,7 @@ class Files:
             evidence=Evidence(path=shown, sha256=digest, stdout_bytes=entry.size_bytes),
         )
 
-    @tool(risk="safe", args={"path": "select:file"}, fields={"changes": "text"}, repeatable=True)
+    @tool(risk="safe", args={"path": "select:folder"}, fields={"changes": "text"}, repeatable=True)
     async def watch_files(
         self, ctx: ToolContext, path: str = ".", timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
     ) -> Outcome:

@@ -89,3 +89,31 @@ async def test_exports(call: Any) -> None:
     assert answers["json"].json["records"][0]["event"]["type"] == "process.spawned"
     assert "say hello" in answers["text"].body.decode()
     nbformat.validate(answers["notebook"].json)
+
+
+async def test_permissions_are_taken_as_objects_kept_with_the_request_and_refused_where_wrong(call: Any) -> None:
+    lines = [{"verdict": "deny", "tool": "run_command", "risk": ["execute"], "why": "no programs"}]
+    started = await call("POST", "processes", {"goal": "hi", "role": "clerk", "permissions": lines})
+    assert started.status == 201
+    spec = (await call("GET", f"processes/{started.json['pid']}/spec")).json
+    assert (spec["permissions"], spec["role"]) == (lines, "clerk")
+    for wrong, words in (
+        ({"verdict": "forbid"}, "permissions[0].verdict"),
+        ({"verdict": "deny", "tol": "x"}, "tol"),
+        ({"verdict": "deny", "tool": "[x"}, "without its"),
+        ({"verdict": "deny", "folder": "a/../b"}, "'..' leads nowhere"),
+        ({"verdict": "deny", "risk": ["awful"]}, "permissions[0].risk"),
+        ({"verdict": "deny", "tool": "run_comand"}, "about no tool"),
+        ({"tool": "run_command"}, "verdict"),
+        ("deny tool=run_command", "object"),
+    ):
+        answer = await call("POST", "processes", {"goal": "hi", "permissions": [wrong]})
+        assert answer.status == 400, wrong
+        assert words in answer.json["detail"]
+    many = await call("POST", "processes", {"goal": "hi", "permissions": lines * 201})
+    assert many.status == 400
+    assert (await call("POST", "processes", {"goal": "hi", "role": "x\ny"})).status == 400
+    denied = [{"verdict": "deny", "model": "scripted:*", "why": "only on real ones"}]
+    answer = await call("POST", "processes", {"goal": "hi", "permissions": denied})
+    assert (answer.status, answer.json["type"]) == (403, "forbidden")
+    assert "only on real ones" in answer.json["detail"]

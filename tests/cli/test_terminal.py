@@ -54,6 +54,17 @@ def test_every_command_explains_itself_and_speaks_json(name: str) -> None:
         assert {"as_json", "url", "token"} <= {parameter.name for parameter in command.params}
 
 
+def test_run_takes_permissions_and_a_wrong_one_is_explained(server: Server) -> None:
+    given = ("run", "write", "--model", "scripted:echo-file", "--role", "clerk", "--permission")
+    done = aether(
+        *given, "deny tool=write_file why='hands off'", "--permission", "ask risk=network", env=server.environment
+    )
+    assert "hands off" in done.stdout
+    wrong = aether(*given, "deny tol=x", env=server.environment)
+    assert wrong.returncode != 0
+    assert "Did you mean 'tool'?" in wrong.stderr
+
+
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:
     done = aether("run", "write", "--model", "scripted:echo-file", env=server.environment)
     assert done.returncode == 0, done.stderr

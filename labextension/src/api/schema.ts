@@ -464,6 +464,8 @@ export interface components {
             /** @default  */
             name: string;
             /** @default  */
+            role: string;
+            /** @default  */
             model: string;
             /** @default [] */
             fallbacks: string[];
@@ -473,6 +475,8 @@ export interface components {
             tools: string[] | null;
             /** @default ask_risky */
             mode: components["schemas"]["Mode"];
+            /** @default [] */
+            permissions: components["schemas"]["Permission"][];
             /**
              * @default {
              *       "kind": "auto",
@@ -514,7 +518,7 @@ export interface components {
          * @description A question to a person, kept as a row. It is bound to exactly one call by `digest`, and used once.
          *
          *     `because` is why it asks, in a sentence; `where` the sandbox and folder the call would run in; `preview` a diff or
-         *     script to be read first.
+         *     script to be read first. `each_time` says that no standing yes can take its place.
          */
         Approval: {
             id: string;
@@ -531,6 +535,8 @@ export interface components {
             risk?: components["schemas"]["Risk"] | null;
             /** @default  */
             because?: string;
+            /** @default false */
+            each_time?: boolean;
             /** @default  */
             where?: string;
             /** @default  */
@@ -827,7 +833,7 @@ export interface components {
          *
          *     PLAN only reads; ASK_ALWAYS asks before everything that is not safe and even for reads of the sandbox's shell;
          *     ASK_RISKY asks for execute, network and destructive calls; ACCEPT_EDITS also lets it execute inside the sandbox;
-         *     AUTONOMOUS asks for nothing but what a rule forbids. The administrator clamps the mode by `c.Aether.max_mode`.
+         *     AUTONOMOUS asks for nothing. Permissions hold in every mode; the administrator clamps it by `c.Aether.max_mode`.
          * @enum {unknown}
          */
         Mode: "accept_edits" | "ask_always" | "ask_risky" | "autonomous" | "plan";
@@ -979,6 +985,35 @@ export interface components {
             cpus?: number;
             /** @default 512 */
             pids?: number;
+        };
+        /**
+         * Permission
+         * @description One line: what happens to the calls that fit all its conditions. An empty condition fits every call.
+         *
+         *     `tool`, `agent`, `role`, `model` (as `provider:model`) and `host` are patterns with `*`, `?` and `[…]`, and so is
+         *     each part of `folder`, where `**` stands for any number of parts. A folder is relative to the agent's home, or
+         *     `/workspaces/NAME`, and holds all that lies in it. A `!` in front of a pattern turns it round. `why` is told to
+         *     the person who is asked and to the model that is refused.
+         */
+        Permission: {
+            /** @enum {unknown} */
+            verdict: "allow" | "ask" | "deny";
+            /** @default  */
+            tool?: string;
+            /** @default [] */
+            risk?: components["schemas"]["Risk"][];
+            /** @default  */
+            agent?: string;
+            /** @default  */
+            role?: string;
+            /** @default  */
+            folder?: string;
+            /** @default  */
+            model?: string;
+            /** @default  */
+            host?: string;
+            /** @default  */
+            why?: string;
         };
         /**
          * Preparing
@@ -1307,6 +1342,8 @@ export interface components {
             /** @default  */
             name?: string;
             /** @default  */
+            role?: string;
+            /** @default  */
             model?: string;
             /** @default [] */
             fallbacks?: string[];
@@ -1316,6 +1353,8 @@ export interface components {
             tools?: string[] | null;
             /** @default ask_risky */
             mode?: components["schemas"]["Mode"];
+            /** @default [] */
+            permissions?: components["schemas"]["Permission"][];
             /**
              * @default {
              *       "kind": "auto",
@@ -1459,9 +1498,11 @@ export interface components {
          * @description One tool as it declares itself.
          *
          *     `parameters` is the JSON Schema of its arguments. `args` gives the role of each argument (`dest`, `url`,
-         *     `select`, `amount`, `when`, `name`, `content`, `time`, each with an optional `:kind`), `fields` the label of each
-         *     field of its result (`system`, `registry`, `text`): who could have written that value. `repeatable` says that
-         *     running it twice does no harm, so a call cut off by a crash is run again rather than reported as interrupted.
+         *     `select`, `amount`, `when`, `name`, `content`, `time`, each with an optional `:kind`); permissions look at the kinds
+         *     `file`, `folder` and `path` (where all below counts too), `host`, `url`, and `command` or `code` (which may touch
+         *     whatever the sandbox holds). `fields` gives the label of each field of its result (`system`, `registry`, `text`):
+         *     who could have written that value. `repeatable` says that running it twice does no harm, so a call cut off by a
+         *     crash is run again rather than reported as interrupted.
          */
         ToolSpec: {
             name: string;

@@ -409,6 +409,7 @@ function Call(props: IPartProps): React.JSX.Element {
             </p>
           ) : (
             !destructive &&
+            !approval.each_time &&
             call && (
               <label className="ae-approval-scope ae-small ae-2">
                 <span>{trans.__('Covers')}</span>
