@@ -82,7 +82,7 @@ def from_environment(environ: Mapping[str, str] = os.environ, **changes: Any) ->
 
 
 class Aether(Configurable):
-    """The traits that `jupyter server --generate-config` prints; empty and zero mean the default of `Settings`."""
+    """The traits that `jupyter aether --generate-config` writes; empty and zero mean the default of `Settings`."""
 
     home = Unicode("", help="Folder for the database, homes and weights; default AETHER_HOME or ~/.aether.").tag(
         config=True

@@ -1,0 +1,109 @@
+"""What a newcomer meets first: the settings can be listed and written down, and everything imports on any system."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from aether_jupyter.config import Aether
+from tests.faces import ROOT, clean_environment
+
+ELSEWHERE = """
+import importlib, os, pkgutil, signal, socket, sys
+import aether_jupyter
+
+def everything():
+    for module in pkgutil.walk_packages(aether_jupyter.__path__, "aether_jupyter."):
+        if not module.name.startswith(("aether_jupyter.__main__", "aether_jupyter.store.migrations")):
+            importlib.import_module(module.name)
+
+everything()  # the libraries below us, as they are here
+for name in [name for name in sys.modules if name.startswith("aether_jupyter")]:
+    del sys.modules[name]
+for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "posix", "syslog"):
+    sys.modules[name] = None
+for module, names in {
+    os: "fork forkpty killpg getpgid setsid getuid geteuid getgid getegid getgroups setuid setgid chown lchown fchown "
+        "fchmod mkfifo mknod statvfs uname sched_getaffinity posix_spawn wait4 WNOHANG "
+        "O_DIRECTORY O_NOFOLLOW O_CLOEXEC O_NONBLOCK O_NOCTTY O_PATH",
+    signal: "SIGKILL SIGHUP SIGQUIT SIGUSR1 SIGUSR2 SIGALRM SIGCHLD SIGSTOP SIGCONT SIGTSTP SIGPIPE",
+    socket: "AF_UNIX",
+}.items():
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
+os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks = set(), set(), set()
+import aether_jupyter
+everything()
+print("imported", sum(name.startswith("aether_jupyter.") for name in sys.modules))
+"""
+
+
+def python(*arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_every_module_imports_where_posix_is_not() -> None:
+    assert "imported" in python("-c", ELSEWHERE)
+
+
+def test_the_settings_are_written_to_a_file_that_servers_read(tmp_path: Path) -> None:
+    start = "from aether_jupyter.extension import main; main({!r})"
+    folders = {"JUPYTER_CONFIG_DIR": str(tmp_path), "AETHER_HOME": str(tmp_path / "home")}
+    python("-c", start.format(["--generate-config"]), **folders)
+    (written,) = tmp_path.glob("*.py")
+    text = written.read_text()
+    for name in Aether.class_own_traits(config=True):
+        assert f"\n# c.Aether.{name} = " in text
+    written.write_text("c.Aether.default_model = 'scripted:hello'\n")
+    read = """
+        from jupyter_server.serverapp import ServerApp
+        server = ServerApp()
+        server.initialize(["--ServerApp.jpserver_extensions={'aether_jupyter': True}", "--no-browser", "--port=0"])
+        (app,) = server.extension_manager.extension_apps["aether_jupyter"]
+        print(app.tenure.settings.default_model)
+    """
+    shown = python("-c", "\n".join(line.strip() for line in read.splitlines()), **folders)
+    assert shown.strip() == "scripted:hello"
+
+
+def test_the_settings_are_listed() -> None:
+    shown = python("-c", "from aether_jupyter.extension import main; main(['--help-all'])")
+    assert "--Aether.max_mode" in shown
+
+
+def test_the_page_names_what_is_there() -> None:
+    page = (ROOT / "README.md").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for command in ("aether", "jupyter-aether"):
+        assert command in project["scripts"]
+        assert command.replace("-", " ") in page
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("run", "test", "check", "bench", "images", "screenshots"):
+        assert f"\n{target}:" in makefile
+        assert f"make {target}" in page
+
+
+@pytest.mark.skipif(os.name != "posix", reason="make")
+def test_make_says_what_python_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (tmp_path / "requirements.lock").touch()
+    done = subprocess.run(
+        ["make", "run", "PYTHON=python-that-is-not-here"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed" in done.stderr
