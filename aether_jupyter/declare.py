@@ -52,11 +52,25 @@ class FunctionTool(Generic[P]):
 
     def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments with defaults filled in; raises `ToolArguments` with what is expected and what came."""
+        given = arguments
+        if None in arguments.values():
+            # Many models send null for what they leave out.
+            given = {name: value for name, value in arguments.items() if value is not None or not self._omits(name)}
         try:
-            found = msgspec.convert(arguments, self._arguments, strict=False)
+            found = msgspec.convert(given, self._arguments, strict=False)
         except (msgspec.ValidationError, TypeError) as error:
             raise ToolArguments(complaint(self.spec, arguments, str(error))) from None
         return {name: getattr(found, name) for name in self._names}
+
+    def _omits(self, name: str) -> bool:
+        """Whether null can only mean that the argument is left out."""
+        schema = self.spec.parameters["properties"].get(name)
+        if schema is None or name in self.spec.parameters["required"]:
+            return False
+        choices: list[dict[str, Any]] = schema.get("anyOf", [schema])
+        return not any(
+            None in choice["enum"] if "enum" in choice else choice.get("type", "null") == "null" for choice in choices
+        )
 
     async def __call__(self, context: ToolContext, arguments: dict[str, Any]) -> Outcome:
         result = await self._function(context, **arguments)

@@ -70,6 +70,8 @@ def test_signature_and_docstring_become_the_declaration() -> None:
 async def test_arguments_are_converted_and_completed() -> None:
     found = post.check({"to": "ada", "count": "3", "place": {"lat": 1}})
     assert found == {"to": "ada", "count": 3, "kind": "note", "tags": [], "place": Place(1.0, 0.0)}
+    left_out = {"to": "ada", "count": None, "kind": None, "tags": None, "place": None}
+    assert post.check(left_out) == post.check({"to": "ada"})
     context: Any = None
     assert (await post(context, post.check({"to": "ada"}))).content == "ada 1 note ['seen'] None"
     assert (await post(context, post.check({"to": "ada"}))).content == "ada 1 note ['seen'] None"

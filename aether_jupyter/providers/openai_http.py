@@ -49,6 +49,8 @@ MAX_BYTES = 64_000_000
 LINGER_S = 5.0
 """Seconds that usage and `[DONE]` may come after the reason to finish."""
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _WIRE = "_openai_wire"
 _REASONING = re.compile(r"(o\d|gpt-5)")
 
@@ -157,7 +159,7 @@ class OpenAIHTTPModel(SpokenModel):
     def _whole(self, data: bytes) -> ModelResponse:
         try:
             answer = _ANSWER.decode(data)
-        except msgspec.DecodeError as error:
+        except _UNREADABLE as error:
             raise ModelAnswerCut(f"{self.system}:{self.model_name} gave an answer that is no JSON ({error})") from error
         if not answer.choices:
             raise self._failed(answer.error)
@@ -248,7 +250,7 @@ class OpenAIHTTPModel(SpokenModel):
                     for piece in delta.tool_calls or ():
                         calls.take(piece)
                 seen = len(buffer)
-        except msgspec.DecodeError as error:
+        except _UNREADABLE as error:
             raise ModelAnswerCut(f"{self.system}:{self.model_name} sent a chunk that is no JSON ({error})") from error
         except TimeoutError as error:
             if reason is None:
@@ -284,7 +286,7 @@ class OpenAIHTTPModel(SpokenModel):
         data = await response.content.read(20_000)
         try:
             found: object = msgspec.json.decode(data)
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             found = {"error": data.decode(errors="replace")[:500]} if response.content_type == "text/plain" else None
         if response.status == 404 and b"model" not in data.lower():
             return {"error": f"nothing is served at {self._url}; a base URL ends in /v1 as a rule"}

@@ -51,6 +51,7 @@ CHARS_A_TOKEN = 3.5
 MAX_CALLS = 64
 MAX_TEXT = 1_000_000
 MAX_ARGUMENTS = 4_000_000
+MAX_DEPTH = 100
 FAILURES_TO_OPEN = 5
 OPEN_S = 30.0
 FIRST_BACKOFF_S = 0.5
@@ -745,7 +746,7 @@ def _unique(call_id: str, taken: set[str]) -> str:
 def _arguments(given: Any, tool: ToolSpec | None) -> tuple[dict[str, Any] | None, str]:
     """The arguments as an object, or None and the text that is none."""
     if isinstance(given, dict):
-        return _encodable(given), ""
+        return (None, "[nested too deep]") if _too_deep(given) else (_encodable(given), "")
     text = encodable(given or "")
     if len(text) > MAX_ARGUMENTS:
         return None, f"[{len(text):,} characters, of which {MAX_ARGUMENTS:,} are allowed] {text[:1000]}"
@@ -754,9 +755,26 @@ def _arguments(given: Any, tool: ToolSpec | None) -> tuple[dict[str, Any] | None
         return ({}, "") if not required else (None, text)
     try:
         read = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, text[:MAX_TEXT]
-    return (_encodable(read), "") if isinstance(read, dict) else (None, text[:MAX_TEXT])
+    if not isinstance(read, dict) or _too_deep(read):
+        return None, text[:MAX_TEXT]
+    return _encodable(read), ""
+
+
+def _too_deep(value: Any) -> bool:
+    """Whether it is nested so deep that writing it down again could exhaust the stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _encodable(value: Any) -> Any:

@@ -195,6 +195,23 @@ async def test_a_chunk_that_is_no_json_cuts_the_answer() -> None:
             await ask(it)
 
 
+async def test_what_cannot_be_decoded_cuts_the_answer() -> None:
+    deep = b'data: {"choices":[{"delta":{"content":' + b"[" * 50_000 + b"]" * 50_000 + b"}}]}\n\n"
+    for broken in (deep, b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n'):
+        async with served(streamed(broken, chunk("stop"), DONE)) as (it, _):
+            with pytest.raises(ModelAnswerCut, match="no JSON"):
+                await ask(it)
+
+    async def latin(request: web.Request) -> web.StreamResponse:
+        return web.Response(
+            status=401, body='{"error": "schlüssel"}'.encode("latin-1"), content_type="application/json"
+        )
+
+    async with served(latin) as (it, _):
+        with pytest.raises(ModelNotConfigured, match="did not accept the key"):
+            await ask(it)
+
+
 async def test_an_error_within_a_stream_is_told() -> None:
     error = b'data: {"error": {"message": "the model crashed", "code": 500}}\n\n'
     async with served(streamed(chunk(content="a"), error)) as (it, _):

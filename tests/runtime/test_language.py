@@ -294,6 +294,8 @@ async def test_arguments_that_are_no_object_come_as_raw_text() -> None:
         '["a"]': (None, '["a"]'),
         "": (None, ""),
         "null": (None, "null"),
+        '{"path":' + "[" * 300 + "]" * 300 + "}": (None, '{"path":' + "[" * 300 + "]" * 300 + "}"),
+        '{"path":' + "[" * 9000 + "]" * 9000 + "}": (None, '{"path":' + "[" * 9000 + "]" * 9000 + "}"),
     }.items():
         answer = await ask(language(Fake("a", [(call("read_file", given),)])), tools=(READ,))
         (part,) = answer.parts

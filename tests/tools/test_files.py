@@ -274,7 +274,7 @@ async def test_big_files_do_not_hold_the_loop(call: Call, home: Path) -> None:
         in (await call("edit_file", path="alike", old_text="    value_x = compute_y()", new_text="")).content
     )
     watching.cancel()
-    assert worst < 0.2
+    assert worst < 0.3
 
 
 async def test_room_that_a_command_made_is_seen_at_once(call: Call, home: Path) -> None:
