@@ -138,14 +138,18 @@ class Tape:
         """Read a cassette, or start one where `record` names a model. Raises `ModelNotConfigured`."""
         decoder = msgspec.json.Decoder(Cassette | Take)
         try:
-            lines = [decoder.decode(line) for line in path.read_bytes().splitlines() if line.strip()]
+            data = path.read_bytes() if path.exists() or not record else b""
+            if record and not data:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                data = msgspec.json.encode(Cassette(record)) + b"\n"
+                path.write_bytes(data)
+            elif record and not data.endswith(b"\n"):
+                data = _mended(data)
+                path.write_bytes(data)
+            lines = [decoder.decode(line) for line in data.splitlines() if line.strip()]
         except FileNotFoundError:
-            if not record:
-                raise ModelNotConfigured(f"There is no cassette {path}; record it: cassette:…?record=MODEL") from None
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(msgspec.json.encode(Cassette(record)) + b"\n")
-            return cls(path, record, ())
-        except (msgspec.DecodeError, OSError) as error:
+            raise ModelNotConfigured(f"There is no cassette {path}; record it: cassette:…?record=MODEL") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
             raise ModelNotConfigured(f"{path} is not a cassette: {error}") from error
         head = lines[0] if lines else None
         if not isinstance(head, Cassette) or head.version != VERSION:
@@ -185,6 +189,16 @@ class Tape:
         if known == asked:
             return "what was said before this step is another than what was recorded"
         return "\n".join(difflib.unified_diff(known, asked, "recorded", "asked", lineterm="", n=1))[:4000]
+
+
+def _mended(data: bytes) -> bytes:
+    """Whole lines: what a full disk or a sudden end left of an answer goes, a line without its end gets one."""
+    before, line, rest = data.rpartition(b"\n")
+    try:
+        msgspec.json.decode(rest)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return before + line if before else data
+    return data + b"\n"
 
 
 def fingerprint(turns: Sequence[Turn], tools: tuple[str, ...]) -> str:

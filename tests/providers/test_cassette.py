@@ -97,6 +97,11 @@ async def test_an_interrupted_recording_is_gone_on_with(tmp_path: Path) -> None:
     path.write_text("\n".join(lines[:3]) + "\n")
     await run(language(tmp_path), RECORD)
     assert path.read_text().splitlines() == lines
+    # Cut within a line, as a full disk leaves it; and an editor that writes no last line's end.
+    for left in ("\n".join(lines[:3]) + lines[3][:50], "\n".join(lines[:3]), "\n".join(lines), ""):
+        path.write_text(left)
+        await run(language(tmp_path), RECORD)
+        assert path.read_text() == "\n".join(lines) + "\n"
 
 
 async def test_a_cassette_is_lines_that_people_can_read(tmp_path: Path) -> None:
@@ -113,9 +118,17 @@ async def test_what_is_no_cassette_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(ModelNotConfigured, match="there is no file"):
         it.check("cassette:missing.jsonl")
     other = tmp_path / "other.jsonl"
-    other.write_text("{}\n")
-    with pytest.raises(ModelNotConfigured, match="not a cassette"):
-        await run(it, f"cassette:{other}")
+    for content in (b"{}\n", b'{"type": "\xff"}\n', b""):
+        other.write_bytes(content)
+        with pytest.raises(ModelNotConfigured, match="not a cassette"):
+            await run(it, f"cassette:{other}")
+    (tmp_path / "cassettes").mkdir()
+    mine = tmp_path / "cassettes" / "run.jsonl"
+    for text in ("my own notes", "{}\n"):
+        mine.write_text(text)
+        with pytest.raises(ModelNotConfigured, match="not a cassette"):
+            await run(it, RECORD)
+        assert mine.read_text() == text
 
 
 async def test_recordings_go_nowhere_else(tmp_path: Path) -> None:
