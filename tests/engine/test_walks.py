@@ -1,4 +1,4 @@
-"""Random legal walks through the loop: from wherever it gets to, it asks, waits or ends, and with a sound model it ends."""
+"""Random legal walks through the loop: wherever it gets to, it asks, waits or ends; with a sound model it ends."""
 
 from __future__ import annotations
 
@@ -83,23 +83,24 @@ class Walk:
         if self.sound:
             schema = self.state.spec.output_schema
             parts = (ToolCall("r", loop.RESULT_TOOL, {}),) if schema is not None else (Text("All is done."),)
-            return self.fold(ModelAnswered(step, "m", parts, Usage(1, 1)))
-        if self.dice.random() < 0.2:
-            return self.fold(ModelFailed(step, "m", self.dice.choice(FAILURES), "down"))
-        calls = [
-            ToolCall(f"c{k}", self.dice.choice(TOOLS), self.dice.choice([{"a": 1}, {"a": 2}, None]))
-            for k in range(self.dice.choice([0, 1, 1, 2, 3]))
-        ]
-        words = self.dice.choice(["", "Thinking.", "It is done."])
-        self.fold(ModelAnswered(step, "m", (Text(words), *calls), Usage(1, 1)))
+            self.fold(ModelAnswered(step, "m", parts, Usage(1, 1)))
+        elif self.dice.random() < 0.2:
+            self.fold(ModelFailed(step, "m", self.dice.choice(FAILURES), "down"))
+        else:
+            calls = [
+                ToolCall(f"c{k}", self.dice.choice(TOOLS), self.dice.choice([{"a": 1}, {"a": 2}, None]))
+                for k in range(self.dice.choice([0, 1, 1, 2, 3]))
+            ]
+            words = self.dice.choice(["", "Thinking.", "It is done."])
+            self.fold(ModelAnswered(step, "m", (Text(words), *calls), Usage(1, 1)))
 
     def judge(self, call: ToolCall) -> None:
-        if call.arguments is None:
-            return self.end(call, "tool_arguments")
-        if call.tool == loop.RESULT_TOOL:
-            return self.fold(ToolEnded(1, call.id, call.tool, Outcome(ok=True, content="{}")))
         way = self.dice.choice(["ask", "deny", "start"])
-        if way == "deny":
+        if call.arguments is None:
+            self.end(call, "tool_arguments")
+        elif call.tool == loop.RESULT_TOOL:
+            self.fold(ToolEnded(1, call.id, call.tool, Outcome(ok=True, content="{}")))
+        elif way == "deny":
             self.end(call, "tool_refused")
         elif way == "start":
             self.fold(ToolStarted(self.state.step, call))
