@@ -19,6 +19,9 @@ from ..model.tool import Evidence, Outcome, ToolSpec
 
 log = logging.getLogger(__name__)
 
+MAX_CONTENT = 1_000_000
+"""Characters of a result that are kept."""
+
 
 class Toolbox:
     """Every tool that was registered. It keeps nothing between calls, so one serves all agents."""
@@ -69,7 +72,7 @@ class Toolbox:
         labels = outcome.labels or (tool.spec.fields if tool is not None else {})
         return msgspec.structs.replace(
             outcome,
-            content=encodable(outcome.content),
+            content=_bounded(encodable(outcome.content)),
             evidence=_encodable(outcome.evidence),
             labels=labels,
             duration_s=time.perf_counter() - began,
@@ -82,6 +85,13 @@ class Toolbox:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UnknownName(f"no tool {name!r}.{hint} There are: {', '.join(sorted(self._tools))}")
         return tool
+
+
+def _bounded(content: str) -> str:
+    """No model reads more, and every server and screen that follows the journal would have to carry it."""
+    if len(content) <= MAX_CONTENT:
+        return content
+    return f"{content[:MAX_CONTENT]}\n[the result had {len(content):,} characters; the rest was left out]"
 
 
 def _encodable(evidence: Evidence | None) -> Evidence | None:

@@ -118,3 +118,9 @@ async def test_a_call_costs_microseconds(toolbox: Toolbox) -> None:
             await toolbox.run(call, CONTEXT)
         best = min(best, (time.perf_counter() - began) / 200)
     assert best < 50e-6
+
+
+async def test_ten_megabytes_of_a_result_are_bounded(toolbox: Toolbox) -> None:
+    done = await toolbox.run(ToolCall("1", "say", {"word": "x" * 10_000_000}), CONTEXT)
+    assert len(done.content) < 1_001_000
+    assert "the result had 10,000,000 characters" in done.content[-200:]
