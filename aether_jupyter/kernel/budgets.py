@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from ..model.access import Principal, require
 from ..model.errors import OverBudget
@@ -14,28 +13,11 @@ from ..model.ledger import UsageRow
 from ..model.process import Process
 from ..model.view import Spend
 from ..store import tables
-from ..store.database import Database, Transaction
+from ..store.database import Database, Transaction, upsert
 
 u = tables.usage
-_row = insert(u).values(
-    owner=bindparam("owner"),
-    day=bindparam("day"),
-    pid=bindparam("pid"),
-    model=bindparam("model"),
-    name=bindparam("name"),
-    calls=1,
-    input_tokens=bindparam("input_tokens"),
-    output_tokens=bindparam("output_tokens"),
-    cost_usd=bindparam("cost_usd"),
-)
-_CHARGE = _row.on_conflict_do_update(
-    index_elements=[u.c.owner, u.c.day, u.c.pid, u.c.model],
-    set_={
-        "calls": u.c.calls + 1,
-        "input_tokens": u.c.input_tokens + _row.excluded.input_tokens,
-        "output_tokens": u.c.output_tokens + _row.excluded.output_tokens,
-        "cost_usd": u.c.cost_usd + _row.excluded.cost_usd,
-    },
+_CHARGE = upsert(
+    u, key=("owner", "day", "pid", "model"), add=("calls", "input_tokens", "output_tokens", "cost_usd"), keep=("name",)
 )
 _SPENT = select(func.coalesce(func.sum(u.c.cost_usd), 0.0)).where(
     u.c.owner == bindparam("owner"), u.c.day == bindparam("day")
@@ -68,6 +50,7 @@ class Budgets:
                 "pid": process.pid,
                 "model": event.model,
                 "name": process.name[:200],
+                "calls": 1,
                 "input_tokens": tokens[0],
                 "output_tokens": tokens[1],
                 "cost_usd": cost,

@@ -25,8 +25,6 @@ from .toolbox import Toolbox
 LOW_BYTES = 500_000_000
 LOW_MEMORY_BYTES = 500_000_000
 SLOW_S = 0.1
-QUICK_BYTES = 64_000_000
-"""A larger database is not read through at every question; that it answers must do."""
 
 
 async def checks(
@@ -61,13 +59,12 @@ async def _database(database: Database) -> Check:
         await database.write(lambda tx: tx.run(text("SELECT 1")).scalar())
         took = (time.perf_counter() - began) * 1000
         size = database.path.stat().st_size
-        rows = await database.fetch(text("PRAGMA quick_check(1)")) if size < QUICK_BYTES else [("ok",)]  # type: ignore[arg-type]
+        damage = await database.damage()
     except AetherError as error:
         return Check("database", False, error.message, "Free disk space, or end the program that holds it.", True)
-    ok = rows[0][0] == "ok"
     detail = f"{database.path}, {size / 1e6:.1f} MB, wrote in {took:.0f} ms"
     fix = "Stop the server and restore the file from a backup, or recover it with sqlite3 .recover."
-    return Check("database", ok, detail if ok else str(rows[0][0]), fix, True)
+    return Check("database", not damage, damage or detail, fix, True)
 
 
 def _home(settings: Settings) -> Check:

@@ -14,13 +14,14 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, Select, Table, bindparam, create_engine, event, insert, select, text
+from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 GROUP = 512
 BUSY_MS = 5_000
+QUICK_BYTES = 64_000_000
+"""A larger database is not read through at every question; that it answers must do."""
 
 
 @dataclass(slots=True)
@@ -139,6 +142,13 @@ class Database:
         """All rows of one read."""
         async with self._readers.connect() as connection:
             return list(await connection.execute(statement, values or {}))
+
+    async def damage(self) -> str:
+        """What SQLite finds wrong with the file, reading it through unless it is large; empty if nothing."""
+        if self.path.stat().st_size >= QUICK_BYTES:
+            return ""
+        found = str((await self.fetch(text("PRAGMA quick_check(1)")))[0][0])  # type: ignore[arg-type]
+        return "" if found == "ok" else found
 
     # --- the writer thread ---------------------------------------------------------------------------------------
 
@@ -280,6 +290,15 @@ def _engine(path: Path, durability: str) -> Engine:
         driver.execute("PRAGMA temp_store=MEMORY")
 
     return engine
+
+
+def upsert(table: Table, *, key: Sequence[str], add: Sequence[str], keep: Sequence[str]) -> Any:
+    """A statement that adds numbers to the row of this key, or makes it; `keep` names what only a new row takes."""
+    new = insert_or(table).values({name: bindparam(name) for name in (*key, *add, *keep)})
+    return new.on_conflict_do_update(
+        index_elements=[table.c[name] for name in key],
+        set_={name: table.c[name] + new.excluded[name] for name in add},
+    )
 
 
 async def instance_id(database: Database) -> str:
