@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from aether_jupyter.config import Aether
 from tests.faces import ROOT, clean_environment
@@ -107,3 +111,27 @@ def test_make_says_what_python_it_needs(tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "Python 3.11 or newer is needed" in done.stderr
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    declared = {canonicalize_name(Requirement(text).name) for text in wanted}
+    installed = metadata.packages_distributions()
+    missing = {}
+    for path in sorted((ROOT / "aether_jupyter").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            for top in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"aether_jupyter"}:
+                if not declared & {canonicalize_name(name) for name in installed.get(top, [])}:
+                    missing[top] = str(path.relative_to(ROOT))
+    assert missing == {}
+
+
+def test_what_sqlalchemy_needs_for_asyncio_is_declared() -> None:
+    """It is an extra there; other packages often bring it along, so its absence shows on a bare machine only."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (found,) = [r for r in map(Requirement, project["dependencies"]) if r.name == "sqlalchemy"]
+    assert found.extras == {"asyncio"}
