@@ -15,14 +15,14 @@ OLDEST = 20
 
 
 class NodeHook(BuildHookInterface[Any]):
-    """Adds Node to what a build needs, unless it is there or the labextension is built already."""
+    """Adds Node to what a build needs, unless it is there or this is an sdist, which holds the labextension built."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
         """Asked before the environment of the build is prepared."""
         root = Path(self.root)
-        if (root / "aether_jupyter" / "labextension" / "static" / "style.js").exists() or _node() >= OLDEST:
+        if (root / "PKG-INFO").exists() or _node() >= OLDEST:
             return []
         groups: dict[str, list[str]] = tomllib.loads((root / "pyproject.toml").read_text())["dependency-groups"]
         return groups["node"]
