@@ -9,13 +9,14 @@ asynchronous driver, where every statement hops between threads.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import queue
 import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +102,7 @@ class Database:
     async def open(cls, path: Path, durability: str = "FULL") -> AsyncIterator[Database]:
         """Create or migrate the file, start the writer, and close both at the end."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(_private, path)
         database = cls(path, durability)
         await asyncio.to_thread(_guard, lambda: upgrade(path))
         await asyncio.to_thread(_guard, database._connect)
@@ -265,6 +267,18 @@ def _translate(error: BaseException) -> BaseException:
         if "locked" in words or "busy" in words:
             return StorageBusy(f"Another program holds the database ({words}). Nothing was written; try again.")
     return error
+
+
+def _private(path: Path) -> None:
+    """Nobody else on the machine reads what agents were told; SQLite gives its other files the same mode."""
+    try:
+        path.touch(mode=0o600)
+        with suppress(PermissionError):
+            path.chmod(0o600)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFull(f"The disk under AETHER_HOME is full ({error.strerror}); free some space.") from error
+        raise
 
 
 def _guard(body: Callable[[], Any]) -> None:

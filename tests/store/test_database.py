@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,11 @@ async def test_a_database_that_cannot_be_written_is_said_at_the_start(
     with pytest.raises(StorageBusy):
         async with Database.open(tmp_path / "a.db"):
             pass
+
+
+async def test_nobody_else_can_read_the_files(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch(mode=0o644)
+    async with Database.open(tmp_path / "a.db") as database:
+        await database.write(put("one"))
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        assert modes["a.db"] == modes["a.db-wal"] == 0o600
