@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from ..client import show
+from ..client import decisions, show
 from ..client.client import Aether, AsyncAether
 from ..client.run import Run
 from ..model.errors import BadRequest, Conflict, IllegalTransition
@@ -26,9 +26,9 @@ COLOURS = {"error": "red", "failed": "red", "asks": "yellow", "answer": "green",
 
 def follow(client: Aether, process: Process, *, as_json: bool, yes: bool) -> int:
     """Show everything until it ends or waits for a person who is not here; returns the exit code."""
-    if not as_json:
-        click.echo(f"Agent {process.pid} has started", err=True)
     try:
+        if not as_json:
+            click.echo(f"Agent {process.pid} has started", err=True)
         with _Follower(client, process, as_json) as follower:
             while (process := follower.until_it_stops()).state is not State.ZOMBIE:
                 if not _decide_all(client, process, as_json=as_json, yes=yes):
@@ -134,7 +134,7 @@ def _decide_all(client: Aether, process: Process, *, as_json: bool, yes: bool) -
     decided = False
     for approval in client.approvals(pid=process.pid):
         if yes and approval.kind == "call":
-            given: dict[str, Any] | None = {"verdict": "approve"}
+            given: dict[str, Any] | None = decisions.yes(approval)
         else:
             given = _ask(approval) if here else None
         if given is None:
@@ -153,37 +153,22 @@ def _decide_all(client: Aether, process: Process, *, as_json: bool, yes: bool) -
 
 
 def _ask(approval: Approval) -> dict[str, Any]:
-    click.echo("")
+    click.echo("\n" + show.asked_text(approval))
     if approval.kind == "question":
-        click.echo(_safe(f"Agent {approval.pid} asks: {approval.question}"))
-        for number, option in enumerate(approval.options, 1):
-            click.echo(_safe(f"  {number}. {option}"))
-        words = str(click.prompt("Your answer"))
-        if words.isdigit() and 0 < int(words) <= len(approval.options):
-            words = approval.options[int(words) - 1]
-        return {"verdict": "answer", "answer": words}
+        return decisions.answer(approval, click.prompt("Your answer"))
     if approval.kind == "limit":
-        click.echo(_safe(approval.because or approval.question))
-        more = click.confirm("Go on for 25 more steps?", default=False)
-        return {"verdict": "extend", "steps": 25} if more else {"verdict": "finish"}
-    risk = f" ({approval.risk.value})" if approval.risk is not None else ""
-    click.echo(_safe(f"Agent {approval.pid} asks to run{risk}, {approval.where}:"))
-    click.echo(_safe(show.call_text(approval)))
-    if approval.preview:
-        click.echo(_safe(approval.preview))
-    if approval.because:
-        click.echo(_safe(f"It asks because {approval.because}."))
+        more = click.confirm(f"Go on for {decisions.offered(approval)}?", default=False)
+        return decisions.yes(approval) if more else decisions.no(approval)
     choice = click.prompt("Run it? [y]es, [e]dit, [N]o", default="n", show_default=False).strip().lower()
     if choice in ("y", "yes"):
-        return {"verdict": "approve"}
+        return decisions.yes(approval)
     if choice in ("e", "edit"):
         arguments = _edited(approval)
         if arguments is not None:
-            return {"verdict": "edit", "arguments": arguments}
+            return decisions.yes(approval, arguments=arguments)
         click.echo("Nothing was changed.")
         return _ask(approval)
-    reason = click.prompt("Why not (it reads this)", default="", show_default=False)
-    return {"verdict": "refuse", "reason": reason or None}
+    return decisions.no(approval, click.prompt("Why not (it reads this)", default="", show_default=False))
 
 
 def _edited(approval: Approval) -> dict[str, Any] | None:

@@ -1,4 +1,5 @@
-"""`aether run | ps | logs | send | signal | approve | refuse | answer | extend | doctor | serve`, over the same API.
+"""`aether run | ps | logs | send | signal | approvals | approve | refuse | answer | extend | rules | revoke | doctor |
+serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -17,7 +18,8 @@ from .. import __version__
 
 if TYPE_CHECKING:
     from ..client.client import Aether
-    from ..model.tool import Approval
+    from ..model.errors import AetherError
+    from ..model.tool import Approval, Remember
 
 F = TypeVar("F", bound=Callable[..., Any])
 NO_SERVER, NOT_THERE, CONFLICT, WAITS, INTERRUPTED = 3, 4, 5, 6, 130
@@ -127,7 +129,7 @@ def ps(everything: bool, url: str, token: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("pid", type=int)
+@click.argument("pid", type=click.IntRange(1))
 @click.option("--follow", "-f", "on", is_flag=True, help="Go on until it ends.")
 @common
 def logs(pid: int, on: bool, url: str, token: str, as_json: bool) -> None:
@@ -146,7 +148,7 @@ def logs(pid: int, on: bool, url: str, token: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("pid", type=int)
+@click.argument("pid", type=click.IntRange(1))
 @click.argument("words", nargs=-1, required=True)
 @click.option("--interrupt", is_flag=True, help="Drop its present step, so that it reads them at once.")
 @common
@@ -160,7 +162,7 @@ def send(pid: int, words: tuple[str, ...], interrupt: bool, url: str, token: str
 
 @cli.command()
 @click.argument("what", type=click.Choice(["STOP", "CONT", "INT", "TERM", "KILL"], case_sensitive=False))
-@click.argument("pids", type=int, nargs=-1, required=True)
+@click.argument("pids", type=click.IntRange(1), nargs=-1, required=True)
 @common
 def signal(what: str, pids: tuple[int, ...], url: str, token: str, as_json: bool) -> None:
     """Send a signal to PIDS: STOP pauses, CONT goes on, INT drops the step, TERM ends after it, KILL at once."""
@@ -191,14 +193,13 @@ def approvals(everything: bool, url: str, token: str, as_json: bool) -> None:
 @click.option("--session", "remember", flag_value="session", help="And calls of this tool by this agent from now on.")
 @click.option("--always", "remember", flag_value="always", help="And calls of this tool by every agent from now on.")
 @common
-def approve(which: str, remember: str | None, url: str, token: str, as_json: bool) -> None:
+def approve(which: str, remember: Remember | None, url: str, token: str, as_json: bool) -> None:
     """Approve WHICH: the id of an approval, or the PID of an agent that asks for one thing."""
+    from ..client import decisions
+
     with _client(url, token) as client:
         one = _approval(client, which)
-        if one.kind == "limit":
-            done = client.decide(one, "extend", steps=25)
-        else:
-            done = client.decide(one, "approve", remember=remember or "once")  # type: ignore[arg-type]
+        done = client.decide(one, **decisions.yes(one, remember=remember or "once"))
     _decided(done, "Approved", as_json)
 
 
@@ -208,9 +209,11 @@ def approve(which: str, remember: str | None, url: str, token: str, as_json: boo
 @common
 def refuse(which: str, reason: str, url: str, token: str, as_json: bool) -> None:
     """Refuse WHICH: the id of an approval, or the PID of an agent that asks for one thing."""
+    from ..client import decisions
+
     with _client(url, token) as client:
         one = _approval(client, which)
-        done = client.decide(one, "finish" if one.kind == "limit" else "refuse", reason=reason or None)
+        done = client.decide(one, **decisions.no(one, reason))
     _decided(done, "Refused", as_json)
 
 
@@ -220,13 +223,16 @@ def refuse(which: str, reason: str, url: str, token: str, as_json: bool) -> None
 @common
 def answer(which: str, words: tuple[str, ...], url: str, token: str, as_json: bool) -> None:
     """Answer the question WHICH with WORDS."""
+    from ..client import decisions
+
     with _client(url, token) as client:
-        done = client.decide(_approval(client, which), "answer", answer=" ".join(words))
+        one = _approval(client, which)
+        done = client.decide(one, **decisions.answer(one, " ".join(words)))
     _decided(done, "Answered", as_json)
 
 
 @cli.command()
-@click.argument("pid", type=int)
+@click.argument("pid", type=click.IntRange(1))
 @click.option("--steps", type=click.IntRange(1), default=None)
 @click.option("--tokens", type=click.IntRange(1), default=None)
 @click.option("--cost", type=float, default=None, help="US dollars.")
@@ -254,20 +260,35 @@ def extend(
 
 @cli.command()
 @common
+def rules(url: str, token: str, as_json: bool) -> None:
+    """List standing approvals."""
+    from ..client.show import rules_text
+
+    with _client(url, token) as client:
+        found = client.rules()
+    _put(found, rules_text(found), as_json)
+
+
+@cli.command()
+@click.argument("key", metavar="ID")
+@common
+def revoke(key: str, url: str, token: str, as_json: bool) -> None:
+    """Withdraw the standing approval ID; such calls ask again."""
+    with _client(url, token) as client:
+        client.revoke(key)
+    _put({"id": key}, f"Rule {key} is withdrawn; such calls ask again.", as_json)
+
+
+@cli.command()
+@common
 def doctor(url: str, token: str, as_json: bool) -> None:
     """Check this machine and the server, and say what to do where something is not well."""
+    from ..client.show import checks_text
     from .doctor import examine
 
     checks = examine(url, token)
-    wide = max(len(check.name) for check in checks)
-    lines = []
-    for check in checks:
-        state = "ok  " if check.ok else "FAIL" if check.fatal else "no  "
-        lines.append(f"{state}  {check.name:{wide}}  {check.detail}")
-        if not check.ok and check.fix:
-            lines.append(f"{'':{wide + 8}}→ {check.fix}")
     failed = any(check.fatal and not check.ok for check in checks)
-    _put({"ok": not failed, "checks": checks}, "\n".join(lines), as_json)
+    _put({"ok": not failed, "checks": checks}, checks_text(checks), as_json)
     if failed:
         sys.exit(1)
 
@@ -290,7 +311,10 @@ def main() -> None:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        error.show()
+        if "--json" in sys.argv:
+            _say(BadRequest(error.format_message()))
+        else:
+            error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted", err=True)
@@ -301,13 +325,17 @@ def main() -> None:
         sys.exit(1)
     except AetherError as error:
         if "--json" in sys.argv:
-            import msgspec
-
-            click.echo(msgspec.json.encode(error.to_json()).decode())
+            _say(error)
         else:
             click.echo(_safe(error.message), err=True)
         kinds = ((ServerNotFound, NO_SERVER), (NotFound, NOT_THERE), (Conflict, CONFLICT), (BadRequest, 2))
         sys.exit(next((code for kind, code in kinds if isinstance(error, kind)), 1))
+
+
+def _say(error: AetherError) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.encode(error.to_json()).decode())
 
 
 def _client(url: str, token: str) -> Aether:
@@ -332,16 +360,9 @@ def _safe(text: str) -> str:
 
 
 def _approval(client: Aether, which: str) -> Approval:
-    from ..model.errors import ApprovalNotFound, BadRequest
+    from ..client.decisions import only
 
-    if not which.isdigit():
-        return client.approval(which)
-    found = client.approvals(pid=int(which))
-    if not found:
-        raise ApprovalNotFound(f"Agent {which} asks for nothing")
-    if len(found) > 1:
-        raise BadRequest(f"Agent {which} asks for {len(found)} things; say which: {', '.join(a.id for a in found)}")
-    return found[0]
+    return only(int(which), client.approvals(pid=int(which))) if which.isdecimal() else client.approval(which)
 
 
 def _decided(approval: Approval, word: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from ..model.permission import Permission, parse_permission
 from ..model.process import ExitStatus, Process, Signal, State
 from ..model.tool import Approval, Decision, Remember
 from ..model.view import advance
-from . import show
+from . import decisions, show
 from .client import Aether, AsyncAether
 from .discover import Address
 from .outputs import output_of
@@ -372,40 +372,31 @@ class Run:
     ) -> Decision | None:
         """Approve what it asks for, with other `arguments` if given. Raises `BadRequest` if it asks for nothing."""
         one = approval or await self._only()
-        if one.kind == "limit":
-            decided = await self._server.decide(one, "extend", steps=25)
-        else:
-            decided = await self._server.decide(
-                one, "edit" if arguments is not None else "approve", arguments=arguments, remember=remember
-            )
-        return await self._decided(decided)
+        return await self._decided(one, decisions.yes(one, arguments=arguments, remember=remember))
 
     @_at_once
     async def refuse(self, approval: Approval | None = None, *, reason: str = "") -> Decision | None:
         """Refuse what it asks for; it reads the reason."""
         one = approval or await self._only()
-        verdict: Literal["finish", "refuse"] = "finish" if one.kind == "limit" else "refuse"
-        return await self._decided(await self._server.decide(one, verdict, reason=reason or None))
+        return await self._decided(one, decisions.no(one, reason))
 
     @_at_once
     async def answer(self, text: str, approval: Approval | None = None) -> Decision | None:
         """Answer its question."""
         one = approval or await self._only()
-        return await self._decided(await self._server.decide(one, "answer", answer=text))
+        return await self._decided(one, decisions.answer(one, text))
 
-    async def _decided(self, approval: Approval) -> Decision | None:
+    async def _decided(self, approval: Approval, said: dict[str, Any]) -> Decision | None:
+        decided = await self._server.decide(approval, **said)
         # The feed may lag behind: whoever waits next must not see the state from before the decision.
         self._process = await self._server.get(self.pid)
-        return approval.decision
+        return decided.decision
 
     async def _only(self) -> Approval:
         pending = await self.pending()
         if not pending:
             raise BadRequest(f"Agent {self.pid} asks for nothing")
-        if len(pending) > 1:
-            which = ", ".join(one.id for one in pending)
-            raise BadRequest(f"Agent {self.pid} asks for {len(pending)} things; choose one of pending(): {which}")
-        return pending[0]
+        return decisions.only(self.pid, pending)
 
     def display(self) -> None:
         """Show it in the cell: live in JupyterLab, as Markdown elsewhere."""

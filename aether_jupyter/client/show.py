@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from ..abc import Check
 from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
@@ -31,8 +32,9 @@ from ..model.events import (
 from ..model.harmless import code, formatted, line, markdown, plain
 from ..model.message import Text, Thinking
 from ..model.process import Process, State
-from ..model.tool import Approval
+from ..model.tool import Approval, ApprovalRule
 from ..model.view import describe
+from .decisions import offered
 
 MIME = "application/vnd.aether.process+json"
 
@@ -133,7 +135,10 @@ def approval_markdown(approval: Approval) -> str:
         how = f"Answer it in the Approvals panel, or here: `%aether answer {approval.id} …`."
         return f"It asks: {markdown(approval.question)}{options}\n\n{how}"
     if approval.kind == "limit":
-        how = f"Decide it in the Approvals panel, or here: `%aether extend {approval.pid} --steps 25`."
+        how = (
+            f"Decide it in the Approvals panel, or here: `%aether approve {approval.id}` ({offered(approval)}), "
+            f"`%aether refuse {approval.id}` (it ends)."
+        )
         return f"{markdown(approval.because or approval.question)}\n\n{how}"
     risk = f" ({approval.risk.value})" if approval.risk is not None else ""
     parts = [f"It asks to run{risk}:", code(call_text(approval))]
@@ -144,6 +149,41 @@ def approval_markdown(approval: Approval) -> str:
     if approval.where:
         parts.append(f"Where: {markdown(approval.where)}")
     return "\n\n".join([*parts, how])
+
+
+def asked_text(approval: Approval) -> str:
+    """All that a person must know to decide, as plain text."""
+    if approval.kind == "question":
+        options = "".join(f"\n  {number}. {line(option)}" for number, option in enumerate(approval.options, 1))
+        return f"Agent {approval.pid} asks: {plain(approval.question)}{options}"
+    if approval.kind == "limit":
+        return f"Agent {approval.pid}: {plain(approval.because or approval.question)}"
+    risk = f" ({approval.risk.value})" if approval.risk is not None else ""
+    where = f", {approval.where}" if approval.where else ""
+    because = f"It asks because {approval.because}." if approval.because else ""
+    parts = [f"Agent {approval.pid} asks to run{risk}{where}:", call_text(approval), approval.preview, because]
+    return plain("\n".join(part for part in parts if part))
+
+
+def checks_text(checks: Iterable[Check]) -> str:
+    """Each part's answer on a line, and below it what to do where it is not well."""
+    listed = list(checks)
+    wide = max((len(check.name) for check in listed), default=0)
+    rows = []
+    for check in listed:
+        rows.append(f"{'ok  ' if check.ok else 'FAIL' if check.fatal else 'no  '}  {check.name:{wide}}  {check.detail}")
+        if not check.ok and check.fix:
+            rows.append(f"{'':{wide + 8}}→ {check.fix}")
+    return "\n".join(rows)
+
+
+def rules_text(rules: Iterable[ApprovalRule]) -> str:
+    """Standing approvals, one a line."""
+    rows = [
+        f"{r.id}  {r.tool}  {'agent ' + str(r.pid) if r.pid is not None else 'every agent'}  used {r.uses} times"
+        for r in rules
+    ]
+    return "\n".join(rows) or "No standing approvals."
 
 
 def call_text(approval: Approval) -> str:

@@ -116,7 +116,7 @@ class AetherMagics(Magics):
         %aether send PID words …              words for it
         %aether extend PID --steps 25         more steps, tokens (--tokens), money (--cost) or time (--wall)
         %aether approvals                     what waits for you
-        %aether approve ID [--session|--always]
+        %aether approve ID [--session|--always]   ID may be the PID of an agent that asks for one thing
         %aether refuse ID [why …]
         %aether answer ID words …
         %aether rules                         standing approvals; %aether revoke ID withdraws one
@@ -183,7 +183,9 @@ async def watch(run: Run, view: Screen) -> None:
     try:
         async for thing in run.live():
             view.heard(run, thing)
-            if isinstance(thing, Record) and run.process.needs_person and (asking is None or asking.done()):
+            if not run.process.needs_person:
+                told.clear()  # what is still open when it waits again is asked again
+            elif isinstance(thing, Record) and (asking is None or asking.done()):
                 new = [one for one in await run.pending() if one.id not in told]
                 told |= {one.id for one in new}
                 if new:
@@ -199,7 +201,7 @@ async def watch(run: Run, view: Screen) -> None:
 
 async def _interrupt(run: Run, view: Screen) -> None:
     if not run.done:
-        with contextlib.suppress(AetherError):
+        with contextlib.suppress(AetherError, TimeoutError):
             await run.signal(Signal.INT)
             await asyncio.wait_for(run.wait(person=True), 3.0)
     view.end(run, "")

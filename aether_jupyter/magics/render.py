@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 from ..client import show
+from ..client.decisions import offered
 from ..client.run import Run
 from ..model.errors import AetherError
 from ..model.events import Notice, Record, TextDelta
@@ -84,15 +85,17 @@ class MarkdownScreen:
         self._id = uuid.uuid4().hex
         self._painted = 0.0
         self._shown = ""
+        self._asked: list[Approval] = []
 
     def begin(self, run: Run) -> None:
         self._publish(run.process, show.summary_markdown(run.process), update=False)
 
     def heard(self, run: Run, thing: Record | Notice) -> None:
         if time.monotonic() - self._painted > PAINT_S and isinstance(thing, Record):
-            self._publish(run.process, show.summary_markdown(run.process), update=True)
+            self._publish(run.process, show.summary_markdown(run.process, approvals=self._asked), update=True)
 
     async def asked(self, run: Run, approvals: list[Approval]) -> None:
+        self._asked = approvals
         self._publish(run.process, show.summary_markdown(run.process, approvals=approvals), update=True)
 
     def end(self, run: Run, bound: str) -> None:
@@ -207,7 +210,7 @@ class WidgetScreen:
             row = [field, send, *(self._option(run, approval, option, note) for option in approval.options[:9])]
         else:
             limit = approval.kind == "limit"
-            yes = w.Button(description="+25 steps" if limit else "Approve", button_style="primary")
+            yes = w.Button(description=offered(approval).capitalize() if limit else "Approve", button_style="primary")
             no = w.Button(description="Finish here" if limit else "Refuse")
             why = w.Text(placeholder="Why not")
             session = w.Checkbox(description="For this session", value=False, indent=False)
@@ -217,8 +220,8 @@ class WidgetScreen:
 
             yes.on_click(lambda _: self._decide(run.approve(approval, remember=remember()), note))
             no.on_click(lambda _: self._decide(run.refuse(approval, reason=why.value), note))
-            offered = not limit and approval.risk is not None and approval.risk.value != "destructive"
-            row = [yes, no, *([] if limit else [why]), *([session] if offered else [])]
+            may_last = not limit and approval.risk is not None and approval.risk.value != "destructive"
+            row = [yes, no, *([] if limit else [why]), *([session] if may_last else [])]
         return w.VBox([w.HTML(blocks), w.HBox(row), note])
 
     def _option(self, run: Run, approval: Approval, option: str, note: Any) -> Any:
@@ -240,36 +243,19 @@ class WidgetScreen:
 
 async def ask(run: Run, approval: Approval) -> None:
     """Ask with `input()` and decide. An empty answer refuses a call, finishes at a limit, and asks a question again."""
-    say("")
+    say("\n" + show.asked_text(approval))
     try:
         if approval.kind == "question":
-            say(f"Agent {run.pid} asks: {plain(approval.question)}")
-            for number, option in enumerate(approval.options, 1):
-                say(f"  {number}. {line(option)}")
             words = ""
             while not words.strip():
                 words = await _input("Your answer: ")
-            if words.isdigit() and 0 < int(words) <= len(approval.options):
-                words = approval.options[int(words) - 1]
             await run.answer(words, approval)
+        elif await _yes(f"Go on for {offered(approval)}? [y/N] " if approval.kind == "limit" else "Run it? [y/N] "):
+            await run.approve(approval)
         elif approval.kind == "limit":
-            say(f"Agent {run.pid}: {plain(approval.because or approval.question)}")
-            if await _yes("Go on for 25 more steps? [y/N] "):
-                await run.approve(approval)
-            else:
-                await run.refuse(approval)
+            await run.refuse(approval)
         else:
-            risk = f" ({approval.risk.value})" if approval.risk is not None else ""
-            say(f"Agent {run.pid} asks to run{risk}, {plain(approval.where)}:")
-            say(show.call_text(approval))
-            if approval.preview:
-                say(plain(approval.preview))
-            if approval.because:
-                say(f"It asks because {plain(approval.because)}.")
-            if await _yes("Run it? [y/N] "):
-                await run.approve(approval)
-            else:
-                await run.refuse(approval, reason=await _input("Why not (it reads this, may be empty): "))
+            await run.refuse(approval, reason=await _input("Why not (it reads this, may be empty): "))
     except AetherError as error:
         say(error.message)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..client import show
+from ..client import decisions, show
 from ..client.client import Aether
 from ..client.run import connect, plain_client
 from ..model.errors import BadRequest
 from ..model.harmless import code, line, plain
 from ..model.process import Signal
-from ..model.tool import Remember, Verdict
+from ..model.tool import Approval, Remember
 
 
 class Words:
@@ -30,18 +29,13 @@ class Words:
 
 
 def perform(line: str) -> Any:
-    """Do what the line says. Raises `BadRequest` for a word that is none, and whatever the server raises."""
-    try:
-        given = shlex.split(line)
-    except ValueError:
-        given = line.split()
-    word, rest = (given[0], given[1:]) if given else ("ps", [])
+    """Do what the line says. Raises `BadRequest` for what it does not understand, and whatever the server raises."""
+    word, _, rest = line.strip().partition(" ")
     if word == "connect":
-        if not rest:
-            raise BadRequest("Say which server: %aether connect URL [TOKEN]")
-        client = connect(*rest[:2])
+        where, _ = _parsed(rest, "connect URL [TOKEN]", least=1, most=2)
+        client = connect(*where)
         return Words(f"Connected to {client.address.url} as {client.me().user}.")
-    do = _WORDS.get(word)
+    do = _WORDS.get(word or "ps")
     if do is None:
         raise BadRequest(f"%aether has no word {word!r}; there are {', '.join([*_WORDS, 'connect'])}")
     with plain_client() as client:
@@ -58,12 +52,14 @@ def complete(shell: Any, event: Any) -> list[str]:
     return []
 
 
-def _ps(client: Aether, rest: list[str]) -> Any:
-    return show.Table(client.processes(reaped="--all" in rest))
+def _ps(client: Aether, rest: str) -> Any:
+    _, options = _parsed(rest, "ps [--all]", {"--all": bool})
+    return show.Table(client.processes(reaped="--all" in options))
 
 
-def _logs(client: Aether, rest: list[str]) -> Any:
-    pid, after, rows = _pid(rest, "logs PID"), 0, []
+def _logs(client: Aether, rest: str) -> Any:
+    [which], _ = _parsed(rest, "logs PID", least=1, most=1)
+    pid, after, rows = _pid(which, "logs PID"), 0, []
     while page := client.records(pid, after=after, limit=1000):
         after = page[-1].n
         for record in page:
@@ -73,32 +69,35 @@ def _logs(client: Aether, rest: list[str]) -> Any:
     return Words("\n".join(rows))
 
 
-def _signal(client: Aether, rest: list[str]) -> Any:
-    pid = _pid(rest, "signal PID STOP")
-    if len(rest) < 2 or rest[1].upper() not in Signal.__members__:
+def _signal(client: Aether, rest: str) -> Any:
+    given, _ = _parsed(rest, "signal PID STOP", least=1, most=2)
+    # The terminal names the signal first; both are understood.
+    names = [word.upper() for word in given if word.upper() in Signal.__members__]
+    if len(names) != 1:
         raise BadRequest(f"Say which signal: {', '.join(Signal.__members__)}")
-    process = client.signal(pid, Signal(rest[1].upper()))
-    return Words(f"Agent {pid} gets {rest[1].upper()}; it is {process.state.value} now.")
+    pid = _pid(next((word for word in given if word.upper() not in names), ""), "signal PID STOP")
+    process = client.signal(pid, Signal(names[0]))
+    return Words(f"Agent {pid} gets {names[0]}; it is {process.state.value} now.")
 
 
-def _send(client: Aether, rest: list[str]) -> Any:
-    pid = _pid(rest, "send PID words")
-    client.send(pid, _rest(rest[1:], "What to say: %aether send PID words"))
+def _send(client: Aether, rest: str) -> Any:
+    which, words = _said(rest, "send PID words")
+    pid = _pid(which, "send PID words")
+    client.send(pid, words)
     return Words(f"Sent to agent {pid}; it reads it before its next step.")
 
 
-def _extend(client: Aether, rest: list[str]) -> Any:
-    pid, more = _pid(rest, "extend PID --steps 25"), {}
-    for flag, value in zip(rest[1::2], rest[2::2], strict=False):
-        name = {"--steps": "steps", "--tokens": "tokens", "--cost": "cost_usd", "--wall": "wall_s"}.get(flag)
-        if name is None:
-            raise BadRequest(f"{flag} is none of --steps, --tokens, --cost, --wall")
-        more[name] = _number(value, whole=name in ("steps", "tokens"))
+def _extend(client: Aether, rest: str) -> Any:
+    kinds = {"--steps": int, "--tokens": int, "--cost": float, "--wall": float}
+    [which], options = _parsed(rest, "extend PID --steps 25", kinds, least=1, most=1)
+    pid = _pid(which, "extend PID --steps 25")
+    more = {{"--cost": "cost_usd", "--wall": "wall_s"}.get(key, key[2:]): value for key, value in options.items()}
     process = client.extend(pid, **(more or {"steps": 25}))
     return Words(f"Agent {pid} has {show.steps(process)} steps, {show.money(process)}; it is {process.state.value}.")
 
 
-def _approvals(client: Aether, rest: list[str]) -> Any:
+def _approvals(client: Aether, rest: str) -> Any:
+    _parsed(rest, "approvals")
     waiting = client.approvals()
     if not waiting:
         return Words("Nothing waits for you.", "Nothing waits for you.")
@@ -106,56 +105,48 @@ def _approvals(client: Aether, rest: list[str]) -> Any:
     return Words(text, "\n\n---\n\n".join(f"Agent {a.pid}. {show.approval_markdown(a)}" for a in waiting))
 
 
-def _approve(client: Aether, rest: list[str]) -> Any:
-    remember: Remember = "always" if "--always" in rest else "session" if "--session" in rest else "once"
-    approval = client.approval(_key(rest, "approve ID"))
+def _approve(client: Aether, rest: str) -> Any:
+    [which], options = _parsed(rest, "approve ID", {"--always": bool, "--session": bool}, least=1, most=1)
+    remember: Remember = "always" if "--always" in options else "session" if "--session" in options else "once"
+    approval = _approval(client, which)
+    client.decide(approval, **decisions.yes(approval, remember=remember))
     if approval.kind == "limit":
-        client.decide(approval, "extend", steps=25)
-        return Words(f"Agent {approval.pid} goes on for 25 more steps.")
-    client.decide(approval, "approve", remember=remember)
+        return Words(f"Agent {approval.pid} goes on: {decisions.offered(approval)}.")
     kept = {"once": "", "session": " Calls like it are approved for this agent.", "always": " So are all like it."}
     return Words(f"Approved: {line(show.call_text(approval))}.{kept[remember]}")
 
 
-def _refuse(client: Aether, rest: list[str]) -> Any:
-    approval = client.approval(_key(rest, "refuse ID"))
-    verdict: Verdict = "finish" if approval.kind == "limit" else "refuse"
-    client.decide(approval, verdict, reason=" ".join(rest[1:]) or None)
+def _refuse(client: Aether, rest: str) -> Any:
+    which, why = _said(rest, "refuse ID [why]", words=False)
+    approval = _approval(client, which)
+    client.decide(approval, **decisions.no(approval, why))
     return Words(f"Refused: {line(show.call_text(approval))}.")
 
 
-def _answer(client: Aether, rest: list[str]) -> Any:
-    approval = client.approval(_key(rest, "answer ID words"))
-    client.decide(approval, "answer", answer=_rest(rest[1:], "What to answer: %aether answer ID words"))
+def _answer(client: Aether, rest: str) -> Any:
+    which, words = _said(rest, "answer ID words")
+    approval = _approval(client, which)
+    client.decide(approval, **decisions.answer(approval, words))
     return Words(f"Answered agent {approval.pid}.")
 
 
-def _rules(client: Aether, rest: list[str]) -> Any:
-    rows = [
-        f"{r.id}  {r.tool}  {'agent ' + str(r.pid) if r.pid is not None else 'every agent'}  used {r.uses} times"
-        for r in client.rules()
-    ]
-    return Words("\n".join(rows) or "No standing approvals.")
+def _rules(client: Aether, rest: str) -> Any:
+    _parsed(rest, "rules")
+    return Words(show.rules_text(client.rules()))
 
 
-def _revoke(client: Aether, rest: list[str]) -> Any:
-    key = _key(rest, "revoke ID")
+def _revoke(client: Aether, rest: str) -> Any:
+    [key], _ = _parsed(rest, "revoke ID", least=1, most=1)
     client.revoke(key)
     return Words(f"Rule {key} is withdrawn; such calls ask again.")
 
 
-def _doctor(client: Aether, rest: list[str]) -> Any:
-    checks = client.health().checks
-    wide = max((len(c.name) for c in checks), default=0)
-    rows = []
-    for check in checks:
-        rows.append(f"{'ok  ' if check.ok else 'FAIL' if check.fatal else 'no  '}  {check.name:{wide}}  {check.detail}")
-        if not check.ok and check.fix:
-            rows.append(f"{'':{wide + 8}}→ {check.fix}")
-    return Words("\n".join(rows))
+def _doctor(client: Aether, rest: str) -> Any:
+    _parsed(rest, "doctor")
+    return Words(show.checks_text(client.health().checks))
 
 
-_WORDS: dict[str, Callable[[Aether, list[str]], Any]] = {
+_WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "ps": _ps,
     "logs": _logs,
     "signal": _signal,
@@ -171,27 +162,52 @@ _WORDS: dict[str, Callable[[Aether, list[str]], Any]] = {
 }
 
 
-def _pid(rest: list[str], usage: str) -> int:
-    if not rest or not rest[0].isdigit():
+def _parsed(
+    rest: str, usage: str, kinds: Mapping[str, type] | None = None, *, least: int = 0, most: int = 0
+) -> tuple[list[str], dict[str, Any]]:
+    """The plain words of a line, from `least` to `most`, and its options, each converted to its kind."""
+    kinds = kinds or {}
+    words, options = [], {}
+    left = rest.split()
+    while left:
+        word = left.pop(0)
+        key, at, value = word.partition("=")
+        if not word.startswith("--"):
+            words.append(word)
+        elif key not in kinds:
+            raise BadRequest(f"{key} is no option here: %aether {usage}")
+        elif kinds[key] is bool:
+            options[key] = True
+        else:
+            value = value if at else left.pop(0) if left else ""
+            try:
+                options[key] = kinds[key](value)
+            except ValueError:
+                raise BadRequest(f"{key}: {value!r} is no number") from None
+    if not least <= len(words) <= most:
+        says = "Say which one" if len(words) < least else f"{' '.join(words[most:])!r} is too much"
+        raise BadRequest(f"{says}: %aether {usage}")
+    return words, options
+
+
+def _said(rest: str, usage: str, *, words: bool = True) -> tuple[str, str]:
+    """The first word, and the rest as it was written; quotes around all of it go."""
+    which, _, said = rest.strip().partition(" ")
+    said = said.strip()
+    if len(said) > 1 and said[0] == said[-1] and said[0] in "'\"" and said[0] not in said[1:-1]:
+        said = said[1:-1]
+    if not which or (words and not said):
+        raise BadRequest(f"Say {'what' if which else 'which one'}: %aether {usage}")
+    return which, said
+
+
+def _pid(word: str, usage: str) -> int:
+    if not word.isdecimal():
         raise BadRequest(f"Say which agent: %aether {usage}")
-    return int(rest[0])
+    return int(word)
 
 
-def _key(rest: list[str], usage: str) -> str:
-    keys = [one for one in rest if not one.startswith("--")]
-    if not keys:
-        raise BadRequest(f"Say which one: %aether {usage} (%aether approvals lists them)")
-    return keys[0]
-
-
-def _rest(rest: list[str], usage: str) -> str:
-    if not rest:
-        raise BadRequest(usage)
-    return " ".join(rest)
-
-
-def _number(text: str, *, whole: bool) -> Any:
-    try:
-        return int(text) if whole else float(text)
-    except ValueError:
-        raise BadRequest(f"{text!r} is no number") from None
+def _approval(client: Aether, which: str) -> Approval:
+    if which.isdecimal():
+        return decisions.only(int(which), client.approvals(pid=int(which)))
+    return client.approval(which)

@@ -148,6 +148,20 @@ def test_an_error_is_json_where_json_was_asked_for(server: Server) -> None:
     done = aether("logs", "999999", "--json", env=server.environment)
     assert json.loads(done.stdout)["type"] == "process_not_found"
     assert CONFLICT == 5
+    for wrong in (("run", "--json"), ("logs", "0", "--json"), ("frob", "--json")):
+        done = aether(*wrong, env=server.environment)
+        assert (done.returncode, json.loads(done.stdout)["type"]) == (2, "bad_request")
+
+
+def test_standing_approvals_are_listed_and_withdrawn(server: Server) -> None:
+    env = server.environment
+    assert aether("run", "x", "--model", "scripted:risky", "--name", "ruled", env=env).returncode == WAITS
+    pid = str(next(p["pid"] for p in data("ps", env=env) if p["name"] == "ruled"))
+    assert aether("approve", pid, "--session", env=env).returncode == 0
+    [rule] = [rule for rule in data("rules", env=env) if str(rule["pid"]) == pid]
+    assert rule["id"] in aether("rules", env=env).stdout
+    assert data("revoke", rule["id"], env=env) == {"id": rule["id"]}
+    assert aether("revoke", rule["id"], env=env).returncode == NOT_THERE
 
 
 def test_without_a_server_one_is_started_for_the_run(tmp_path: Path) -> None:
@@ -170,7 +184,19 @@ def test_without_a_server_one_is_started_for_the_run(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal on POSIX")
 def test_an_interrupt_reaches_the_agent(server: Server) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "aether_jupyter", "run", "x", "--model", "scripted:slow", "--name", "interrupted here"],
+        [
+            sys.executable,
+            "-m",
+            "aether_jupyter",
+            "run",
+            "x",
+            "--model",
+            "scripted:slow",
+            "--mode",
+            "autonomous",
+            "--name",
+            "interrupted here",
+        ],
         env=server.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -181,13 +207,13 @@ def test_an_interrupt_reaches_the_agent(server: Server) -> None:
     assert "has started" in process.stderr.readline()
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED
     assert "waits for words" in said
     assert "Traceback" not in said
     with server.client() as client:
         [found] = client.processes(name="interrupted here")
-        assert client.wait(found.pid, timeout_s=10).needs_person
+        assert client.wait(found.pid, timeout_s=30).needs_person
         client.signal(found.pid, "KILL")
 
 

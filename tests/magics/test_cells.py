@@ -80,6 +80,13 @@ def test_variables_stand_in_the_first_line_only(kernel: Kernel) -> None:
         ("%aether signal 1", "Say which signal"),
         ("%aether logs 999999", "No process 999999"),
         ("%aether approve", "Say which one"),
+        ("%aether approve x --for-ever", "--for-ever is no option here"),
+        ("%aether ps --al", "--al is no option here"),
+        ("%aether extend 7 50", "'50' is too much"),
+        ("%aether extend 7 --steps", "no number"),
+        ("%aether logs ²", "Say which agent"),
+        ("%aether send 7", "Say what"),
+        ("%aether connect", "Say which one"),
     ],
 )
 def test_an_error_is_one_sentence(kernel: Kernel, cell: str, words: str) -> None:
@@ -107,7 +114,9 @@ def test_an_agent_is_steered_by_words(kernel: Kernel) -> None:
     assert pid in kernel.text("%aether ps")
     assert "Sent" in kernel.text(f"%aether send {pid} be quick")
     assert "/51 steps" in kernel.text(f"%aether extend {pid} --steps 1")
-    assert "KILL" in kernel.text(f"%aether signal {pid} kill")
+    kernel.run(f'%aether send {pid} it\'s as "quick" as that')
+    assert "KILL" in kernel.text(f"%aether signal kill {pid}")
+    assert 'it\'s as "quick" as that' in kernel.text(f"%aether logs {pid}")
     assert "Killed" in kernel.text(f"%aether logs {pid}")
 
 
