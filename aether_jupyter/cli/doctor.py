@@ -198,10 +198,9 @@ def _server(url: str, token: str) -> Iterator[Check]:
     try:
         with Aether(url, token) as client:
             me = client.me()
-            before = time.time()
             answer = client.health()
             address = client.address
-            skew = _skew(client, before)
+            skew = _skew(client)
     except AetherError as error:
         yield Check("server", False, error.message, error.message if url else fix)
         return
@@ -214,21 +213,21 @@ def _server(url: str, token: str) -> Iterator[Check]:
         yield Check(f"server: {check.name}", check.ok, check.detail, check.fix, check.fatal)
 
 
-def _skew(client: Aether, now: float) -> float:
+def _skew(client: Aether) -> float:
     """Seconds by which the server's clock is ahead, to the second: HTTP's Date has no fractions."""
     from email.utils import parsedate_to_datetime
 
     import httpx
 
     address = client.address
-    answer = httpx.get(
-        f"{address.url}api",
-        headers=address.headers,
-        verify=address.verify,
-        timeout=10,
-        trust_env=not address.local,
-    )
     try:
-        return parsedate_to_datetime(answer.headers["date"]).timestamp() - now
-    except (KeyError, ValueError):
+        answer = httpx.get(
+            f"{address.url}api",
+            headers=address.headers,
+            verify=address.verify,
+            timeout=10,
+            trust_env=not address.local,
+        )
+        return parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
+    except (httpx.HTTPError, KeyError, ValueError):
         return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,17 @@ def tidy(url: str, token: str = "", verify: bool | str = True, found: str = "") 
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ServerNotFound(f"{url!r} is no address of a server; it looks like http://127.0.0.1:8888/")
     path = parts.path
+    # Of a Hub's address the first words are the person's, who may be called as a page is.
+    home = re.match(r"(?:/.*?)?/user/[^/]+(?=/|$)", path)
+    kept, path = (home[0], path[home.end() :]) if home else ("", path)
     for page in ("lab", "tree", "login", "doc"):
         before, at, _ = path.partition(f"/{page}")
         if at and (path == before + at or path.startswith(f"{before}{at}/")):
             path = before
     token = token or parse_qs(parts.query).get("token", [""])[0]
-    return Address(urlunsplit((parts.scheme, parts.netloc, path.rstrip("/") + "/", "", "")), token, verify, found)
+    return Address(
+        urlunsplit((parts.scheme, parts.netloc, (kept + path).rstrip("/") + "/", "", "")), token, verify, found
+    )
 
 
 def discover(
@@ -128,10 +134,10 @@ def _hub(environ: Mapping[str, str], verify: bool | str) -> Iterator[Address]:
     here = environ.get("JUPYTERHUB_SERVICE_URL", "")
     if here.startswith("http"):
         parts = urlsplit(here)
-        host = "127.0.0.1" if (parts.hostname or "") in ANYWHERE else parts.hostname
-        netloc = f"{host}:{parts.port}" if parts.port else str(host)
+        if (parts.hostname or "") in ANYWHERE:
+            parts = parts._replace(netloc=f"127.0.0.1:{parts.port}" if parts.port else "127.0.0.1")
         path = environ.get("JUPYTERHUB_SERVICE_PREFIX") or parts.path
-        yield tidy(urlunsplit((parts.scheme, netloc, path, "", "")), token, verify, "JupyterHub")
+        yield tidy(urlunsplit((parts.scheme, parts.netloc, path, "", "")), token, verify, "JupyterHub")
     # A kernel on another machine cannot reach its server's own port, but it may reach the Hub's proxy.
     public = environ.get("JUPYTERHUB_PUBLIC_URL") or (
         environ["JUPYTERHUB_HOST"] + environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")

@@ -260,6 +260,18 @@ def test_the_doctor_checks_at_least_nine_things_and_each_has_its_fix(
     assert not (tmp_path / "new").exists(), "looking leaves nothing behind"
 
 
+def test_a_slow_answer_is_no_wrong_clock(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = doctor.Aether.health
+
+    def slowly(client: doctor.Aether) -> Any:
+        time.sleep(4.0)
+        return asked(client)
+
+    monkeypatch.setattr(doctor.Aether, "health", slowly)
+    checks = {check.name: check for check in doctor._server(server.url, server.token)}
+    assert float(checks["clock"].detail.split()[0]) < 3.0
+
+
 def test_the_doctor_sees_a_broken_database_and_no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AETHER_HOME", str(tmp_path))
     (tmp_path / "aether.db").write_bytes(b"not a database" * 100)

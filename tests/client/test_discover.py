@@ -22,6 +22,9 @@ from tests.faces import Server
         ("https://hub.example/user/ada/lab/tree/a.ipynb?token=x", "https://hub.example/user/ada/", "x"),
         ("127.0.0.1:8888/pre/fix/tree", "http://127.0.0.1:8888/pre/fix/", ""),
         ("http://h/labelled/", "http://h/labelled/", ""),
+        ("http://h/user/lab/lab/tree/x", "http://h/user/lab/", ""),
+        ("http://h/pre/user/doc", "http://h/pre/user/doc/", ""),
+        ("https://[::1]:8888/lab", "https://[::1]:8888/", ""),
     ],
 )
 def test_addresses_as_people_paste_them(pasted: str, url: str, token: str) -> None:
@@ -54,6 +57,11 @@ def test_a_hub_s_server_is_found_by_its_environment(monkeypatch: pytest.MonkeyPa
     }
     found = [(a.url, a.token) for a in candidates(environ, True)]
     assert found == [("http://127.0.0.1:8888/user/ada/", "t"), ("https://hub.example/user/ada/", "t")]
+
+
+def test_a_hub_s_server_may_have_an_address_of_version_six() -> None:
+    environ = {"JUPYTERHUB_API_TOKEN": "t", "JUPYTERHUB_SERVICE_URL": "http://[fd00::1]:8888/user/ada/"}
+    assert next(candidates(environ, True)).url == "http://[fd00::1]:8888/user/ada/"
 
 
 def test_the_server_of_this_kernel_comes_before_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
