@@ -85,3 +85,7 @@ test('a diff is read line by line', () => {
   );
   assert.deepEqual(diffSize(diff), { added: 1, removed: 1 });
 });
+
+test('marks that turn the order of what follows are not shown', () => {
+  assert.equal(stripAnsi('a \u202eevil\u202c b'), 'a evil b');
+});

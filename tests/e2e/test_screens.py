@@ -243,10 +243,12 @@ def test_a_part_that_cannot_be_drawn_is_drawn_again(stage: Lab, chrome: Any) -> 
     page = open_lab(chrome, stage)
     run(page, "aether:open-mission-control")
     pid = stage.spawn(goal="Remove it.", name="Tidy", model="scripted:risky")
+    stage.spawn(goal="Remove it.", name="Other", model="scripted:risky")
     card = page.locator(".mc-card").filter(has_text="Tidy")
-    card.get_by_text("Waiting for you").wait_for(timeout=20_000)
-    # A foreign hand takes away what React holds; its next step is to remove it.
-    page.evaluate("() => document.querySelector('.mc-card').remove()")
+    for name in ("Tidy", "Other"):
+        page.locator(".mc-card").filter(has_text=name).get_by_text("Waiting for you").wait_for(timeout=20_000)
+    # A foreign hand takes away what React holds; the card leaves its group next, and is not there to be removed.
+    page.evaluate("pid => document.querySelector(`.mc-card[data-pid='${pid}']`).remove()", pid)
     stage.post(f"aether/api/v1/processes/{pid}/signals", {"signal": "KILL"})
     card.get_by_text("Failed").wait_for(timeout=20_000)
     assert any("is drawn again" in text for text in stage.page_errors)

@@ -85,6 +85,20 @@ const plugin: JupyterFrontEndPlugin<void> = {
     document.body.append(voice);
 
     const shown = new Map<string, string>();
+    const remind = (text: string, review: () => void): string =>
+      Notification.emit(text, 'warning', {
+        autoClose: 10_000,
+        actions: [
+          {
+            label: trans.__('Review'),
+            displayType: 'accent',
+            callback: review
+          }
+        ]
+      });
+    // Who has the inbox before them sees the card itself; a note would only lie over it.
+    const inboxIsSeen = () =>
+      document.getElementById('aether-approvals')?.checkVisibility() === true;
     const tell = (news: News) => {
       if (news.kind === 'asks') {
         const { approval } = news;
@@ -93,19 +107,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
           void commands.execute(CommandIDs.openApprovals, { id: approval.id });
         };
         words.textContent = text;
-        shown.set(
-          approval.id,
-          Notification.emit(text, 'warning', {
-            autoClose: 10_000,
-            actions: [
-              {
-                label: trans.__('Review'),
-                displayType: 'accent',
-                callback: review
-              }
-            ]
-          })
-        );
+        if (!inboxIsSeen()) {
+          shown.set(approval.id, remind(text, review));
+        }
         if (outside) {
           notifyOutside(trans.__('Waiting for you'), text, approval.id, review);
         }
@@ -149,16 +153,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
             void commands.execute(CommandIDs.openApprovals);
           };
           words.textContent = text;
-          Notification.emit(text, 'warning', {
-            autoClose: 10_000,
-            actions: [
-              {
-                label: trans.__('Review'),
-                displayType: 'accent',
-                callback: review
-              }
-            ]
-          });
+          if (!inboxIsSeen()) remind(text, review);
           if (outside) {
             notifyOutside(trans.__('Waiting for you'), text, 'many', review);
           }

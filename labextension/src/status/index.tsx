@@ -102,7 +102,19 @@ class StatusWidget extends ReactWidget {
     );
     body.addClass('jp-Aether');
     body.addClass('jp-AetherWaits');
+    const before = document.activeElement;
     this._popup = showPopup({ body, anchor: this, align: 'right' });
+    const popup = this._popup;
+    // Lab's popup leaves the focus where it was, which the keyboard would have to walk to the end of the page from.
+    void body.renderPromise?.then(() =>
+      body.node.querySelector('button')?.focus()
+    );
+    popup?.disposed.connect(() => {
+      const focused = document.activeElement;
+      if (before instanceof HTMLElement && popup.node.contains(focused)) {
+        before.focus();
+      }
+    });
   }
 
   private _popup: Popup | null = null;

@@ -28,7 +28,9 @@ export function SameCalls(props: {
   onDecide: (decision: Decision) => Promise<readonly string[]>;
   onApart: () => void;
 }): React.JSX.Element {
-  const { approvals } = props;
+  const approvals = [...props.approvals].sort(
+    (a, b) => a.pid - b.pid || a.step - b.step
+  );
   const trans = useWords();
   const hint = useHints();
   const root = React.useRef<HTMLElement>(null);

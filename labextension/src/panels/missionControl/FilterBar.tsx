@@ -2,7 +2,7 @@
 import * as React from 'react';
 
 import type { GroupBy } from '../../state/selectors';
-import { Button, Icon, useWords } from '../../ui';
+import { Button, Icon, useHints, useWords } from '../../ui';
 
 export interface Choices {
   text: string;
@@ -21,6 +21,7 @@ export function FilterBar(props: {
 }): React.JSX.Element {
   const trans = useWords();
   const { choices, owners, onChange } = props;
+  const hint = useHints()('aether:mission-control-search');
   const [unfolded, setUnfolded] = React.useState(false);
   const groupNames: readonly (readonly [GroupBy, string])[] = [
     ['attention', trans.__('Attention')],
@@ -69,9 +70,11 @@ export function FilterBar(props: {
             }}
           />
         ) : (
-          <span className="ae-kbd" aria-hidden="true">
-            /
-          </span>
+          hint && (
+            <span className="ae-kbd" aria-hidden="true">
+              {hint}
+            </span>
+          )
         )}
       </label>
       <span className="mc-only-narrow">
@@ -155,9 +158,7 @@ function Choice(props: {
 }): React.JSX.Element {
   const shown = props.options.find(([value]) => value === props.value);
   return (
-    <label
-      className={props.value ? 'ae-select mc-choice' : 'ae-select mc-choice'}
-    >
+    <label className="ae-select mc-choice">
       <span>{props.label}</span> <b>{shown?.[1] ?? props.value}</b>
       <Icon name="chevronDown" size={12} />
       <select

@@ -415,7 +415,10 @@ function priced(
             model.input_usd,
             model.output_usd
           );
-  return model.note ? `${price}. ${model.note}` : price;
+  const note = model.note ?? '';
+  return note
+    ? `${price}. ${note.charAt(0).toUpperCase()}${note.slice(1)}`
+    : price;
 }
 
 function ModeField(props: {
