@@ -481,7 +481,13 @@ class _Connection:
         if self._writer is not None:
             self._writer.close()
         self._drop()
-        await asyncio.shield(asyncio.to_thread(self._remove))
+        removal = asyncio.ensure_future(asyncio.to_thread(self._remove))
+        try:
+            await asyncio.shield(removal)
+        except asyncio.CancelledError:
+            # Left alone, it would be cut off when the loop closes.
+            await asyncio.wait({removal})
+            raise
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         buffer = bytearray()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.errors import SandboxUnavailable
-from aether_jupyter.sandboxes.docker import Docker
+from aether_jupyter.sandboxes.docker import Docker, _Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -55,3 +58,21 @@ async def test_no_engine_is_told_and_nothing_runs(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
     with pytest.raises(SandboxUnavailable, match="no Docker engine answers"):
         await Docker(tmp_path).open(7, SandboxSpec(), tmp_path)
+
+
+async def test_a_removal_that_is_cancelled_is_waited_for() -> None:
+    removing, gone = threading.Event(), threading.Event()
+
+    def remove() -> None:
+        removing.set()
+        time.sleep(0.2)
+        gone.set()
+
+    connection, before = _Connection(remove, None), asyncio.all_tasks()
+    closing = asyncio.create_task(connection.close())
+    await asyncio.to_thread(removing.wait, 5)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert gone.is_set()
+    assert asyncio.all_tasks() == before
