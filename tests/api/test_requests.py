@@ -73,6 +73,7 @@ FIELDS = [
     ({"goal": "x", "gaol": "y"}, "gaol"),
     ({"goal": 5}, "goal"),
     ({"goal": ""}, "goal"),
+    ({"goal": " \n"}, "goal"),
     ({"goal": "x", "limits": {"steps": "many"}}, "limits.steps"),
     ({"goal": "x", "limits": {"steps": -1}}, "limits.steps"),
     ({"goal": "x", "sandbox": {"kind": "moon"}}, "sandbox.kind"),
