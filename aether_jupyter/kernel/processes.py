@@ -172,11 +172,11 @@ class Processes:
     @action("processes:spawn")
     def spawn(self, tx: Transaction, actor: Principal, spec: AgentSpec, *, parent: int | None = None) -> Process:
         """Record a new process in READY; the supervisor starts it after the commit. Returns it with its PID.
-        if not spec.goal.strip():
-            raise BadRequest("goal: an agent needs words to work by")
 
         A child is under its parent's permissions as well as its own.
         """
+        if not spec.goal.strip():
+            raise BadRequest("goal: an agent needs words to work by")
         parent = actor.pid if actor.pid is not None else parent
         if parent is not None:
             self._check_parent(tx, actor, parent)
