@@ -282,10 +282,17 @@ def _private(path: Path) -> None:
 
 
 def _guard(body: Callable[[], Any]) -> None:
-    try:
-        body()
-    except (sqlite3.Error, OperationalError) as error:
-        raise _translate(error) from error
+    # Two servers that start at once on a new home: the change to WAL does not wait for a lock by itself.
+    deadline = time.monotonic() + 2 * BUSY_MS / 1000
+    while True:
+        try:
+            body()
+            return
+        except (sqlite3.Error, OperationalError) as error:
+            translated = _translate(error)
+            if not isinstance(translated, StorageBusy) or time.monotonic() > deadline:
+                raise translated from error
+        time.sleep(0.05)
 
 
 def _engine(path: Path, durability: str) -> Engine:

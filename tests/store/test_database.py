@@ -162,6 +162,7 @@ async def test_a_database_that_cannot_be_written_is_said_at_the_start(
         raise sqlite3.OperationalError("database is locked")
 
     monkeypatch.setattr("aether_jupyter.store.database._engine", refuse)
+    monkeypatch.setattr("aether_jupyter.store.database.BUSY_MS", 100)
     with pytest.raises(StorageBusy):
         async with Database.open(tmp_path / "a.db"):
             pass
