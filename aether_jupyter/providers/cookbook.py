@@ -24,7 +24,7 @@ count how many characters letters in file
     wc -m < f
 size in bytes of file
     stat -c %s f
-total size of folder
+disk space size of folder in bytes
     du -sb d | cut -f1
 count how many files in folder subfolders
     find d -type f -name '*.txt' | wc -l
@@ -200,7 +200,9 @@ extract dates
     grep -oE '[0-9]{4}-[0-9]{2}-[0-9]{2}' f > out
 extract words by pattern regular expression
     grep -oE 'ID-[0-9]+' f > out
-sum total add up numbers
+sum total of numbers
+    awk '{s+=$1} END {print s}' f > out
+add up numbers
     awk '{s+=$1} END {print s}' f > out
 average mean of numbers
     awk '{s+=$1} END {print s/NR}' f > out
@@ -326,7 +328,7 @@ _SAME = {
         "first top beginning start",
         "last bottom",
         "often frequent frequently common",
-        "many number count",
+        "many count",
         "whole everything",
         "python program",
         "duplicate duplicates unique",
