@@ -65,6 +65,8 @@ _FIX = (
     "sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
 )
 
+_CHROOT_FIX = "enter it as a root of its own, with 'systemd-nspawn -D FOLDER' or by pivot_root, not with chroot"
+
 _LIMITS = (
     "ulimit -c 0; ulimit -n 4096; ulimit -f {blocks}; {data} "
     "{{ ulimit -u {pids} || ulimit -p {pids}; }} 2>/dev/null; "
@@ -154,6 +156,8 @@ class Bubblewrap:
                 limits = "control groups" if self._groups is not None else "resource limits"
                 return Availability(True, f"{binary}, no network, limits by {limits}")
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:][0] if done.stderr else "it hung"
+        if await asyncio.to_thread(_in_chroot):
+            return Availability(False, "this is a chroot, in which the kernel makes no user namespaces", _CHROOT_FIX)
         return Availability(False, f"{binary} does not work here: {said}", _FIX)
 
     async def _find_groups(self) -> _Groups | None:
@@ -250,6 +254,14 @@ def find_bwrap() -> str | None:
         return str(bwrap_path())
     except (RuntimeError, OSError):
         return None
+
+
+def _in_chroot() -> bool:
+    """Whether / is another folder than the first process has, as far as one may know."""
+    try:
+        return not os.path.samefile("/", "/proc/1/root")
+    except OSError:
+        return False
 
 
 def _view(etc: Path) -> list[str]:
