@@ -139,6 +139,9 @@ class Held:
 
     def _rows(self) -> list[tuple[int, int, str]]:
         with contextlib.closing(sqlite3.connect(self._path, timeout=10)) as connection:
+            # The other server may have made the file and not yet its tables.
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'process'").fetchone():
+                return []
             return connection.execute("SELECT pid, epoch, state FROM process").fetchall()
 
     def all_resumed(self) -> bool:
