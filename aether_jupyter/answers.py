@@ -14,6 +14,7 @@ from .abc import Check, FileInfo, ModelInfo, SandboxInfo
 from .model.events import Notice, Record
 from .model.ledger import UsageRow
 from .model.process import Process
+from .model.request import Request
 from .model.tool import Approval, ApprovalRule, ToolSpec
 from .model.view import Spend, View
 
@@ -49,6 +50,12 @@ class RecordList(msgspec.Struct, frozen=True):
     """Lines of one process's journal, by `n`, ascending."""
 
     records: list[Record]
+
+
+class RequestList(msgspec.Struct, frozen=True):
+    """What an agent was asked by others and has asked of them, the oldest first."""
+
+    requests: list[Request]
 
 
 class FileList(msgspec.Struct, frozen=True):

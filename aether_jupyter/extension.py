@@ -64,6 +64,7 @@ class Tenure:
                     house = House(
                         instance=app.instance,
                         processes=app.processes,
+                        requests=app.requests,
                         approvals=app.approvals,
                         feed=app.feed,
                         budgets=app.budgets,

@@ -21,7 +21,7 @@ step() { # step NAME COMMAND…
 {
   step labextension npm --prefix labextension run --silent lint
   step floors lint-imports
-  step contracts python -m pytest -q -p no:cacheprovider tests/contracts
+  step contracts python -m pytest -q -p no:cacheprovider -m "not slow" tests/contracts
 } &
 wait
 failed=0

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..kernel.budgets import Budgets
     from ..kernel.feed import Feed
     from ..kernel.processes import Processes
+from ..kernel.requests import Requests
 
 PREFIX = "/aether/api/v1"
 BODY_BYTES = 4_000_000
@@ -52,6 +53,7 @@ class House:
 
     instance: str
     processes: Processes
+    requests: Requests
     approvals: Approvals
     feed: Feed
     budgets: Budgets

@@ -13,6 +13,7 @@ from ..model.agent import AgentSpec
 from ..model.errors import ServerNotFound
 from ..model.events import Record
 from ..model.process import Process, Signal, SignalReport, State
+from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
 from . import requests
 from .discover import Address, discover
@@ -135,6 +136,10 @@ class AsyncAether:
     async def spec(self, pid: int) -> AgentSpec:
         """What was asked for when it was spawned."""
         return await self.ask(requests.spec(pid))
+
+    async def asked(self, pid: int) -> list[AgentRequest]:
+        """What other agents wait for from it, and what it waits for from them."""
+        return await self.ask(requests.asked(pid))
 
     async def reap(self, pid: int, *, keep_home: bool = False) -> Process:
         """Take note of the end of an agent; its files are removed unless `keep_home`."""
@@ -308,6 +313,10 @@ class Aether:
     def spec(self, pid: int) -> AgentSpec:
         """What was asked for when it was spawned."""
         return self.ask(requests.spec(pid))
+
+    def asked(self, pid: int) -> list[AgentRequest]:
+        """What other agents wait for from it, and what it waits for from them."""
+        return self.ask(requests.asked(pid))
 
     def reap(self, pid: int, *, keep_home: bool = False) -> Process:
         """Take note of the end of an agent; its files are removed unless `keep_home`."""

@@ -17,6 +17,7 @@ from ..answers import (
     ModelList,
     ProcessList,
     RecordList,
+    RequestList,
     RuleList,
     Said,
     SandboxList,
@@ -27,6 +28,7 @@ from ..model.agent import AgentSpec
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
 from ..model.process import Process, Signal, SignalReport, State
+from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
 
 T = TypeVar("T")
@@ -142,6 +144,10 @@ def records(pid: int, after: int, before: int | None, limit: int) -> Request[lis
     if before is not None:
         query["before"] = str(before)
     return Request("GET", f"{API}/processes/{pid}/records", RecordList, "records", query)
+
+
+def asked(pid: int) -> Request[list[AgentRequest]]:
+    return Request("GET", f"{API}/processes/{pid}/requests", RequestList, "requests")
 
 
 def wait(pid: int, timeout_s: float) -> Request[Process]:

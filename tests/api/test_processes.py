@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import nbformat
+
+from aether_jupyter.model.message import Text, ToolCall
+from aether_jupyter.providers import scripted
 
 
 async def ended(call: Any, pid: int) -> Any:
@@ -51,6 +55,22 @@ async def test_signals_messages_and_limits(call: Any) -> None:
     assert process["exit"]["reason"] == "killed"
     late = await call("POST", f"processes/{pid}/signals", {"signal": "STOP"})
     assert (late.status, late.json["type"]) == (409, "illegal_transition")
+
+
+async def test_what_agents_ask_of_each_other_is_listed_on_both_sides(call: Any) -> None:
+    asked = (await call("POST", "processes", {"goal": "wait", "model": "scripted:slow"})).json["pid"]
+    arguments = {"to": asked, "text": "count the stars", "timeout_s": 60}
+    scripted.register("asks", lambda n, turns: [ToolCall("", "ask_agent", arguments)] if n == 0 else [Text("I wait.")])
+    spec = {"goal": "ask", "model": "scripted:asks", "tools": ["ask_agent"]}
+    asker = (await call("POST", "processes", spec)).json["pid"]
+    async with asyncio.timeout(10):
+        while not (lists := (await call("GET", f"processes/{asker}/requests")).json["requests"]):
+            await asyncio.sleep(0.02)
+    assert (await call("GET", f"processes/{asked}/requests")).json["requests"] == lists
+    told = [(each["sender"], each["receiver"], each["text"], each["status"]) for each in lists]
+    assert told == [(asker, asked, "count the stars", "open")]
+    await call("POST", "signals", {"signal": "KILL", "pids": [asker, asked]})
+    assert (await call("GET", f"processes/{asked}/requests")).json["requests"] == []
 
 
 async def test_files_come_as_attachments_that_no_page_runs(call: Any, tmp_path: Path) -> None:

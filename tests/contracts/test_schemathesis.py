@@ -21,6 +21,8 @@ from tests.faces import Server, server
 
 __all__ = ["server"]
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

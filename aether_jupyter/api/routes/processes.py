@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio.to_thread
 import msgspec
 
-from ...answers import FileList, ProcessList, RecordList, Said
+from ...answers import FileList, ProcessList, RecordList, RequestList, Said
 from ...model.access import Principal
 from ...model.agent import AgentSpec
 from ...model.errors import FileNotFound, IllegalTransition, OverBudget, ProcessNotFound, TooMany, UnknownName
@@ -85,6 +85,12 @@ async def list_records(
     """Its journal by `n`, ascending: at most `limit` lines after `after`, or the last `limit` before `before`."""
     found = await house.processes.records(who, pid, after=after, before=before, limit=limit)
     return RecordList(list(found))
+
+
+@route("GET", "/processes/{pid}/requests", scope="processes:read", errors=(ProcessNotFound,))
+async def list_requests(house: House, who: Principal, pid: Pid) -> RequestList:
+    """What other agents wait for from it, and what it waits for from them; settled ones are in the records."""
+    return RequestList(list(await house.requests.list(who, pid)))
 
 
 @route("GET", "/processes/{pid}/wait", scope="processes:read", errors=(ProcessNotFound,))
