@@ -61,6 +61,7 @@ from ..model.tool import Approval, Outcome, Risk
 from .language import Language
 from .machines import Machines
 from .peers import AgentPeers
+from .results import fitting
 from .toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -509,7 +510,7 @@ class Run:
         if tool is None and call.tool in {spec.name for spec in self._r.toolbox.all()}:
             raise UnknownName(f"This agent has no tool {call.tool!r}. It has: {', '.join(self._by_name)}")
         if call.tool == loop.RESULT_TOOL and tool is not None:
-            return _fits(call, tool.parameters)
+            return fitting(call, tool.parameters)
         return self._r.toolbox.check(call)
 
     def _result(self, call: ToolCall, arguments: dict[str, Any]) -> ToolEnded:
@@ -618,19 +619,6 @@ class Run:
             held[kind] = held.get(kind, "") + text
 
         return hear
-
-
-def _fits(call: ToolCall, schema: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the result tool, if they satisfy its schema."""
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-
-    if call.arguments is None:
-        raise ToolArguments(f"{call.tool}: the arguments are not a JSON object. You gave: {call.raw[:300]}")
-    faults = sorted(Draft202012Validator(schema).iter_errors(call.arguments), key=lambda fault: list(fault.path))
-    if faults:
-        told = "; ".join(f"{'.'.join(map(str, f.path)) or 'the object'}: {f.message[:200]}" for f in faults[:5])
-        raise ToolArguments(f"{call.tool} does not fit its schema: {told}")
-    return call.arguments
 
 
 def _midnight(now: float) -> float:

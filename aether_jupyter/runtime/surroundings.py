@@ -21,6 +21,7 @@ from ..store.database import Database
 from .health import checks
 from .language import Language
 from .machines import Machines
+from .results import check_schema
 from .supervisor import Supervisor
 from .toolbox import Toolbox
 
@@ -105,6 +106,8 @@ class LiveSurroundings:
                 raise Forbidden(f"{model_denial(each, denied[each])} Choose another.")
         fallbacks = spec.fallbacks or tuple(each for each in self._settings.fallback_models if each not in denied)
         self._toolbox.specs(spec.tools)
+        if spec.output_schema is not None:
+            check_schema(spec.output_schema)
         for line in spec.permissions:
             self._toolbox.check_permission(line)
         kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind

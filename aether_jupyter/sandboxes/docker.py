@@ -116,13 +116,14 @@ class Docker:
         async with self._starting:
             starting = asyncio.ensure_future(asyncio.to_thread(self._start, name, pid, spec, home, workspaces, token))
             try:
-                sock, keep = await asyncio.shield(starting)
+                sock, keep, made = await asyncio.shield(starting)
             except asyncio.CancelledError:
                 # A thread cannot be stopped; what it makes meanwhile is removed before the cancellation goes on.
                 await asyncio.wait({starting})
                 await asyncio.to_thread(self._remove, name)
                 raise
-            connection = _Connection(functools.partial(self._remove, name), keep)
+            # By its id: under its name another server may have put a container of its own meanwhile.
+            connection = _Connection(functools.partial(self._remove, made), keep)
             try:
                 await connection.open(sock)
                 connection.begin_with(_source())
@@ -182,7 +183,7 @@ class Docker:
 
     def _start(
         self, name: str, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path], token: str
-    ) -> tuple[socket.socket, object]:
+    ) -> tuple[socket.socket, object, str]:
         from docker.errors import APIError, DockerException, ImageNotFound
         from docker.types import Mount, Ulimit
 
@@ -259,16 +260,16 @@ class Docker:
         if not isinstance(raw, socket.socket):
             self._remove(name)
             raise SandboxUnavailable("docker: the engine is reached by a way that has no sockets; use a Unix socket")
-        return raw, keep
+        return raw, keep, str(made["Id"])
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, container: str) -> None:
         from docker.errors import DockerException
 
         if self._client is None:
             return
         # It may be going by itself already, or be gone; a list by label finds what stays.
         with contextlib.suppress(DockerException, OSError):
-            self._client.remove_container(name, force=True, v=True)
+            self._client.remove_container(container, force=True, v=True)
 
     def _reap(self, instance: str, alive: Container[int]) -> list[int]:
         from docker.errors import DockerException

@@ -305,6 +305,27 @@ async def test_a_typed_result_fits_its_schema_or_is_sent_back(house: Any, script
     assert ended[0].outcome.error == "tool_arguments"
 
 
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "whatever"}, "output_schema: type: 'whatever'"),
+        ({"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}}, "'#/$defs/A' leads nowhere"),
+        ({"$ref": "http://127.0.0.1:9/schema"}, "leads nowhere in it"),
+        ({"properties": []}, "output_schema: properties:"),
+    ],
+)
+async def test_a_schema_that_can_judge_nothing_is_refused_before_anything_starts(
+    house: Any, schema: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BadRequest, match=re.escape(words)):
+        await house.spawn("scripted:result", output_schema=schema)
+
+
+async def test_a_schema_may_refer_to_its_own_parts(house: Any) -> None:
+    schema = {"type": "object", "properties": {"answer": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"type": "integer"}}}
+    assert (await house.run("scripted:result", output_schema=schema)).exit.result == {"answer": 42}
+
+
 @pytest.mark.parametrize("name", ["malformed", "empty", "unknown-tool"])
 async def test_what_a_model_gets_wrong_is_said_back_to_it(house: Any, name: str) -> None:
     p = await house.run(f"scripted:{name}")
