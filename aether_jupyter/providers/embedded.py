@@ -1,9 +1,9 @@
 """The model that needs no key and no server: Qwen2.5-Coder-1.5B by llama.cpp, in this process.
 
 It is small and its prompt is dear (about 30 tokens a second on one core), so it gets few tools, a short prompt and
-worked examples (`terse.py`), all of which llama.cpp keeps evaluated between calls. A grammar holds each answer to one
-call of one tool or `finish`; here these become the calls and texts that every other model gives, so nothing beyond
-this knows the difference. It may claim success falsely: its word counts only with the evidence of its tools.
+worked examples, all of which llama.cpp keeps evaluated between calls. A grammar holds each answer to one JSON object,
+a call of one tool or `finish`; here these become the calls and texts that every other model gives, so nothing beyond
+this file knows the difference. It may claim success falsely: its word counts only with the evidence of its tools.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import fnmatch
 import functools
 import hashlib
 import http.client
@@ -19,6 +20,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -26,25 +28,16 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..abc import Availability, ModelInfo, ModelProvider
 from ..config import Settings
 from ..model.errors import ModelAnswerCut, ModelNotConfigured, ModelRefused, ModelUnavailable
-from ..model.message import ModelTurn, Text, ToolTurn, UserTurn
+from ..model.message import ModelTurn, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..plugins import hookimpl
-from .terse import (
-    CONTEXT_TOKENS,
-    answer_grammar,
-    look,
-    own_instructions,
-    prompt,
-    second_thought,
-    to_parts,
-)
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +55,62 @@ Copyright 2024 Alibaba Cloud. Licensed under the Apache License, Version 2.0:
 https://www.apache.org/licenses/LICENSE-2.0
 """
 
+CONTEXT_TOKENS = 4096
 ANSWER_TOKENS = 768
+KEPT_CHARS = 1500
+OLD_CHARS = 120
+PREFERRED = ("run_command", "write_file", "append_file", "read_file")
+MAX_TOOLS = 6
+
+_SYSTEM = """\
+You are an agent in a Linux home folder. Do the task with tools, one JSON object per turn.
+- run_command runs one bash line. Good: mkdir -p dir && mv *.txt dir/, grep WORD f > out, grep -l WORD *, \
+sort -u f -o f, sed -i 's/a/b/g' f, wc -l < f, python3 -c 'print(6*7)' > f. Never write > into a file that the same \
+line reads. A number asked for stands alone in its file.
+- To add to a file use append_file. To mend a file, read it, then write it whole and changed.
+- Use only names and numbers from the task or from results. When a call failed, say why and try another way.
+- Do every part of the task, then finish with a short answer that states the result."""
+
+_EXAMPLES: tuple[tuple[str, str], ...] = (
+    ("user", "Task: Put the sum of the prices in sales.txt into total.txt."),
+    ("assistant", '{"tool":"run_command","command":"cat sales.txt"}'),
+    ("user", "ok: exit code: 0\nstdout:\npen 3\ncup 8"),
+    (
+        "assistant",
+        r"""{"tool":"run_command","command":"awk '{s+=$2} END{print s}' sales.txt > total.txt; cat total.txt"}""",
+    ),
+    ("user", "ok: exit code: 0\nstdout:\n11"),
+    ("assistant", '{"tool":"finish","answer":"The sum is 11; it is in total.txt."}'),
+    ("user", "Task: Write the towns of towns.csv with more than 5000 people into big.txt."),
+    ("assistant", '{"tool":"run_command","command":"cat towns.csv"}'),
+    ("user", "ok: exit code: 0\nstdout:\ntown,people\nUlm,9000\nAu,800"),
+    (
+        "assistant",
+        r"""{"tool":"run_command","command":"awk -F, 'NR>1 && $2>5000{print $1}' towns.csv > big.txt; cat big.txt"}""",
+    ),
+    ("user", "ok: exit code: 0\nstdout:\nUlm"),
+    ("assistant", '{"tool":"finish","answer":"big.txt has one town: Ulm."}'),
+    ("user", "Task: Put all .jpg files into a folder named photos."),
+    ("assistant", '{"tool":"run_command","command":"mkdir -p photos && mv *.jpg photos/ && ls photos"}'),
+    ("user", "ok: exit code: 0\nstdout:\na.jpg\nb.jpg"),
+    ("assistant", '{"tool":"finish","answer":"a.jpg and b.jpg are in photos."}'),
+    ("user", "Task: Add the line 'buy milk' to notes.txt and tell me how many lines it has then."),
+    ("assistant", '{"tool":"append_file","path":"notes.txt","content":"buy milk\\n"}'),
+    ("user", "ok: Added 9 bytes to notes.txt; it has 31 bytes now."),
+    ("assistant", '{"tool":"run_command","command":"wc -l < notes.txt"}'),
+    ("user", "ok: exit code: 0\nstdout:\n4"),
+    ("assistant", '{"tool":"finish","answer":"notes.txt has 4 lines now."}'),
+    ("user", "Task: Run hello.py and mend it if it fails."),
+    ("assistant", '{"tool":"run_command","command":"python3 hello.py"}'),
+    ("user", "failed: exit code: 1\nstderr:\nNameError: name 'nmae' is not defined"),
+    ("assistant", '{"why":"nmae is misspelt, I look at the file","tool":"read_file","path":"hello.py"}'),
+    ("user", 'ok: name = "Ann"\nprint("hello", nmae)'),
+    ("assistant", '{"tool":"write_file","path":"hello.py","content":"name = \\"Ann\\"\\nprint(\\"hello\\", name)\\n"}'),
+    ("user", "ok: Replaced hello.py: 35 bytes, 2 lines."),
+    ("assistant", '{"tool":"run_command","command":"python3 hello.py"}'),
+    ("user", "ok: exit code: 0\nstdout:\nhello Ann"),
+    ("assistant", '{"tool":"finish","answer":"A name was misspelt; hello.py now prints: hello Ann."}'),
+)
 
 
 class Embedded:
@@ -411,14 +459,11 @@ def _model_class() -> Any:
                 for tool in (*parameters.function_tools, *parameters.output_tools)
             }
             turns = to_turns(messages)
-            looks = look(turns, tools)
-            if looks:
-                return self._response([ToolCallPart(c.tool, c.arguments, c.id) for c in looks], {}, "tool_call")
             limit = min(settings.get("max_tokens") or ANSWER_TOKENS, ANSWER_TOKENS)
             failed = isinstance(turns[-1], ToolTurn) and not turns[-1].ok if turns else False
             request: dict[str, Any] = {
                 "messages": prompt(turns, own_instructions(system_text(messages)), limit),
-                "grammar": answer_grammar(tools, why=failed),
+                "response_format": _format(answer_schema(tools, why=failed)),
                 "temperature": settings.get("temperature") or 0.0,
                 "max_tokens": limit,
                 "cache_prompt": True,
@@ -426,23 +471,23 @@ def _model_class() -> Any:
             call_id = f"call-{sum(isinstance(turn, ModelTurn) for turn in turns) + 1}"
             found = await self._answer(request)
             usage = found.get("usage") or {}
-            why, part = to_parts(found["content"], call_id, tools)
+            why, part = to_parts(found["content"], call_id)
             hint = second_thought(turns, part)
             for attempt in range(2):
                 if not hint:
                     break
-                grammar = answer_grammar(tools, why=True, end=not isinstance(part, Text))
+                schema = answer_schema(tools, why=True, end=not isinstance(part, Text))
                 last = request["messages"][-1]
                 again = request | {
                     "messages": [*request["messages"][:-1], last | {"content": f"{last['content']}\n{hint}"}],
-                    "grammar": grammar,
+                    "response_format": _format(schema),
                     "temperature": 0.5 + 0.4 * attempt,
                     "seed": len(turns) + attempt,
                 }
                 found = await self._answer(again)
                 more = found.get("usage") or {}
                 usage = {key: usage.get(key, 0) + more.get(key, 0) for key in ("prompt_tokens", "completion_tokens")}
-                why, part = to_parts(found["content"], call_id, tools)
+                why, part = to_parts(found["content"], call_id)
                 hint = second_thought(turns, part)
             cut = found["finish_reason"] == "length"
             said: list[ModelResponsePart] = []
@@ -457,13 +502,8 @@ def _model_class() -> Any:
             else:
                 arguments: Any = part.arguments if part.arguments is not None else part.raw
                 said.append(ToolCallPart(part.tool, arguments, part.id))
-            return self._response(said, usage, "length" if cut else "stop" if isinstance(part, Text) else "tool_call")
-
-        def _response(
-            self, parts: list[ModelResponsePart], usage: dict[str, Any], reason: Literal["length", "stop", "tool_call"]
-        ) -> ModelResponse:
             return ModelResponse(
-                parts=parts,
+                parts=said,
                 usage=RequestUsage(
                     input_tokens=usage.get("prompt_tokens", 0),
                     output_tokens=usage.get("completion_tokens", 0),
@@ -471,7 +511,7 @@ def _model_class() -> Any:
                 ),
                 model_name=self.model_name,
                 provider_name="local",
-                finish_reason=reason,
+                finish_reason="length" if cut else "stop" if isinstance(part, Text) else "tool_call",
             )
 
         async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -486,3 +526,198 @@ def _model_class() -> Any:
 
     _CLASS.append(EmbeddedModel)
     return EmbeddedModel
+
+
+def own_instructions(system: str) -> str:
+    """What a person added to the kernel's standing rules, which are its first paragraph and said shorter here."""
+    return "\n\n".join(system.split("\n\n")[1:])[:1500]
+
+
+def _format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"schema": schema}}
+
+
+_NAMES = re.compile(r"(?<![\w./*-])[\w-][\w./-]*\.[A-Za-z]\w{1,4}(?![\w/])")
+
+
+def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
+    """What to tell the model before it answers once more, or nothing where its answer may stand.
+
+    A small model repeats itself, writes back what it has read, and ends before it did all it was told.
+    """
+    calls = [p for turn in turns if isinstance(turn, ModelTurn) for p in turn.parts if isinstance(p, ToolCall)]
+    if isinstance(part, ToolCall):
+        made = [(call.tool, call.arguments) for call in calls]
+        mine = (part.tool, part.arguments)
+        if made and (made[-1] == mine or (part.tool == "write_file" and mine in made)):
+            return "You did exactly that before. Do something else."
+        if part.arguments is None:
+            return "That was too long. Give one short call."
+        command = str(part.arguments.get("command", ""))
+        emptied = _emptied(command)
+        if emptied:
+            target = rf">\s*['\"]?{re.escape(emptied)}['\"]?"
+            mended = re.sub(target, f"> {emptied}.new && mv {emptied}.new {emptied}", command, count=1)
+            return f"That empties {emptied} before it is read. Say: {mended}"
+        sum_ = _SUM.search(command)
+        if sum_ is not None:
+            return f"echo does not calculate. Use python3 -c 'print({sum_.group(1).strip()})'"
+        if "-exec" in command and not re.search(r"-exec .*(\\;|';'|\+)", command):
+            return "That line is not whole. Do not use -exec: *.txt means all such files, and xargs passes names on."
+        content = str(part.arguments.get("content", "")).strip()
+        results = [turn.content.strip() for turn in turns if isinstance(turn, ToolTurn)]
+        if part.tool == "write_file" and content and content in results:
+            return "That is what was read, unchanged. What is wrong in it? Write it changed."
+        return ""
+    goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
+    seen = "\n".join(turn.content for turn in turns if isinstance(turn, ToolTurn) and turn.ok)
+    touched = f"{json.dumps([call.arguments for call in calls])}\n{seen}"
+    globs = re.findall(r"[\w./-]*[*?][\w.*?/-]*", touched)
+    missed = [
+        name
+        for name in dict.fromkeys(_NAMES.findall(goal))
+        if name not in touched and not any(fnmatch.fnmatch(name, glob) for glob in globs)
+    ]
+    # Asked only early on: a model that cannot do it must be able to say so.
+    if missed and len(calls) < 6:
+        return f"Nothing was done with {' and '.join(missed)} yet. Do that part of the task first."
+    undone = _undone(turns)
+    if undone and len(calls) < 8:
+        return f"This failed, so it is not done yet: {undone}. Do it in another, simpler way."
+    return ""
+
+
+_SUM = re.compile(r"\becho +['\"]?([\d.]+(?: *[*+/] *[\d.]+| +- +[\d.]+)+)")
+
+
+def _emptied(command: str) -> str:
+    """A file that a pipeline both reads and is redirected into."""
+    for line in re.split(r"&&|\|\||;", command):
+        before, arrow, after = line.partition(">")
+        target = after.split()[0].strip("'\"") if arrow and not after.startswith((">", "&")) and after.split() else ""
+        if target and target in before.replace("'", " ").replace('"', " ").split():
+            return target
+    return ""
+
+
+_CHANGES = re.compile(
+    r">|\b(mv|cp|rm|mkdir|touch|tee|ln|chmod|tar|unzip|zip|python3?|bash|sh)\b|\b(sed|perl) -i|sort .*-o"
+)
+
+
+def _undone(turns: Sequence[Turn]) -> str:
+    """The last call that was to change something, if it failed."""
+    ok = {turn.call_id: turn.ok for turn in turns if isinstance(turn, ToolTurn)}
+    for turn in reversed(turns):
+        for part in reversed(turn.parts) if isinstance(turn, ModelTurn) else ():
+            if not isinstance(part, ToolCall) or part.arguments is None:
+                continue
+            command = str(part.arguments.get("command", ""))
+            if part.tool != "read_file" and (part.tool != "run_command" or _CHANGES.search(command)):
+                return "" if ok.get(part.id, True) else command or part.tool
+    return ""
+
+
+def answer_schema(tools: dict[str, dict[str, Any]], *, why: bool = False, end: bool = True) -> dict[str, Any]:
+    """One closed object per tool and one for the end. Optional arguments are left out: each costs and tempts.
+
+    `why` asks for a reason first, `end` whether it may finish.
+    """
+    names = [name for name in PREFERRED if name in tools]
+    names += [name for name in tools if name == "final_result"]
+    if len(tools) <= MAX_TOOLS or not names:
+        names += [name for name in tools if name not in names][: MAX_TOOLS - len(names)]
+    objects = [_object(name, tools[name], why) for name in names]
+    if "final_result" not in tools and (end or not objects):
+        answer = {"properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+        objects.append(_object("finish", answer, why))
+    definitions = {key: value for schema in tools.values() for key, value in schema.get("$defs", {}).items()}
+    return {"anyOf": objects} | ({"$defs": definitions} if definitions else {})
+
+
+def _object(name: str, schema: dict[str, Any], why: bool) -> dict[str, Any]:
+    first: dict[str, Any] = {"why": {"type": "string"}} if why else {}
+    properties = schema.get("properties", {})
+    required = [key for key in schema.get("required", ()) if key in properties]
+    if not required:
+        required = list(properties)
+    return {
+        "type": "object",
+        "properties": first | {"tool": {"const": name}} | {key: _plain(properties[key]) for key in required},
+        "required": [*first, "tool", *required],
+        "additionalProperties": False,
+    }
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without the words, and without lengths, which llama.cpp's grammars repeat to the letter."""
+    dropped = ("description", "title", "default", "minLength", "maxLength", "format")
+    return {key: value for key, value in schema.items() if key not in dropped} or {"type": "string"}
+
+
+def prompt(turns: Sequence[Turn], instructions: str, answer_tokens: int) -> list[dict[str, str]]:
+    """The chat for llama.cpp: the same beginning for every task, old results shortened where the context is short."""
+    head = [{"role": "system", "content": _SYSTEM}]
+    head += [{"role": role, "content": content} for role, content in _EXAMPLES]
+    room = int((CONTEXT_TOKENS - answer_tokens - 64) * 2.6) - sum(len(m["content"]) + 16 for m in head)
+    body: list[dict[str, str]] = []
+    for kept in (KEPT_CHARS, 400, OLD_CHARS):
+        body = _chat(turns, instructions, kept)
+        if sum(len(m["content"]) + 16 for m in body) <= room:
+            return head + body
+    # The task itself and what happened last stay; what lies between is left out.
+    while len(body) > 3 and sum(len(m["content"]) + 16 for m in body) > room:
+        del body[1:3]
+    return head + [{**m, "content": _shortened(m["content"], max(400, room // len(body)))} for m in body]
+
+
+def _chat(turns: Sequence[Turn], instructions: str, kept: int) -> list[dict[str, str]]:
+    body: list[dict[str, str]] = []
+    last = len(turns) - 1
+    for place, turn in enumerate(turns):
+        role = "user"
+        if isinstance(turn, UserTurn):
+            content = turn.text if body else f"Task: {turn.text}"
+            if not body and instructions:
+                content = f"{content}\n{instructions}"
+        elif isinstance(turn, ToolTurn):
+            result = _shortened(turn.content, KEPT_CHARS if place == last else kept)
+            content = f"{'ok' if turn.ok else 'failed'}: {result}"
+        else:
+            role, content = "assistant", "\n".join(_said(part) for part in turn.parts if not isinstance(part, Thinking))
+        if body and body[-1]["role"] == role:
+            body[-1]["content"] += f"\n{content}"
+        else:
+            body.append({"role": role, "content": content})
+    return body
+
+
+def _said(part: Text | ToolCall) -> str:
+    if isinstance(part, ToolCall):
+        return json.dumps({"tool": part.tool} | (part.arguments or {}), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"tool": "finish", "answer": part.text}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _shortened(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    head = limit * 2 // 3
+    return f"{text[:head]}\n[… {len(text) - limit} characters left out …]\n{text[-(limit - head) :]}"
+
+
+def to_parts(content: str, call_id: str) -> tuple[str, Text | ToolCall]:
+    """What one JSON object of the model means: its reason, if any, and its call or last words.
+
+    What cannot be read is a call without arguments.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("tool"), str):
+        return "", ToolCall(call_id, "unknown", None, content)
+    tool = found.pop("tool")
+    why = str(found.pop("why", ""))
+    if tool == "finish":
+        return why, Text(str(found.get("answer", "")))
+    return why, ToolCall(call_id, tool, found)

@@ -7,13 +7,11 @@ effect is there, whatever the agent says.
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import re
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +33,7 @@ class Task:
     name: str
     goal: str
     verify: Callable[[Path, str, str], bool]
-    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def _text(home: Path, name: str) -> str:
@@ -47,15 +45,36 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[\w.]+", text)
 
 
-def _zipped(files: Mapping[str, str]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
-
-
 TASKS = (
+    Task(
+        "create",
+        "Create a file greeting.txt that contains exactly: Good morning, world",
+        lambda home, said, printed: _text(home, "greeting.txt") == "Good morning, world",
+    ),
+    Task(
+        "count-lines",
+        "How many lines does poem.txt have? Write just the number into lines.txt.",
+        lambda home, said, printed: _text(home, "lines.txt") == "7",
+        {"poem.txt": "".join(f"verse {n}\n" for n in range(7))},
+    ),
+    Task(
+        "rename",
+        "Rename draft.md to final.md.",
+        lambda home, said, printed: _text(home, "final.md") == "# Plan" and not (home / "draft.md").exists(),
+        {"draft.md": "# Plan\n"},
+    ),
+    Task(
+        "sort",
+        "Sort the names in names.txt alphabetically and save them in sorted.txt.",
+        lambda home, said, printed: _text(home, "sorted.txt").split() == ["Anna", "Ben", "Carl", "Zoe"],
+        {"names.txt": "Zoe\nBen\nAnna\nCarl\n"},
+    ),
+    Task(
+        "copy",
+        "Make a backup copy of config.ini called config.ini.bak.",
+        lambda home, said, printed: _text(home, "config.ini.bak") == "[a]\nb = 1" == _text(home, "config.ini"),
+        {"config.ini": "[a]\nb = 1\n"},
+    ),
     Task(
         "append",
         "Add a line with the text 'call the dentist' to the end of todo.txt. Keep the other lines.",
@@ -83,6 +102,14 @@ TASKS = (
         "In letter.txt, replace every occurrence of 'Bob' with 'Alice'.",
         lambda home, said, printed: _text(home, "letter.txt") == "Dear Alice,\nhow is Alice's dog?\nBye, Alice",
         {"letter.txt": "Dear Bob,\nhow is Bob's dog?\nBye, Bob\n"},
+    ),
+    Task(
+        "search",
+        "Which file in this folder contains the word 'treasure'? Write its name into answer.txt.",
+        lambda home, said, printed: (
+            "cave.txt" in _text(home, "answer.txt") and "beach" not in _text(home, "answer.txt")
+        ),
+        {"beach.txt": "sand and sea\n", "cave.txt": "dark, but a treasure\n", "hill.txt": "grass\n"},
     ),
     Task(
         "script",
@@ -114,106 +141,39 @@ TASKS = (
         {"settings.json": json.dumps({"host": "example", "port": 8123, "debug": True})},
     ),
     Task(
+        "delete",
+        "Delete all .tmp files here, but nothing else.",
+        lambda home, said, printed: not list(home.glob("*.tmp")) and (home / "data.txt").exists(),
+        {"x.tmp": "", "y.tmp": "", "data.txt": "precious\n"},
+    ),
+    Task(
         "unique",
         "Remove duplicate lines from colors.txt, so that each colour appears once. Save the result in colors.txt.",
         lambda home, said, printed: sorted(_text(home, "colors.txt").split()) == ["blue", "green", "red"],
         {"colors.txt": "red\nblue\nred\ngreen\nblue\n"},
     ),
     Task(
-        "extensions",
-        "Rename all .txt files in this directory to .md files (keep the base names).",
-        lambda home, said, printed: (
-            sorted(path.name for path in home.glob("[!.]*")) == ["a.md", "b.md", "keep.py"]
-            and _text(home, "b.md") == "B"
-        ),
-        {"a.txt": "A\n", "b.txt": "B\n", "keep.py": "1\n"},
+        "largest",
+        "Which number in data.txt is the largest? Write it into max.txt.",
+        lambda home, said, printed: _text(home, "max.txt") == "981",
+        {"data.txt": "17\n981\n4\n300\n98\n"},
     ),
     Task(
-        "keep-order",
-        "Remove the duplicate lines from visitors.txt but keep the order of first appearance. "
-        "Write the result to unique.txt.",
-        lambda home, said, printed: _text(home, "unique.txt").split() == ["Zed", "Amy", "Kim", "Bo"],
-        {"visitors.txt": "Zed\nAmy\nZed\nKim\nAmy\nBo\n"},
+        "merge",
+        "Join part1.txt and part2.txt, in this order, into whole.txt.",
+        lambda home, said, printed: _text(home, "whole.txt").split() == ["one", "two", "three", "four"],
+        {"part1.txt": "one\ntwo\n", "part2.txt": "three\nfour\n"},
     ),
     Task(
-        "csv-rows",
-        "From employees.csv keep only the rows where department is Sales, with the header, and save them as sales.csv.",
-        lambda home, said, printed: (
-            _text(home, "sales.csv").splitlines() == ["name,department,salary", "Ann,Sales,100", "Cid,Sales,120"]
-        ),
-        {"employees.csv": "name,department,salary\nAnn,Sales,100\nBob,IT,150\nCid,Sales,120\nDee,HR,90\n"},
-    ),
-    Task(
-        "find-todo",
-        "Which Python files in src contain the word TODO? List their names in todo.txt.",
-        lambda home, said, printed: (
-            sorted(Path(line).name for line in _text(home, "todo.txt").splitlines()) == ["a.py", "c.py"]
-        ),
-        {"src/a.py": "# TODO x\n", "src/b.py": "pass\n", "src/sub/c.py": "y = 1  # TODO\n"},
-    ),
-    Task(
-        "json-names",
-        "users.json is a list of users. Write the names of all users whose active field is true to active.txt, "
-        "one per line.",
-        lambda home, said, printed: _text(home, "active.txt").split() == ["ana", "cy"],
-        {
-            "users.json": json.dumps(
-                [{"name": "ana", "active": True}, {"name": "bo", "active": False}, {"name": "cy", "active": True}]
-            )
-        },
-    ),
-    Task(
-        "missing",
-        "Count the lines in budget.txt and tell me the number.",
-        lambda home, said, printed: (
-            bool(re.search(r"not|no |n't|missing|cannot", said)) and not (home / "budget.txt").exists()
-        ),
-        {"other.txt": "1\n2\n"},
-    ),
-    Task(
-        "two-steps",
-        "Create a folder named tmpdata, put a file values.txt with the numbers 1 to 10 (one per line) in it, and then "
-        "write the sum of these numbers to tmpdata/sum.txt.",
-        lambda home, said, printed: (
-            _text(home, "tmpdata/values.txt").split() == [str(n) for n in range(1, 11)]
-            and _text(home, "tmpdata/sum.txt") == "55"
-        ),
-    ),
-    Task(
-        "unpack",
-        "Unpack pack.zip into the folder unpacked.",
-        lambda home, said, printed: _text(home, "unpacked/inner/one.txt") == "one",
-        {"pack.zip": _zipped({"inner/one.txt": "one\n", "two.txt": "two\n"})},
-    ),
-    Task(
-        "primes",
-        "Write a Python program primes.py which prints all primes below 30, run it and save its output in primes.txt.",
-        lambda home, said, printed: (
-            (home / "primes.py").is_file()
-            and _text(home, "primes.txt").split() == [str(n) for n in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29)]
-        ),
-    ),
-    Task(
-        "empty-files",
-        "There are some empty files in the folder stuff. Delete them and keep the others.",
-        lambda home, said, printed: sorted(path.name for path in (home / "stuff").glob("*")) == ["b.txt", "d.txt"],
-        {"stuff/a.txt": "", "stuff/b.txt": "b", "stuff/c.txt": "", "stuff/d.txt": "d"},
+        "multiply",
+        "What is 37 times 24? Write the result into product.txt.",
+        lambda home, said, printed: _text(home, "product.txt") == "888",
     ),
 )
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """What became of a task: `unasked` says that it ended after a failed call without a question back."""
-
-    ok: bool
-    said: str
-    steps: list[str]
-    unasked: bool
-
-
-async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> Attempt:
-    """Run one task and look for its effect."""
+async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> tuple[bool, str, list[str]]:
+    """Run one task. Returns whether the effect is there, the agent's last words, and its steps."""
     who = Principal.person("tester")
     homes = app.settings.homes
     spec = AgentSpec(
@@ -230,14 +190,12 @@ async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> Attempt:
     home.mkdir(parents=True, mode=0o700)
     homes.chmod(0o700)
     for name, content in task.files.items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        (home / name).write_text(content)
     process = await app.processes.spawn(who, spec)
     assert process.pid == pid
     process = await app.processes.wait(who, pid, timeout_s=timeout_s)
     steps: list[str] = []
     printed = ""
-    failed = asked = False
     for record in await app.processes.records(who, pid):
         event = record.event
         if isinstance(event, ModelAnswered):
@@ -248,14 +206,11 @@ async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> Attempt:
                     steps.append(f"says {part.text}")
         elif isinstance(event, ToolEnded):
             printed += event.outcome.evidence.stdout if event.outcome.evidence is not None else ""
-            failed = not event.outcome.ok
             steps.append(f"  -> {'ok' if event.outcome.ok else 'FAILED'} {event.outcome.content[:300]!r}")
         elif isinstance(event, Guidance):
-            asked |= event.reason == "doubt"
             steps.append(f"  -> guided: {event.text[:80]}")
     said = process.exit.message if process.exit is not None else process.state
-    ended = process.exit is not None and process.exit.reason == "completed"
-    return Attempt(ended and task.verify(home, said, printed), said, steps, ended and failed and not asked)
+    return bool(process.exit is not None and task.verify(home, said, printed)), said, steps
 
 
 async def main(names: list[str]) -> None:
@@ -267,11 +222,10 @@ async def main(names: list[str]) -> None:
                 if names and task.name not in names:
                     continue
                 began = time.monotonic()
-                done = await attempt(app, task)
-                score, total = score + done.ok, total + 1
-                took = time.monotonic() - began
-                print(f"{'ok  ' if done.ok else 'FAIL'} {task.name} {took:.1f} s: {done.said}", flush=True)
-                for step in () if done.ok else done.steps:
+                ok, said, steps = await attempt(app, task)
+                score, total = score + ok, total + 1
+                print(f"{'ok  ' if ok else 'FAIL'} {task.name} {time.monotonic() - began:.1f} s: {said}", flush=True)
+                for step in () if ok else steps:
                     print(f"       {step}")
             print(f"{score} of {total}")
 
