@@ -67,7 +67,8 @@ async def test_a_failure_is_raised_with_its_status(client: AsyncAether) -> None:
 
 
 async def test_words_arrive_before_the_record_and_a_signal_needs_no_await(client: AsyncAether) -> None:
-    run = await spawn("x", model="scripted:slow", sandbox="bubblewrap", on=client)
+    # It speaks in twenty steps: who connects late hears the next one.
+    run = await spawn("x", model="scripted:slow", mode="autonomous", sandbox="bubblewrap", on=client)
     async for thing in run.live():
         if isinstance(thing, TextDelta):
             run.signal("KILL")

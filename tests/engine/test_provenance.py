@@ -50,6 +50,6 @@ def test_a_call_without_readable_arguments_has_no_sources() -> None:
 def test_a_long_list_over_a_long_history_takes_no_time_and_counts_as_the_models_own(leaf: str) -> None:
     turns = [ToolTurn(f"c{n}", "read_file", "the line 17 of a text without items\n" * 450) for n in range(300)]
     call = ToolCall("d", "delete", {"names": [f"{leaf}{n}" for n in range(2000)], "one": leaf})
-    began = time.perf_counter()
+    began = time.process_time()
     assert sources(turns, call)["names"] == "model"
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5

@@ -56,7 +56,7 @@ def request_in(turns: Sequence[Turn]) -> str:
     return told.split("(", 1)[1].split(" ", 1)[1].split(")", 1)[0]
 
 
-async def until(check: Callable[[], Any], timeout_s: float = 15) -> Any:
+async def until(check: Callable[[], Any], timeout_s: float = 40) -> Any:
     async with asyncio.timeout(timeout_s):
         while not (found := await check()):
             await asyncio.sleep(0.02)

@@ -66,7 +66,7 @@ class House:
     async def spawn(self, model: str, actor: Principal = ANA, **fields: object) -> Process:
         return await self.app.processes.spawn(actor, AgentSpec(goal="do it", model=model, **fields))  # type: ignore[arg-type]
 
-    async def settled(self, pid: int, actor: Principal = ANA, timeout_s: float = 20) -> Process:
+    async def settled(self, pid: int, actor: Principal = ANA, timeout_s: float = 45) -> Process:
         return await self.app.processes.wait(actor, pid, timeout_s=timeout_s)
 
     async def run(self, model: str, **fields: object) -> Process:
@@ -85,9 +85,12 @@ def house(jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, ticks:
 
 
 @pytest.fixture
-def script() -> Callable[[str, Callable[[int, Sequence[Turn]], Sequence[Part]]], str]:
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[int, Sequence[Turn]], Sequence[Part]]], str]:
     def make(name: str, body: Callable[[int, Sequence[Turn]], Sequence[Part]]) -> str:
         scripted.register(name, body)
         return f"scripted:{name}"
+
+    # What a test registers is gone after it: a name of its own may be one of the built-in scripts.
+    monkeypatch.setattr(scripted, "_SCRIPTS", dict(scripted._SCRIPTS))
 
     return make
