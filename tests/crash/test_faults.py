@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import sqlite3
 import subprocess
@@ -114,8 +115,12 @@ async def test_a_reader_that_does_not_read_costs_nothing_and_gets_a_snapshot(tmp
         await slow.aclose()  # type: ignore[attr-defined]
 
 
+@pytest.mark.crash
 async def test_the_event_loop_never_stalls_with_fifty_agents(tmp_path: Path) -> None:
     """Longest time between two turns of the loop; the CPU time of this thread tells ours from other programs' load."""
+    # What other tests of this process left must not make each collection of garbage a long one.
+    gc.collect()
+    gc.freeze()
     async with _app(tmp_path / "home") as app:
         # First use imports libraries; that happens on threads, and is not measured as if it were a step.
         await _end(app, (await app.processes.spawn(PERSON, NOTING)).pid)

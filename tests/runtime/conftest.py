@@ -85,12 +85,13 @@ def house(jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, ticks:
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[int, Sequence[Turn]], Sequence[Part]]], str]:
+def script() -> Iterator[Callable[[str, Callable[[int, Sequence[Turn]], Sequence[Part]]], str]]:
     def make(name: str, body: Callable[[int, Sequence[Turn]], Sequence[Part]]) -> str:
         scripted.register(name, body)
         return f"scripted:{name}"
 
     # What a test registers is gone after it: a name of its own may be one of the built-in scripts.
-    monkeypatch.setattr(scripted, "_SCRIPTS", dict(scripted._SCRIPTS))
-
-    return make
+    built_in = dict(scripted._SCRIPTS)
+    yield make
+    scripted._SCRIPTS.clear()
+    scripted._SCRIPTS.update(built_in)
