@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ def _focus_card(page: Any) -> Any:
 
 def _hold(page: Any, key: str, seconds: float) -> None:
     """Hold a key down: the system repeats it, and Playwright marks each `down` after the first as a repeat."""
-    for _ in range(int(seconds * 20)):
+    # By the clock: on a slow machine each press takes long, and the question goes away after four seconds.
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         page.keyboard.down(key)
         page.wait_for_timeout(50)
 
