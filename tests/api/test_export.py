@@ -6,7 +6,6 @@ import json
 
 import msgspec
 import nbformat
-import pytest
 
 from aether_jupyter.api.export import as_json, as_notebook, as_text, export
 from aether_jupyter.model.agent import AgentSpec, Limits, Mode
@@ -65,7 +64,8 @@ def test_text_reads_from_top_to_bottom_without_control_characters() -> None:
 
 
 def test_no_backslash_of_an_agent_frees_its_html() -> None:
-    markdown2html = pytest.importorskip("nbconvert.filters").markdown2html_mistune
+    from nbconvert.filters import markdown2html_mistune as markdown2html
+
     evil = ("\\<img src=http://evil/?a>", "\\![x](http://evil/?a)", "\\\\<script>1</script>", "~~~\n```\n<iframe>")
     for text in evil:
         events = [ProcessSpawned(PROCESS, SPEC), ModelAnswered(1, "m:x", (Text(text),), Usage())]

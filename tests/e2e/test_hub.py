@@ -45,7 +45,6 @@ c.Spawner.start_timeout = 60
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[str]:
-    pytest.importorskip("jupyterhub")
     if not PROXY.exists():
         pytest.fail("the Hub's proxy is not installed; run `make tools`")
     url = f"http://127.0.0.1:{free_port()}/"
