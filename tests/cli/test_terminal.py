@@ -205,7 +205,9 @@ def test_an_interrupt_reaches_the_agent(server: Server) -> None:
     )
     assert process.stderr is not None
     assert "has started" in process.stderr.readline()
-    time.sleep(1.0)
+    with server.client() as client:
+        while client.processes(name="interrupted here")[0].step < 1:
+            time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED

@@ -83,7 +83,9 @@ def test_interrupting_the_cell_interrupts_the_agent(live: tuple[Live, KernelMana
     kernel, manager = live
     key = kernel.send("%%agent --model scripted:slow --name interrupted\nTake long")
     kernel.until(key, lambda m: m["msg_type"] == "display_data")
-    time.sleep(1.0)
+    with server.client() as client:
+        while client.processes(name="interrupted")[0].step < 1:
+            time.sleep(0.05)
     manager.interrupt_kernel()
     messages = kernel.until(key)
     [error] = [m["content"] for m in messages if m["msg_type"] == "error"]
