@@ -206,10 +206,14 @@ def open_lab(
 
 
 def ready(page: Any) -> None:
-    """Wait until Lab is restored and its splash is gone."""
+    """Wait until Lab is restored, its splash is gone and the focus has come to rest in the main area."""
     page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored", timeout=60_000)
     page.evaluate("() => window.jupyterapp.restored.then(() => true)")
     page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=30_000)
+    # Lab opens its launcher (or what it restores) after that and gives it the focus, on a slow machine a second later.
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget?.node.contains(document.activeElement)", timeout=60_000
+    )
 
 
 def run(page: Any, command: str, **arguments: Any) -> None:
