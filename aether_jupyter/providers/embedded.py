@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import fnmatch
 import functools
 import hashlib
 import http.client
@@ -38,6 +37,8 @@ from ..config import Settings
 from ..model.errors import ModelAnswerCut, ModelNotConfigured, ModelRefused, ModelUnavailable
 from ..model.message import ModelTurn, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..plugins import hookimpl
+from .answer_grammar import answer_schema, grammar, to_parts
+from .second_thought import second_thought
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,6 @@ CONTEXT_TOKENS = 4096
 ANSWER_TOKENS = 768
 KEPT_CHARS = 1500
 OLD_CHARS = 120
-PREFERRED = ("run_command", "write_file", "append_file", "read_file")
-MAX_TOOLS = 6
 
 _SYSTEM = """\
 You are an agent in a Linux home folder. Do the task with tools, one JSON object per turn.
@@ -382,7 +381,7 @@ class _Engine:
                     return True
                 for choice in chunk.get("choices") or ():
                     pieces.append((choice.get("delta") or {}).get("content") or "")
-                    if len(pieces) % 32 == 0 and _repeats("".join(pieces[-160:])):
+                    if len(pieces) % 16 == 0 and _runs_on("".join(pieces)):
                         last["finish_reason"] = "length"
                         return True
                     if choice.get("finish_reason"):
@@ -415,9 +414,9 @@ class _Engine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _repeats(text: str) -> bool:
-    """Whether it goes round in a circle, as small models do."""
-    return len(text) > 240 and text.count(text[-24:]) >= 8
+def _runs_on(text: str) -> bool:
+    """Whether it goes round in a circle, or makes up the result of its own call, as small models do."""
+    return (len(text) > 240 and text.count(text[-24:]) >= 4) or bool(re.search(r"\}(user|\\n(ok|failed): )", text))
 
 
 _CLASS: list[Any] = []
@@ -463,7 +462,7 @@ def _model_class() -> Any:
             failed = isinstance(turns[-1], ToolTurn) and not turns[-1].ok if turns else False
             request: dict[str, Any] = {
                 "messages": prompt(turns, own_instructions(system_text(messages)), limit),
-                "response_format": _format(answer_schema(tools, why=failed)),
+                "grammar": grammar(answer_schema(tools, why=failed)),
                 "temperature": settings.get("temperature") or 0.0,
                 "max_tokens": limit,
                 "cache_prompt": True,
@@ -473,14 +472,16 @@ def _model_class() -> Any:
             usage = found.get("usage") or {}
             why, part = to_parts(found["content"], call_id)
             hint = second_thought(turns, part)
+            may_end = True
             for attempt in range(2):
                 if not hint:
                     break
-                schema = answer_schema(tools, why=True, end=not isinstance(part, Text))
+                may_end = may_end and not isinstance(part, Text)
+                schema = answer_schema(tools, why=True, end=may_end)
                 last = request["messages"][-1]
                 again = request | {
                     "messages": [*request["messages"][:-1], last | {"content": f"{last['content']}\n{hint}"}],
-                    "response_format": _format(schema),
+                    "grammar": grammar(schema),
                     "temperature": 0.5 + 0.4 * attempt,
                     "seed": len(turns) + attempt,
                 }
@@ -533,128 +534,6 @@ def own_instructions(system: str) -> str:
     return "\n\n".join(system.split("\n\n")[1:])[:1500]
 
 
-def _format(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"schema": schema}}
-
-
-_NAMES = re.compile(r"(?<![\w./*-])[\w-][\w./-]*\.[A-Za-z]\w{1,4}(?![\w/])")
-
-
-def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
-    """What to tell the model before it answers once more, or nothing where its answer may stand.
-
-    A small model repeats itself, writes back what it has read, and ends before it did all it was told.
-    """
-    calls = [p for turn in turns if isinstance(turn, ModelTurn) for p in turn.parts if isinstance(p, ToolCall)]
-    if isinstance(part, ToolCall):
-        made = [(call.tool, call.arguments) for call in calls]
-        mine = (part.tool, part.arguments)
-        if made and (made[-1] == mine or (part.tool == "write_file" and mine in made)):
-            return "You did exactly that before. Do something else."
-        if part.arguments is None:
-            return "That was too long. Give one short call."
-        command = str(part.arguments.get("command", ""))
-        emptied = _emptied(command)
-        if emptied:
-            target = rf">\s*['\"]?{re.escape(emptied)}['\"]?"
-            mended = re.sub(target, f"> {emptied}.new && mv {emptied}.new {emptied}", command, count=1)
-            return f"That empties {emptied} before it is read. Say: {mended}"
-        sum_ = _SUM.search(command)
-        if sum_ is not None:
-            return f"echo does not calculate. Use python3 -c 'print({sum_.group(1).strip()})'"
-        if "-exec" in command and not re.search(r"-exec .*(\\;|';'|\+)", command):
-            return "That line is not whole. Do not use -exec: *.txt means all such files, and xargs passes names on."
-        content = str(part.arguments.get("content", "")).strip()
-        results = [turn.content.strip() for turn in turns if isinstance(turn, ToolTurn)]
-        if part.tool == "write_file" and content and content in results:
-            return "That is what was read, unchanged. What is wrong in it? Write it changed."
-        return ""
-    goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
-    seen = "\n".join(turn.content for turn in turns if isinstance(turn, ToolTurn) and turn.ok)
-    touched = f"{json.dumps([call.arguments for call in calls])}\n{seen}"
-    globs = re.findall(r"[\w./-]*[*?][\w.*?/-]*", touched)
-    missed = [
-        name
-        for name in dict.fromkeys(_NAMES.findall(goal))
-        if name not in touched and not any(fnmatch.fnmatch(name, glob) for glob in globs)
-    ]
-    # Asked only early on: a model that cannot do it must be able to say so.
-    if missed and len(calls) < 6:
-        return f"Nothing was done with {' and '.join(missed)} yet. Do that part of the task first."
-    undone = _undone(turns)
-    if undone and len(calls) < 8:
-        return f"This failed, so it is not done yet: {undone}. Do it in another, simpler way."
-    return ""
-
-
-_SUM = re.compile(r"\becho +['\"]?([\d.]+(?: *[*+/] *[\d.]+| +- +[\d.]+)+)")
-
-
-def _emptied(command: str) -> str:
-    """A file that a pipeline both reads and is redirected into."""
-    for line in re.split(r"&&|\|\||;", command):
-        before, arrow, after = line.partition(">")
-        target = after.split()[0].strip("'\"") if arrow and not after.startswith((">", "&")) and after.split() else ""
-        if target and target in before.replace("'", " ").replace('"', " ").split():
-            return target
-    return ""
-
-
-_CHANGES = re.compile(
-    r">|\b(mv|cp|rm|mkdir|touch|tee|ln|chmod|tar|unzip|zip|python3?|bash|sh)\b|\b(sed|perl) -i|sort .*-o"
-)
-
-
-def _undone(turns: Sequence[Turn]) -> str:
-    """The last call that was to change something, if it failed."""
-    ok = {turn.call_id: turn.ok for turn in turns if isinstance(turn, ToolTurn)}
-    for turn in reversed(turns):
-        for part in reversed(turn.parts) if isinstance(turn, ModelTurn) else ():
-            if not isinstance(part, ToolCall) or part.arguments is None:
-                continue
-            command = str(part.arguments.get("command", ""))
-            if part.tool != "read_file" and (part.tool != "run_command" or _CHANGES.search(command)):
-                return "" if ok.get(part.id, True) else command or part.tool
-    return ""
-
-
-def answer_schema(tools: dict[str, dict[str, Any]], *, why: bool = False, end: bool = True) -> dict[str, Any]:
-    """One closed object per tool and one for the end. Optional arguments are left out: each costs and tempts.
-
-    `why` asks for a reason first, `end` whether it may finish.
-    """
-    names = [name for name in PREFERRED if name in tools]
-    names += [name for name in tools if name == "final_result"]
-    if len(tools) <= MAX_TOOLS or not names:
-        names += [name for name in tools if name not in names][: MAX_TOOLS - len(names)]
-    objects = [_object(name, tools[name], why) for name in names]
-    if "final_result" not in tools and (end or not objects):
-        answer = {"properties": {"answer": {"type": "string"}}, "required": ["answer"]}
-        objects.append(_object("finish", answer, why))
-    definitions = {key: value for schema in tools.values() for key, value in schema.get("$defs", {}).items()}
-    return {"anyOf": objects} | ({"$defs": definitions} if definitions else {})
-
-
-def _object(name: str, schema: dict[str, Any], why: bool) -> dict[str, Any]:
-    first: dict[str, Any] = {"why": {"type": "string"}} if why else {}
-    properties = schema.get("properties", {})
-    required = [key for key in schema.get("required", ()) if key in properties]
-    if not required:
-        required = list(properties)
-    return {
-        "type": "object",
-        "properties": first | {"tool": {"const": name}} | {key: _plain(properties[key]) for key in required},
-        "required": [*first, "tool", *required],
-        "additionalProperties": False,
-    }
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without the words, and without lengths, which llama.cpp's grammars repeat to the letter."""
-    dropped = ("description", "title", "default", "minLength", "maxLength", "format")
-    return {key: value for key, value in schema.items() if key not in dropped} or {"type": "string"}
-
-
 def prompt(turns: Sequence[Turn], instructions: str, answer_tokens: int) -> list[dict[str, str]]:
     """The chat for llama.cpp: the same beginning for every task, old results shortened where the context is short."""
     head = [{"role": "system", "content": _SYSTEM}]
@@ -703,21 +582,3 @@ def _shortened(text: str, limit: int) -> str:
         return text
     head = limit * 2 // 3
     return f"{text[:head]}\n[… {len(text) - limit} characters left out …]\n{text[-(limit - head) :]}"
-
-
-def to_parts(content: str, call_id: str) -> tuple[str, Text | ToolCall]:
-    """What one JSON object of the model means: its reason, if any, and its call or last words.
-
-    What cannot be read is a call without arguments.
-    """
-    try:
-        found = json.loads(content)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not isinstance(found.get("tool"), str):
-        return "", ToolCall(call_id, "unknown", None, content)
-    tool = found.pop("tool")
-    why = str(found.pop("why", ""))
-    if tool == "finish":
-        return why, Text(str(found.get("answer", "")))
-    return why, ToolCall(call_id, tool, found)

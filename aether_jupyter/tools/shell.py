@@ -55,7 +55,9 @@ async def run_command(
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None,
     cwd: str = "",
 ) -> Outcome:
-    """Run a shell command in your home directory. Returns exit code, stdout and stderr; there is no network.
+    """Run a shell command in your home directory. Returns exit code, stdout and stderr; as a rule there is no network.
+
+    Each command starts anew: files last, `cd` and `export` do not; give `cwd` instead.
 
     Args:
         command: Command line for bash, such as 'ls -la' or 'python3 script.py'.

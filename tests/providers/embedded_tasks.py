@@ -172,8 +172,18 @@ TASKS = (
 )
 
 
-async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> tuple[bool, str, list[str]]:
-    """Run one task. Returns whether the effect is there, the agent's last words, and its steps."""
+@dataclass(frozen=True)
+class Attempt:
+    """What became of a task. `unasked` says that it ended after a failed call without a question back."""
+
+    ok: bool
+    said: str
+    steps: list[str]
+    unasked: bool
+
+
+async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> Attempt:
+    """Run one task and look for its effect."""
     who = Principal.person("tester")
     homes = app.settings.homes
     spec = AgentSpec(
@@ -190,12 +200,14 @@ async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> tuple[bo
     home.mkdir(parents=True, mode=0o700)
     homes.chmod(0o700)
     for name, content in task.files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(content)
     process = await app.processes.spawn(who, spec)
     assert process.pid == pid
     process = await app.processes.wait(who, pid, timeout_s=timeout_s)
     steps: list[str] = []
     printed = ""
+    failed = asked = False
     for record in await app.processes.records(who, pid):
         event = record.event
         if isinstance(event, ModelAnswered):
@@ -206,11 +218,14 @@ async def attempt(app: App, task: Task, *, timeout_s: float = 240.0) -> tuple[bo
                     steps.append(f"says {part.text}")
         elif isinstance(event, ToolEnded):
             printed += event.outcome.evidence.stdout if event.outcome.evidence is not None else ""
+            failed = not event.outcome.ok
             steps.append(f"  -> {'ok' if event.outcome.ok else 'FAILED'} {event.outcome.content[:300]!r}")
         elif isinstance(event, Guidance):
+            asked |= event.reason == "doubt"
             steps.append(f"  -> guided: {event.text[:80]}")
     said = process.exit.message if process.exit is not None else process.state
-    return bool(process.exit is not None and task.verify(home, said, printed)), said, steps
+    ended = process.exit is not None and process.exit.reason == "completed"
+    return Attempt(ended and task.verify(home, said, printed), said, steps, ended and failed and not asked)
 
 
 async def main(names: list[str]) -> None:
@@ -222,10 +237,11 @@ async def main(names: list[str]) -> None:
                 if names and task.name not in names:
                     continue
                 began = time.monotonic()
-                ok, said, steps = await attempt(app, task)
-                score, total = score + ok, total + 1
-                print(f"{'ok  ' if ok else 'FAIL'} {task.name} {time.monotonic() - began:.1f} s: {said}", flush=True)
-                for step in () if ok else steps:
+                done = await attempt(app, task)
+                score, total = score + done.ok, total + 1
+                took = time.monotonic() - began
+                print(f"{'ok  ' if done.ok else 'FAIL'} {task.name} {took:.1f} s: {done.said}", flush=True)
+                for step in () if done.ok else done.steps:
                     print(f"       {step}")
             print(f"{score} of {total}")
 

@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from aether_jupyter.config import Settings
 from aether_jupyter.model.errors import ModelNotConfigured
 from aether_jupyter.model.message import ModelTurn, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from aether_jupyter.providers import embedded
-from aether_jupyter.providers.embedded import answer_schema, join_weights, prompt, second_thought, to_parts
+from aether_jupyter.providers.embedded import join_weights, prompt
 
 _spec = importlib.util.spec_from_file_location("embedded_tasks", Path(__file__).with_name("embedded_tasks.py"))
 assert _spec is not None
@@ -26,60 +25,6 @@ assert _spec.loader is not None
 embedded_tasks = importlib.util.module_from_spec(_spec)
 sys.modules["embedded_tasks"] = embedded_tasks
 _spec.loader.exec_module(embedded_tasks)
-
-STRING = {"type": "string"}
-TOOLS: dict[str, dict[str, Any]] = {
-    name: {"type": "object", "properties": dict.fromkeys(keys, STRING), "required": list(keys[:2])}
-    for name, keys in {
-        "list_files": ("path",),
-        "read_file": ("path",),
-        "edit_file": ("path", "old", "new"),
-        "write_file": ("path", "content"),
-        "append_file": ("path", "content"),
-        "run_command": ("command",),
-        "spawn_agent": ("goal",),
-    }.items()
-}
-
-
-def names(schema: dict[str, Any]) -> list[str]:
-    return [choice["properties"]["tool"]["const"] for choice in schema["anyOf"]]
-
-
-def calls(*commands: tuple[str, bool]) -> list[Turn]:
-    turns: list[Turn] = [UserTurn("Sort names.txt into sorted.txt.")]
-    for place, (command, ok) in enumerate(commands):
-        turns.append(ModelTurn((ToolCall(f"c{place}", "run_command", {"command": command}),)))
-        turns.append(ToolTurn(f"c{place}", "run_command", "result", ok))
-    return turns
-
-
-def test_of_many_tools_it_gets_the_few_it_can_use() -> None:
-    assert names(answer_schema(TOOLS)) == ["run_command", "write_file", "append_file", "read_file", "finish"]
-
-
-def test_of_few_tools_it_gets_all() -> None:
-    few = {name: TOOLS[name] for name in ("list_files", "edit_file")}
-    assert names(answer_schema(few)) == ["list_files", "edit_file", "finish"]
-
-
-def test_a_typed_result_takes_the_place_of_the_last_words() -> None:
-    schema = answer_schema(TOOLS | {"final_result": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}})
-    assert names(schema)[-1] == "final_result"
-    assert schema["anyOf"][-1]["properties"]["n"] == {"type": "integer"}
-
-
-def test_every_object_is_closed_and_reasons_come_first() -> None:
-    for choice in answer_schema(TOOLS, why=True)["anyOf"]:
-        assert choice["additionalProperties"] is False
-        assert choice["required"][0] == "why"
-        assert list(choice["properties"]) == choice["required"]
-
-
-def test_answers_become_calls_and_words() -> None:
-    assert to_parts('{"tool":"read_file","path":"a"}', "c") == ("", ToolCall("c", "read_file", {"path": "a"}))
-    assert to_parts('{"why":"w","tool":"finish","answer":"done"}', "c") == ("w", Text("done"))
-    assert to_parts('{"tool":"read_fi', "c")[1] == ToolCall("c", "unknown", None, '{"tool":"read_fi')
 
 
 def test_the_prompt_begins_the_same_for_every_task() -> None:
@@ -96,6 +41,18 @@ def test_reasons_are_not_said_again() -> None:
     assert prompt(turns, "", 500)[-1]["content"] == '{"tool":"read_file","path":"x"}'
 
 
+@pytest.mark.parametrize(
+    ("text", "runs_on"),
+    [
+        ('{"tool":"run_command","command":"rm {} \\"}user\\nok: exit', True),
+        ('{"why":"' + "0 files moved. 0 directories copied. 0 files deleted. " * 6, True),
+        ('{"tool":"write_file","content":"' + "".join(f"line {n}\\n" for n in range(60)), False),
+    ],
+)
+def test_an_answer_that_runs_on_is_cut(text: str, runs_on: bool) -> None:
+    assert embedded._runs_on(text) is runs_on
+
+
 def test_a_long_run_fits_its_context_and_keeps_the_task_and_the_end() -> None:
     turns: list[Turn] = [UserTurn("the task")]
     for place in range(60):
@@ -106,55 +63,6 @@ def test_a_long_run_fits_its_context_and_keeps_the_task_and_the_end() -> None:
     assert sum(len(message["content"]) for message in asked) < 2.7 * embedded.CONTEXT_TOKENS
     assert asked[len(head)]["content"].startswith("Task: the task")
     assert "result 59" in asked[-1]["content"]
-
-
-def test_it_thinks_twice_before_it_repeats_itself() -> None:
-    again = ToolCall("c", "run_command", {"command": "ls x"})
-    assert "exactly that" in second_thought(calls(("ls x", False)), again)
-    assert not second_thought(calls(("ls x", False), ("touch x", True)), again)
-
-
-def test_it_thinks_twice_before_it_empties_what_it_reads() -> None:
-    for command, emptied in {
-        "sort a.txt | uniq > a.txt": True,
-        "sort 'a b' > x; sort x > x": True,
-        "sort a.txt > b.txt; cat b.txt": False,
-        "echo x >> a.txt": False,
-        "ls a.txt 2>&1": False,
-        "sort -u a.txt -o a.txt": False,
-    }.items():
-        assert bool(second_thought(calls(), ToolCall("c", "run_command", {"command": command}))) is emptied, command
-
-
-def test_it_thinks_twice_before_it_takes_echo_for_a_calculator() -> None:
-    for command, mistaken in {
-        "echo 37*24 > product.txt": True,
-        "echo '12 + 5'": True,
-        "echo $((37*24))": False,
-        "echo 2024-01-02": False,
-        "echo 5": False,
-    }.items():
-        assert ("calculate" in second_thought(calls(), ToolCall("c", "run_command", {"command": command}))) is mistaken
-
-
-def test_it_thinks_twice_before_it_ends_with_something_undone() -> None:
-    done = Text("It is sorted.")
-    assert "sorted.txt" in second_thought(calls(("cat names.txt", True)), done)
-    assert "failed" in second_thought(calls(("sort names.txt > sorted.txt", False), ("ls", True)), done)
-    assert not second_thought(calls(("sort names.txt > sorted.txt", True)), done)
-    assert not second_thought(calls(("sort n*.txt > sorted.txt", True)), done)
-    # What it cannot do it must be able to say at last.
-    assert not second_thought(calls(*[("cat names.txt", True)] * 8), done)
-
-
-def test_it_thinks_twice_before_it_writes_back_what_it_read() -> None:
-    turns: list[Turn] = [
-        UserTurn("Mend it."),
-        ModelTurn((ToolCall("a", "read_file", {"path": "x"}),)),
-        ToolTurn("a", "read_file", "print(1\n"),
-    ]
-    assert second_thought(turns, ToolCall("b", "write_file", {"path": "x", "content": "print(1"}))
-    assert not second_thought(turns, ToolCall("b", "write_file", {"path": "x", "content": "print(1)"}))
 
 
 def _parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
@@ -235,9 +143,10 @@ async def test_sixteen_of_twenty_tasks_are_done(tmp_path: Path) -> None:
     report: list[str] = []
     async with open_app(Settings(home=tmp_path)) as app:
         for task in embedded_tasks.TASKS:
-            ok, said, steps = await embedded_tasks.attempt(app, task)
-            results[task.name] = ok
-            if not ok:
-                report += [f"{task.name}: {said}", *(f"    {step}" for step in steps)]
+            done = await embedded_tasks.attempt(app, task)
+            results[task.name] = done.ok
+            if done.unasked or not done.ok:
+                report += [f"{task.name}: {done.said}", *(f"    {step}" for step in done.steps)]
+            assert not done.unasked, "\n".join(report)
     assert len(results) == 20
     assert sum(results.values()) >= 16, "\n".join([json.dumps(results), *report])
