@@ -99,7 +99,7 @@ def _command_fault(command: str) -> str:
     if re.search(r"(^|[;&|] *|-exec )rename ", command):
         return 'There is no rename. Say, with your endings: for f in *.a; do mv "$f" "${f%.a}.b"; done'
     if re.search(r"\bgrep -l ('[^']*'|\"[^\"]*\"|\S+) [\w./-]+ *(>|$)", command):
-        return f"grep -l gives the name of the file. The lines: {command.replace('grep -l', 'grep', 1)}"
+        return f"grep -l gives only the name of the file. Say: {command.replace('grep -l', 'grep', 1)}"
     length = re.search(r"\$\{#(\w+)\}", command)
     if length is not None and not re.search(rf"\b{length[1]}=|\b(for|read) {length[1]}\b", command):
         return f"No variable {length[1]} is set in that line. To count the characters of a text: printf %s TEXT | wc -m"
@@ -144,7 +144,9 @@ def _content_fault(turns: Sequence[Turn], calls: Sequence[ToolCall], part: ToolC
         return "There is a backslash and an n in it instead of a new line. In JSON a new line is \\n, not \\\\n."
     results = [turn.content.strip() for turn in turns if isinstance(turn, ToolTurn)]
     if content.strip() and content.strip() in results:
-        return "That is what was read, unchanged. What is wrong in it? Write it changed."
+        if path in json.dumps([call.arguments for call in calls]):
+            return "That is what was read, unchanged. What is wrong in it? Write it changed."
+        return "That is all that was read, unchanged. If the task asks for a part of it, write only that part."
     if _MENDS.search(goal) and path in goal and path not in json.dumps([call.arguments for call in calls]):
         return f"write_file leaves nothing of what was in {path}. Read it first."
     return ""

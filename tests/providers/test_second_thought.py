@@ -158,6 +158,8 @@ def _written(content: str, turns: list[Turn]) -> str:
 def test_it_thinks_twice_before_it_writes_back_what_it_read() -> None:
     assert "unchanged" in _written("print(1", _read("print(1\n"))
     assert not _written("print(1)", _read("print(1\n"))
+    copy = ToolCall("b", "write_file", {"path": "y.py", "content": "print(1"})
+    assert "a part" in second_thought(_read("print(1\n"), copy)
 
 
 def test_it_reads_what_it_is_to_change_before_it_replaces_it() -> None:
