@@ -21,9 +21,9 @@ from tests.bench.model_server import model_server
 class Server:
     """One server process. What it says is kept in `said`, and handed out by `until`."""
 
-    def __init__(self, home: Path, url: str, marks: Path) -> None:
+    def __init__(self, home: Path, url: str, marks: Path, *, slots: int = 256) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.host", str(home), url, str(marks), str(time.time())],
+            [sys.executable, "-m", "tests.crash.host", str(home), url, str(marks), str(time.time()), str(slots)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """A server process to be killed: an open app with two tools that leave a durable mark for every run of a call.
 
-`python -m tests.crash.host HOME MODEL_URL MARKS` obeys lines on its standard input and answers with JSON lines:
+`python -m tests.crash.host HOME MODEL_URL MARKS BEGAN SLOTS` obeys lines on its standard input and answers with JSON lines:
 `fill N MODEL` spawns until N agents are in flight (each accepted PID is told), `resumed` tells when every agent that
 was in flight at the start works again, `idle` when none is in flight, `report` what the journal holds.
 """
@@ -153,11 +153,12 @@ class Held:
         )
 
 
-async def main(home: str, url: str, marks: str, *began: str) -> None:
-    settings = Settings(home=Path(home), environment={"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "crash"})
+async def main(home: str, url: str, marks: str, began: str, slots: str) -> None:
+    environment = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "crash"}
+    settings = Settings(home=Path(home), environment=environment, slots=int(slots))
     held = Held(settings.database)
     async with open_app(settings, plugins=[MarkTools(Marks(Path(marks)))]) as app:
-        host = Host(app, float(began[0]) if began else time.time(), held)
+        host = Host(app, float(began), held)
         tell(ready=True)
         tasks = set()
         while line := await asyncio.to_thread(sys.stdin.readline):

@@ -94,24 +94,21 @@ def test_a_hundred_agents_work_again_within_five_seconds() -> None:
     assert resume_s(AGENTS) < 5
 
 
-def _both_hold(home: Path, one: Server, two: Server, least: int) -> bool:
-    return min(len(_held(home, one.pid)), len(_held(home, two.pid))) >= least
-
-
 def test_two_servers_share_the_agents_and_none_runs_twice(tmp_path: Path, url: str) -> None:
     home, marks = tmp_path / "home", tmp_path / "marks"
-    one, two = Server(home, url, marks), Server(home, url, marks)
+    # The first has slots for 90 of 120, so the second has its share however quick the first is to claim.
+    one = Server(home, url, marks, slots=90)
     one.until("ready")
-    two.until("ready")
-    # Both are filled at once, and only once both are at work is one killed: on a slow machine, too, each has its share.
-    one.order("fill 60 bench-100-50ms-once")
-    two.order("fill 60 bench-100-50ms-once")
-    deadline = time.monotonic() + 30
-    while not _both_hold(home, one, two, 5):
-        assert time.monotonic() < deadline, "one server had taken all"
-        time.sleep(0.05)
+    one.order("fill 60 bench-200-50ms-once")
     one.until("filled")
+    two = Server(home, url, marks)
+    two.until("ready")
+    two.order("fill 120 bench-200-50ms-once")
     two.until("filled")
+    deadline = time.monotonic() + 30
+    while not (_held(home, one.pid) and len(_held(home, two.pid)) >= 30):
+        assert time.monotonic() < deadline, "the agents are not shared"
+        time.sleep(0.05)
     orphans = _held(home, one.pid)
     assert orphans
     one.kill()
@@ -124,7 +121,7 @@ def test_two_servers_share_the_agents_and_none_runs_twice(tmp_path: Path, url: s
     report = _report(two)
     accepted = _accepted(one) | _accepted(two)
     two.stop()
-    assert len(accepted) >= 60
+    assert len(accepted) >= 120
     assert faults(report, accepted, read_marks(marks)) == []
     assert moved_s < 5
 
