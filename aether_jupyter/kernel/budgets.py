@@ -75,9 +75,9 @@ class Budgets:
     async def spend(self, actor: Principal) -> Spend:
         """What the owner has spent today."""
         require(actor, "usage:read")
-        today = day(time.time())
-        rows = await self._database.fetch(_SPENT, {"owner": actor.owner, "day": today})
-        return Spend(today, rows[0][0], self.daily_usd)
+        now = time.time()
+        rows = await self._database.fetch(_SPENT, {"owner": actor.owner, "day": day(now)})
+        return Spend(day(now), rows[0][0], self.daily_usd, next_day(now))
 
     async def usage(self, actor: Principal, *, days: int = 30) -> list[UsageRow]:
         """The ledger of the last `days`, newest day first."""
@@ -93,3 +93,9 @@ class Budgets:
 def day(at: float) -> str:
     """The local day of a moment."""
     return time.strftime("%Y-%m-%d", time.localtime(at))
+
+
+def next_day(at: float) -> float:
+    """When the local day of a moment is over."""
+    local = time.localtime(at)
+    return time.mktime((local.tm_year, local.tm_mon, local.tm_mday + 1, 0, 0, 0, 0, 0, -1))

@@ -20,7 +20,7 @@ from ..model.view import Spend, View
 from ..store import tables
 from ..store.database import Database
 from ..store.journal import Entry, Journal
-from .budgets import _SPENT, Budgets, day
+from .budgets import _SPENT, Budgets, day, next_day
 
 BATCH_S = 0.04
 FRAME_BYTES = 1_000_000
@@ -144,18 +144,18 @@ class Feed:
     async def _snapshot(self, actor: Principal) -> bytes:
         require(actor, "processes:read")
         values = {"owner": actor.owner}
-        today = day(time.time())
+        now = time.time()
         async with self._database.reader() as connection:
             cursor = (await connection.execute(_LAST)).scalar_one()
             processes = (await connection.execute(_PROCESSES, values)).all()
             approvals = (await connection.execute(_APPROVALS, values)).all()
-            spent = (await connection.execute(_SPENT, values | {"day": today})).scalar_one()
+            spent = (await connection.execute(_SPENT, values | {"day": day(now)})).scalar_one()
         return b'{"cursor":%d,"user":%s,"processes":%s,"approvals":%s,"spend":%s}' % (
             cursor,
             _encode(actor.owner),
             _encode({str(row.pid): msgspec.Raw(row.body) for row in processes}),
             _encode({row.id: msgspec.Raw(row.body) for row in approvals}),
-            _encode(Spend(today, spent, self._budgets.daily_usd)),
+            _encode(Spend(day(now), spent, self._budgets.daily_usd, next_day(now))),
         )
 
 

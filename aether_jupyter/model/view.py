@@ -42,11 +42,15 @@ STRIP = 20
 
 
 class Spend(msgspec.Struct, frozen=True):
-    """Money of one owner today (the server's local day). `limit_usd` None is no limit."""
+    """Money of one owner today (the server's local day). `limit_usd` None is no limit.
+
+    `until` is when the day ends, in seconds since the epoch; 0 where that is not known.
+    """
 
     day: str = ""
     cost_usd: float = 0.0
     limit_usd: float | None = None
+    until: float = 0.0
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +156,7 @@ def apply(view: View, record: Record) -> View:
     """The view after one record. Records at or before the cursor change nothing, so a repeated frame is harmless."""
     if record.seq <= view.cursor:
         return view
-    processes, approvals, spend = view.processes, view.approvals, view.spend
+    processes, approvals, spend = view.processes, view.approvals, _today(view.spend, record.at)
     event = record.event
     before = processes.get(record.pid)
     if isinstance(event, ProcessSpawned):
@@ -169,6 +173,13 @@ def apply(view: View, record: Record) -> View:
         case _:
             pass
     return msgspec.structs.replace(view, cursor=record.seq, processes=processes, approvals=approvals, spend=spend)
+
+
+def _today(spend: Spend, at: float) -> Spend:
+    """A new day begins at nothing. What it is called is for the server to say, whose day it is."""
+    if not spend.until or at < spend.until:
+        return spend
+    return Spend(limit_usd=spend.limit_usd, until=spend.until + 86_400 * (1 + (at - spend.until) // 86_400))
 
 
 def describe(call: ToolCall) -> str:

@@ -22,6 +22,7 @@ from ..config import Settings
 from ..engine import context, loop, permissions, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..kernel.approvals import Approvals
+from ..kernel.budgets import next_day
 from ..kernel.feed import Feed
 from ..kernel.processes import Claim, Processes
 from ..kernel.requests import Requests
@@ -260,7 +261,7 @@ class Run:
         try:
             await self._commit(ModelRequested(step, models[0], tokens, usd))
         except OverBudget as error:
-            wait = WaitReason("resource", error.message, until=_midnight(r.clock.now()))
+            wait = WaitReason("resource", error.message, until=next_day(r.clock.now()) + 1)
             return await self._conclude(StateChanged(State.WAITING, wait))
         if self._process.signal in (Signal.STOP, Signal.TERM, Signal.INT):
             self._note(ModelFailed(step, models[0], loop.INTERRUPTED, "Stopped before the model was asked."))
@@ -619,10 +620,3 @@ class Run:
             held[kind] = held.get(kind, "") + text
 
         return hear
-
-
-def _midnight(now: float) -> float:
-    import time
-
-    local = time.localtime(now)
-    return time.mktime((local.tm_year, local.tm_mon, local.tm_mday + 1, 0, 0, 1, 0, 0, -1))

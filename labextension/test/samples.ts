@@ -42,6 +42,6 @@ export function aView(processes: readonly Process[]): View {
     user: 'ana',
     processes: Object.fromEntries(processes.map(p => [p.pid, p])),
     approvals: {},
-    spend: { day: '2026-01-01', cost_usd: 0, limit_usd: null }
+    spend: { day: '2026-01-01', cost_usd: 0, limit_usd: null, until: 0 }
   };
 }

@@ -157,7 +157,9 @@ STORIES = {"a_life": a_life, "odd_words": odd_words}
 
 def recorded(records: list[Record]) -> bytes:
     """The feed as it goes over the wire (three records a frame), and the view that must come out."""
-    first = View(cursor=0, user="ana", spend=Spend(day="2023-11-14", cost_usd=0.25, limit_usd=5.0))
+    # The day ends in the middle of the story.
+    today = Spend(day="2023-11-14", cost_usd=0.25, limit_usd=5.0, until=START + 12)
+    first = View(cursor=0, user="ana", spend=today)
     lines: list[dict[str, Any]] = [{"snapshot": first}]
     view = first
     for start in range(0, len(records), 3):

@@ -1420,6 +1420,8 @@ export interface components {
         /**
          * Spend
          * @description Money of one owner today (the server's local day). `limit_usd` None is no limit.
+         *
+         *     `until` is when the day ends, in seconds since the epoch; 0 where that is not known.
          */
         Spend: {
             /** @default  */
@@ -1428,6 +1430,8 @@ export interface components {
             cost_usd: number;
             /** @default null */
             limit_usd: number | null;
+            /** @default 0 */
+            until: number;
         };
         /**
          * State
@@ -1624,7 +1628,8 @@ export interface components {
              * @default {
              *       "day": "",
              *       "cost_usd": 0,
-             *       "limit_usd": null
+             *       "limit_usd": null,
+             *       "until": 0
              *     }
              */
             spend: components["schemas"]["Spend"];

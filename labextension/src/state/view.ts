@@ -6,6 +6,7 @@ import type {
   Approval,
   JournalRecord,
   Process,
+  Spend,
   State,
   ToolCall,
   View,
@@ -48,6 +49,7 @@ export function applyAll(view: View, records: readonly JournalRecord[]): View {
     if (record.seq <= cursor) continue;
     cursor = record.seq;
     const { event, pid } = record;
+    spend = today(spend, record.at);
     const before = mine[pid] ?? processes[pid];
     if (event.type === 'process.spawned') {
       mine[pid] = advance(event.process, event, record.at, record.n);
@@ -73,6 +75,15 @@ export function applyAll(view: View, records: readonly JournalRecord[]): View {
   return { ...view, cursor, processes, approvals, spend };
 }
 
+/** A new day begins at nothing. What it is called is for the server to say, whose day it is. */
+function today(spend: Spend, at: number): Spend {
+  const { limit_usd, until } = spend;
+  if (!until || at < until) return spend;
+  const days = 1 + Math.floor((at - until) / DAY_S);
+  return { day: '', cost_usd: 0, limit_usd, until: until + DAY_S * days };
+}
+
+const DAY_S = 86_400;
 const INTERRUPTED = 'model_interrupted';
 
 /** A call as one line: the tool and its most telling argument. */
