@@ -1,8 +1,8 @@
 """A server process to be killed: an open app with two tools that leave a durable mark for every run of a call.
 
-`python -m tests.crash.host HOME MODEL_URL MARKS BEGAN SLOTS` obeys lines on its standard input and answers with JSON lines:
-`fill N MODEL` spawns until N agents are in flight (each accepted PID is told), `resumed` tells when every agent that
-was in flight at the start works again, `idle` when none is in flight, `report` what the journal holds.
+`python -m tests.crash.host HOME MODEL_URL MARKS BEGAN SLOTS` obeys lines on its standard input and answers with JSON
+lines: `fill N MODEL` spawns until N agents are in flight (each accepted PID is told), `resumed` tells when every agent
+that was in flight at the start works again, `idle` when none is in flight, `report` what the journal holds.
 """
 
 from __future__ import annotations
