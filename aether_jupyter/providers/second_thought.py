@@ -69,6 +69,9 @@ _NO_FILE = re.compile(r"no such file|not found|no file|does not exist", re.IGNOR
 _ABSENT_FILE = re.compile(r"([\w./-]+)'?: No such file")
 _ORDER = re.compile(r"\b(keep|keeping|preserve|same|original|first)\b.*\border\b|\border of\b", re.IGNORECASE)
 _BEGINNING = re.compile(r"\b(beginning|top|start) of\b|\bprepend|\bas (its|the) first line\b", re.IGNORECASE)
+_FILLED = re.compile(r"\b(containing|that contains?|with the (text|content|word|line))\b", re.IGNORECASE)
+_LINE = re.compile(r"\b(second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth) line of ([\w./-]+)", re.IGNORECASE)
+_ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _MENDS = re.compile(r"\b(change|edit|update|fix|modify|mend|correct|set|insert|remove|put)\b", re.IGNORECASE)
 _NO_EXEC = (
     "That line is not whole. Do not use -exec: *.txt means all such files, find has -delete, and xargs passes names on."
@@ -91,6 +94,8 @@ def _command_fault(command: str) -> str:
         return _NO_EXEC
     if re.search(r"\bawk\b.*\.csv\b", command) and not re.search(r"-F|FS *=", command):
         return f"awk does not know the commas of .csv. Say: {re.sub(r'awk ', 'awk -F, ', command, count=1)}"
+    if re.search(r"\bawk\b.*/ *NR\b.*\.csv\b", command):
+        return f"NR counts the header, too. Say: {re.sub(r'/ *NR', '/(NR-1)', command, count=1)}"
     if re.search(r"\bls\b(?! +-\w*[lsS])[^|]*\| *sort +-\w*[hnr]", command):
         sizes = re.sub(r"\bls\b([^|]*?) *\| *sort +-\w+", r"ls -S\1", command)
         return f"ls gives names without sizes to sort by. The largest first: {sizes}"
@@ -120,6 +125,8 @@ def _haste(turns: Sequence[Turn], command: str) -> str:
         return "That leaves out the header. To keep it, begin the condition with: NR==1 ||"
     if re.search(r"sort\b.*\buniq\b|sort -u", command) and _ORDER.search(goal):
         return "sort changes the order. This keeps it: awk '!seen[$0]++' FILE"
+    if re.search(r"\btouch\b", command) and ">" not in command and _FILLED.search(goal):
+        return "touch makes empty files. With a text in it: echo TEXT > FILE, for each file."
     absent = {name for turn in turns if isinstance(turn, ToolTurn) for name in _ABSENT_FILE.findall(turn.content)}
     made = re.fullmatch(r"touch (\S+)", command.strip())
     if made and made[1] in absent:
@@ -134,6 +141,8 @@ def _calls(turns: Sequence[Turn]) -> list[ToolCall]:
 def _content_fault(turns: Sequence[Turn], calls: Sequence[ToolCall], part: ToolCall) -> str:
     """What is wrong in what is to be written into a file."""
     goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
+    if part.tool == "append_file" and str((part.arguments or {}).get("path", "")).endswith(".json"):
+        return "What is appended breaks JSON. Read the file, then write it whole and changed with write_file."
     if part.tool == "append_file" and _BEGINNING.search(goal):
         return "append_file adds at the end. At the beginning: sed -i '1i TEXT' FILE"
     if part.tool != "write_file" or part.arguments is None:
@@ -147,6 +156,10 @@ def _content_fault(turns: Sequence[Turn], calls: Sequence[ToolCall], part: ToolC
         if path in json.dumps([call.arguments for call in calls]):
             return "That is what was read, unchanged. What is wrong in it? Write it changed."
         return "That is all that was read, unchanged. If the task asks for a part of it, write only that part."
+    line = _LINE.search(goal)
+    if line is not None:
+        number = _ORDINALS.index(line[1].lower()) + 2
+        return f"Do not count by eye. Say: sed -n {number}p {line[2].rstrip('.')} > {path}"
     if _MENDS.search(goal) and path in goal and path not in json.dumps([call.arguments for call in calls]):
         return f"write_file leaves nothing of what was in {path}. Read it first."
     return ""

@@ -61,6 +61,7 @@ def test_it_thinks_twice_before_it_takes_echo_for_a_calculator() -> None:
         ("find . -exec rm {} ", "-delete"),
         ("echo 'it", "inside a quotation"),
         ("awk '{s+=$2} END{print s}' a.csv > t", "awk -F, '{s+=$2} END{print s}' a.csv > t"),
+        ("awk -F, '{s+=$2} END{print s/NR}' a.csv", "awk -F, '{s+=$2} END{print s/(NR-1)}' a.csv"),
         ("ls data | sort -rh | head -n 1", "ls -S data | head -n 1"),
         ("jq '.[].name' users > names", "jq -r '.[].name' users > names"),
         ("rename 's/a/b/' *", 'mv "$f"'),
@@ -82,6 +83,7 @@ def test_a_command_that_cannot_do_it_is_named_with_the_way_out(command: str, way
         "cat <<E\nit's\nE",
         "awk -F, '{print $2}' a.csv",
         "awk '{print $2}' a.txt",
+        "awk '{s+=$2} END{print s/NR}' a.txt",
         "ls -S | head -n 1",
         "ls | sort",
         "ls -l | sort -n",
@@ -172,6 +174,23 @@ def test_what_is_to_come_first_is_not_appended() -> None:
     line = ToolCall("b", "append_file", {"path": "x.py", "content": "a"})
     assert "at the end" in second_thought([UserTurn("Put a at the very beginning of x.py.")], line)
     assert not second_thought([UserTurn("Add a to x.py.")], line)
+
+
+def test_what_is_appended_does_not_break_json() -> None:
+    key = ToolCall("b", "append_file", {"path": "x.json", "content": '"a": 1'})
+    assert "breaks JSON" in second_thought([UserTurn("Add a to x.json.")], key)
+
+
+def test_a_line_is_not_counted_by_eye() -> None:
+    turns = [UserTurn("Write the third line of a.txt to x.py.")]
+    assert "sed -n 3p a.txt > x.py" in _written("b", turns)
+    assert not told("sed -n 3p a.txt > x.py", list(turns))
+
+
+def test_files_that_are_to_hold_something_are_not_made_empty() -> None:
+    turns = calls(goal="Create a.txt and b.txt, each containing its name.")
+    assert "empty" in told("touch a.txt b.txt", turns)
+    assert not told("touch a.txt b.txt", calls(goal="Create a.txt and b.txt."))
 
 
 def test_line_ends_are_not_written_as_letters() -> None:
