@@ -128,7 +128,7 @@ def _haste(turns: Sequence[Turn], command: str) -> str:
     if re.search(r"\btouch\b", command) and ">" not in command and _FILLED.search(goal):
         return "touch makes empty files. With a text in it: echo TEXT > FILE, for each file."
     absent = {name for turn in turns if isinstance(turn, ToolTurn) for name in _ABSENT_FILE.findall(turn.content)}
-    made = re.fullmatch(r"touch (\S+)", command.strip())
+    made = re.match(r"touch ([\w./-]+)", command.strip())
     if made and made[1] in absent:
         return f"{made[1]} is not there, and an empty one would be made up. Finish and say that it is missing."
     return ""

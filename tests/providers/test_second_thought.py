@@ -126,6 +126,7 @@ def test_an_order_that_is_to_be_kept_is_not_sorted_away() -> None:
 def test_what_is_missing_is_not_made_up() -> None:
     turns = calls(("wc -l < b.txt", False), goal="Count b.txt.", result="b.txt: No such file or directory")
     assert "missing" in told("touch b.txt", turns)
+    assert "missing" in told("touch b.txt && wc -l < b.txt", turns)
     assert not told("touch c.txt", turns)
     # Its word that it is not there is the end, though nothing was done.
     assert not second_thought(turns, Text("b.txt does not exist."))
