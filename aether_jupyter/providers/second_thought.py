@@ -45,9 +45,9 @@ def second_thought(turns: Sequence[Turn], part: Text | ToolCall) -> str:
     ):
         # An honest end: what the task is about is not there.
         return ""
-    goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
+    goal = _goal(turns)
     seen = "\n".join(turn.content for turn in turns if isinstance(turn, ToolTurn) and turn.ok)
-    touched = f"{json.dumps([call.arguments for call in calls])}\n{seen}"
+    touched = f"{_given(calls)}\n{seen}"
     globs = re.findall(r"[\w./-]*[*?][\w.*?/-]*", touched)
     missed = [
         name
@@ -115,8 +115,8 @@ def _command_fault(command: str) -> str:
 
 def _haste(turns: Sequence[Turn], command: str) -> str:
     """What a shell line takes for granted that was not looked at, or that the task says otherwise."""
-    goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
-    before = json.dumps([part.arguments for part in _calls(turns)])
+    goal = _goal(turns)
+    before = _given(_calls(turns))
     for name in re.findall(r"[\w./-]+\.(?:csv|tsv|json)\b", command):
         guesses = re.search(r"\b(awk|cut|jq|sed)\b|python3? -c", command) and f"> {name}" not in command
         if guesses and name in goal and name not in before:
@@ -134,13 +134,21 @@ def _haste(turns: Sequence[Turn], command: str) -> str:
     return ""
 
 
+def _goal(turns: Sequence[Turn]) -> str:
+    return next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
+
+
+def _given(calls: Sequence[ToolCall]) -> str:
+    return json.dumps([call.arguments for call in calls])
+
+
 def _calls(turns: Sequence[Turn]) -> list[ToolCall]:
     return [p for turn in turns if isinstance(turn, ModelTurn) for p in turn.parts if isinstance(p, ToolCall)]
 
 
 def _content_fault(turns: Sequence[Turn], calls: Sequence[ToolCall], part: ToolCall) -> str:
     """What is wrong in what is to be written into a file."""
-    goal = next((turn.text for turn in turns if isinstance(turn, UserTurn)), "")
+    goal = _goal(turns)
     if part.tool == "append_file" and str((part.arguments or {}).get("path", "")).endswith(".json"):
         return "What is appended breaks JSON. Read the file, then write it whole and changed with write_file."
     if part.tool == "append_file" and _BEGINNING.search(goal):
@@ -153,14 +161,14 @@ def _content_fault(turns: Sequence[Turn], calls: Sequence[ToolCall], part: ToolC
         return "There is a backslash and an n in it instead of a new line. In JSON a new line is \\n, not \\\\n."
     results = [turn.content.strip() for turn in turns if isinstance(turn, ToolTurn)]
     if content.strip() and content.strip() in results:
-        if path in json.dumps([call.arguments for call in calls]):
+        if path in _given(calls):
             return "That is what was read, unchanged. What is wrong in it? Write it changed."
         return "That is all that was read, unchanged. If the task asks for a part of it, write only that part."
     line = _LINE.search(goal)
     if line is not None:
         number = _ORDINALS.index(line[1].lower()) + 2
         return f"Do not count by eye. Say: sed -n {number}p {line[2].rstrip('.')} > {path}"
-    if _MENDS.search(goal) and path in goal and path not in json.dumps([call.arguments for call in calls]):
+    if _MENDS.search(goal) and path in goal and path not in _given(calls):
         return f"write_file leaves nothing of what was in {path}. Read it first."
     return ""
 
