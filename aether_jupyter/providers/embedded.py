@@ -416,7 +416,7 @@ class _Engine:
 
 def _runs_on(text: str) -> bool:
     """Whether it goes round in a circle, or makes up the result of its own call, as small models do."""
-    return (len(text) > 240 and text.count(text[-24:]) >= 4) or bool(re.search(r"\}(user|\\n(ok|failed): )", text))
+    return text.count(text[-60:]) >= 4 or bool(re.search(r"\}(user|\\n(ok|failed): )", text))
 
 
 _CLASS: list[Any] = []

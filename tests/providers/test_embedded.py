@@ -45,7 +45,12 @@ def test_reasons_are_not_said_again() -> None:
     ("text", "runs_on"),
     [
         ('{"tool":"run_command","command":"rm {} \\"}user\\nok: exit', True),
-        ('{"why":"' + "0 files moved. 0 directories copied. 0 files deleted. " * 6, True),
+        ('{"why":"' + "0 files moved. 0 directories copied. 0 files deleted. " * 12, True),
+        (
+            '{"tool":"write_file","content":"'
+            + "".join(f"<tr><td>{n}</td><td>not yet known, ask again</td></tr>\\n" for n in range(9)),
+            False,
+        ),
         ('{"tool":"write_file","content":"' + "".join(f"line {n}\\n" for n in range(60)), False),
     ],
 )
