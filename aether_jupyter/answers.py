@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from .abc import Check, FileInfo, ModelInfo, SandboxInfo
+from .model.agent import Template
 from .model.events import Notice, Record
 from .model.ledger import UsageRow
 from .model.process import Process
@@ -100,6 +101,13 @@ class SandboxList(msgspec.Struct, frozen=True):
     """The kinds of sandbox, the most isolated first."""
 
     sandboxes: list[SandboxInfo]
+
+
+class TemplateList(msgspec.Struct, frozen=True):
+    """What agents can be begun from. `workspaces` is where one's shared folders lie on the server, each by its name."""
+
+    templates: list[Template]
+    workspaces: str
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from .clock import SystemClock
 from .config import Settings
 from .kernel.approvals import Approvals
 from .kernel.budgets import Budgets
+from .kernel.catalog import Catalog
 from .kernel.feed import Feed
 from .kernel.processes import Processes
 from .kernel.requests import Requests
@@ -43,6 +44,7 @@ class App:
     feed: Feed
     budgets: Budgets
     surroundings: LiveSurroundings
+    catalog: Catalog
 
 
 @asynccontextmanager
@@ -76,7 +78,8 @@ async def open_app(
         for part in (feed.flush, surroundings.find_sandbox, supervisor.run):
             task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)
-        yield App(settings, await instance_id(database), processes, requests, approvals, feed, budgets, surroundings)
+        instance = await instance_id(database)
+        yield App(settings, instance, processes, requests, approvals, feed, budgets, surroundings, Catalog())
 
 
 async def _keep(part: Callable[[], Awaitable[None]]) -> None:

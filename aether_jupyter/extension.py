@@ -69,6 +69,7 @@ class Tenure:
                         feed=app.feed,
                         budgets=app.budgets,
                         surroundings=app.surroundings,
+                        catalog=app.catalog,
                     )
                     self._settle(house)
                     pause_s = 1.0

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ..model.agent import AgentSpec
+from ..model.agent import PERMISSIONS, AgentSpec
+from ..model.errors import BadRequest
+from ..model.permission import Permission, parse_permission
 from ..model.process import Signal
 from ..model.request import NoteKind
 from ..model.tool import Remember, Verdict
@@ -18,13 +20,19 @@ Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class Spawn(AgentSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The request for one agent, and whose child it shall be."""
+    """The request for one agent, and whose child it shall be. A permission may be a line of text, too."""
 
+    permissions: Annotated[tuple[Permission | str, ...], msgspec.Meta(max_length=PERMISSIONS)] = ()  # type: ignore[assignment]
     parent: Pid | None = None
 
     def spec(self) -> AgentSpec:
-        """The request without the parent, which the kernel takes apart from it."""
-        return AgentSpec(**{name: getattr(self, name) for name in AgentSpec.__struct_fields__})
+        """The request without the parent, which the kernel takes apart from it. Raises `BadRequest`."""
+        fields = {name: getattr(self, name) for name in AgentSpec.__struct_fields__}
+        try:
+            fields["permissions"] = tuple(parse_permission(each) for each in self.permissions)
+        except BadRequest as error:
+            raise BadRequest(error.message, field="permissions") from None
+        return AgentSpec(**fields)
 
 
 class SendSignal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

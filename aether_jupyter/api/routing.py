@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..abc import Surroundings
     from ..kernel.approvals import Approvals
     from ..kernel.budgets import Budgets
+    from ..kernel.catalog import Catalog
     from ..kernel.feed import Feed
     from ..kernel.processes import Processes
 from ..kernel.requests import Requests
@@ -58,6 +59,7 @@ class House:
     feed: Feed
     budgets: Budgets
     surroundings: Surroundings
+    catalog: Catalog
 
 
 class Entrance(Protocol):

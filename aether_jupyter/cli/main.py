@@ -61,6 +61,12 @@ def cli() -> None:
     help="allow, ask or deny, and conditions: 'deny tool=run_command', 'ask folder=reports'. May be given often.",
 )
 @click.option("--role", default="", help="What it is, in a word, such as researcher.")
+@click.option(
+    "--workspace",
+    "workspaces",
+    multiple=True,
+    help="Shared folder, which it finds at /workspaces/NAME. May be given often.",
+)
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "host"]), default="auto")
 @click.option("--name", default="", help="What to call it.")
 @click.option("--tools", default="", help="Names of tools, with commas; all of the default set where none is given.")
@@ -75,6 +81,7 @@ def run(
     mode: str,
     permissions: tuple[str, ...],
     role: str,
+    workspaces: tuple[str, ...],
     sandbox: str,
     name: str,
     tools: str,
@@ -101,6 +108,7 @@ def run(
         mode=mode,
         permissions=permissions,
         role=role,
+        workspaces=workspaces,
         sandbox=sandbox,
         name=name,
         tools=[t.strip() for t in tools.split(",") if t.strip()] or None,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..abc import FileInfo, SandboxInfo
-from ..answers import Health, Me, ModelList, UsageReport
+from ..answers import Health, Me, ModelList, TemplateList, UsageReport
 from ..model.agent import AgentSpec
 from ..model.errors import ServerNotFound
 from ..model.events import Record
@@ -237,6 +237,10 @@ class AsyncAether:
         """Where tools can run."""
         return await self.ask(requests.sandboxes())
 
+    async def templates(self) -> TemplateList:
+        """What agents can be begun from, and where one's shared folders lie on the server."""
+        return await self.ask(requests.templates())
+
 
 class Aether:
     """A server, spoken to from a plain program; the methods are those of `AsyncAether`, without `await`.
@@ -413,6 +417,10 @@ class Aether:
     def sandboxes(self) -> list[SandboxInfo]:
         """Where tools can run."""
         return self.ask(requests.sandboxes())
+
+    def templates(self) -> TemplateList:
+        """What agents can be begun from, and where one's shared folders lie on the server."""
+        return self.ask(requests.templates())
 
 
 def _connection(address: Address) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ..answers import (
     RuleList,
     Said,
     SandboxList,
+    TemplateList,
     ToolList,
     UsageReport,
 )
@@ -244,3 +245,7 @@ def tools() -> Request[list[ToolSpec]]:
 
 def sandboxes() -> Request[list[SandboxInfo]]:
     return Request("GET", f"{API}/sandboxes", SandboxList, "sandboxes", wait_s=30.0)
+
+
+def templates() -> Request[TemplateList]:
+    return Request("GET", f"{API}/templates", TemplateList)

@@ -30,6 +30,11 @@ from .render import KINDS, Screen, choose, screen
 
 DEFAULT_NAME = "_agent"
 
+_NAMED = (
+    *("name", "role", "system", "mode", "permissions", "workspaces", "sandbox"),
+    *("steps", "tokens", "cost_usd", "wall_s"),
+)
+
 
 class _Parser(argparse.ArgumentParser):
     """Raises `BadRequest` where argparse would end the program."""
@@ -55,6 +60,13 @@ def options() -> argparse.ArgumentParser:
         help="allow, ask or deny, and conditions, in quotes: 'deny tool=run_command'; may be given often",
     )
     add("--role", default="", help="what it is, in a word")
+    add(
+        "--workspace",
+        action="append",
+        default=[],
+        dest="workspaces",
+        help="shared folder, which it finds at /workspaces/NAME; may be given often",
+    )
     add("--sandbox", default="auto", help="auto, docker, bubblewrap or host")
     add("--name", default="", help="what to call it")
     add("--system", default="", help="standing instructions")
@@ -82,8 +94,8 @@ class AetherMagics(Magics):
     def agent(self, line: str, cell: str) -> None:
         """Run an agent whose goal is the cell.
 
-            %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--role R] [--sandbox S] [--name N]
-                    [--tools a,b] [--steps 50] [--tokens N] [--cost USD] [--wall S] [--output NAME[:TYPE]]
+            %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--role R] [--workspace W] [--sandbox S]
+                    [--name N] [--tools a,b] [--steps 50] [--tokens N] [--cost USD] [--wall S] [--output NAME[:TYPE]]
                     [--detach] [--ui KIND]
             Count the words in notes.txt and write the number to count.txt.
 
@@ -155,8 +167,7 @@ async def run_cell(shell: Any, line: str, cell: str, *, ui: str = "") -> None:
             "tools": [t.strip() for t in given.tools.split(",") if t.strip()] if given.tools is not None else None,
             "origin": "notebook cell",
         }
-        named = ("name", "role", "system", "mode", "permissions", "sandbox", "steps", "tokens", "cost_usd", "wall_s")
-        for option in named:
+        for option in _NAMED:
             chosen[option] = getattr(given, option)
         output = _type(shell, type_name) if type_name else None
         make_spec(cell.strip(), **chosen)

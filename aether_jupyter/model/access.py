@@ -18,7 +18,7 @@ SCOPES: dict[str, str] = {
     "rules:read": "see standing approvals",
     "rules:revoke": "withdraw standing approvals",
     "usage:read": "see tokens and money spent",
-    "system:read": "see health, models, tools and sandboxes",
+    "system:read": "see health, models, tools, sandboxes and templates",
     "system:run": "claim and record (the runtime itself)",
 }
 """Every scope and what it allows; tests hold the routes and actions against it."""

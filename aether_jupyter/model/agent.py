@@ -1,4 +1,4 @@
-"""What one asks for when spawning: goal, model, tools, sandbox and limits."""
+"""What one asks for when spawning: goal, model, tools, sandbox and limits; and templates of it."""
 
 from __future__ import annotations
 
@@ -78,3 +78,19 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     workspaces: tuple[WorkspaceName, ...] = ()
     labels: dict[str, str] = {}
     origin: Annotated[str, msgspec.Meta(max_length=300)] = "api"
+
+
+Category = Literal["development", "research", "data", "creative", "operations"]
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request to begin from. What stands in `<angle brackets>` in the goal of its `spec` is for the person to say.
+
+    `name` is how programs name it; `title` and `summary`, what one gets in a few words, are for people.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    summary: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    category: Category
+    spec: AgentSpec

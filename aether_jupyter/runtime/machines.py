@@ -50,12 +50,16 @@ class Machines:
 
     def workspaces(self, owner: str, names: Sequence[str]) -> dict[str, Path]:
         """The owner's shared folders of these names, made where missing."""
-        # Quoted, so that no owner's name can be a path; a leading dot would survive quoting.
-        root = self._settings.home / "workspaces" / f"of-{quote(owner, safe='')}"
+        root = self.workspaces_of(owner)
         found = {name: root / name for name in names}
         for folder in found.values():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return found
+
+    def workspaces_of(self, owner: str) -> Path:
+        """The folder that holds the owner's shared folders, each by its name."""
+        # Quoted, so that no owner's name can be a path; a leading dot would survive quoting.
+        return self._settings.home / "workspaces" / f"of-{quote(owner, safe='')}"
 
     async def open(self, pid: int, spec: SandboxSpec, workspaces: Mapping[str, Path] = NO_WORKSPACES) -> Sandbox:
         """The process's sandbox. Raises `SandboxUnavailable`; nothing ran then."""

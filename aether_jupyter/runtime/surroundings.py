@@ -61,6 +61,10 @@ class LiveSurroundings:
         """Every kind of sandbox and whether it can be used."""
         return await self._machines.statuses()
 
+    def workspaces(self, owner: str) -> str:
+        """The folder on the server in which the owner's shared folders lie."""
+        return str(self._machines.workspaces_of(owner))
+
     async def health(self) -> list[Check]:
         """Each part's own answer."""
         return await checks(

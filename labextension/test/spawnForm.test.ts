@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import type { Template } from '../src/api/types';
 import {
+  emptyForm,
   fieldOf,
   type Form,
+  formFrom,
   secondsOf,
-  specOf
+  specOf,
+  unsaid
 } from '../src/panels/missionControl/spawnForm';
 import { plain } from '../src/ui/words';
 
@@ -17,23 +21,70 @@ const form: Form = {
   sandbox: 'auto',
   steps: '50',
   cost: '$2.50',
-  time: '30 min'
+  time: '30 min',
+  role: '',
+  permissions: '',
+  folders: ''
+};
+
+const preferred = { model: '', mode: 'ask_risky' as const, steps: 50 };
+const empty = emptyForm({}, preferred);
+
+const explore: Template = {
+  name: 'explore',
+  title: 'Explore',
+  summary: 'Columns and figures',
+  category: 'data',
+  spec: {
+    goal: 'Explore /workspaces/data/<file> for <whom>.',
+    name: '',
+    role: 'analyst',
+    model: '',
+    fallbacks: [],
+    system: 'Count with commands.',
+    tools: ['run_command'],
+    mode: 'accept_edits',
+    permissions: [{ verdict: 'deny', tool: 'delete_file' }],
+    sandbox: {
+      kind: 'auto',
+      network: 'none',
+      memory_mb: 2048,
+      cpus: 2,
+      pids: 512
+    },
+    limits: { steps: 40, tokens: null, cost_usd: 2, wall_s: 1800 },
+    output_schema: null,
+    temperature: null,
+    max_output_tokens: 4096,
+    keep_home: false,
+    workspaces: ['data'],
+    labels: {},
+    origin: 'api'
+  }
 };
 
 test('a full form becomes a spec in the units of the server', () => {
-  assert.deepEqual(specOf(form, {}, plain), {
+  assert.deepEqual(specOf(form, {}, null, plain), {
     spec: {
       goal: 'Fix it',
       mode: 'ask_risky',
       sandbox: { kind: 'auto' },
       limits: { steps: 50, cost_usd: 2.5, wall_s: 1800 },
+      permissions: [],
+      workspaces: [],
+      role: '',
       origin: 'lab'
     }
   });
 });
 
 test('an empty limit is no limit', () => {
-  const read = specOf({ ...form, steps: '', cost: ' ', time: '' }, {}, plain);
+  const read = specOf(
+    { ...form, steps: '', cost: ' ', time: '' },
+    {},
+    null,
+    plain
+  );
   assert.ok('spec' in read);
   assert.deepEqual(read.spec.limits, {
     steps: null,
@@ -49,12 +100,25 @@ test('the first field that does not fit is named', () => {
     { steps: '0' },
     { cost: 'two' },
     { cost: '0' },
-    { time: 'soon' }
+    { time: 'soon' },
+    { role: 'a/b' },
+    { folders: 'data, My Files' },
+    { folders: 'data', sandbox: 'host' as const }
   ].map(change => {
-    const read = specOf({ ...form, ...change }, {}, plain);
+    const read = specOf({ ...form, ...change }, {}, null, plain);
     return 'field' in read ? read.field : 'fits';
   });
-  assert.deepEqual(fields, ['goal', 'steps', 'steps', 'cost', 'cost', 'time']);
+  assert.deepEqual(fields, [
+    'goal',
+    'steps',
+    'steps',
+    'cost',
+    'cost',
+    'time',
+    'role',
+    'folders',
+    'folders'
+  ]);
 });
 
 test('times are read as people write them', () => {
@@ -68,11 +132,76 @@ test('times are read as people write them', () => {
 test('an answer of the server finds its field', () => {
   const refused = (code: string, message: string) =>
     fieldOf(Object.assign(new Error(message), { code, details: {} }));
+  const told = { code: 'bad_request', details: { field: 'permissions' } };
+  assert.equal(
+    fieldOf(Object.assign(new Error("'maybe' begins with none"), told)),
+    'permissions'
+  );
   assert.equal(refused('model_not_configured', 'No key'), 'model');
   assert.equal(refused('sandbox_unavailable', 'No engine'), 'sandbox');
   assert.equal(
-    refused('bad_request', 'Expected int - at `$.limits.steps`'),
+    refused('bad_request', 'limits.steps: Expected `int` >= 1'),
     'steps'
   );
+  assert.equal(
+    refused('bad_request', 'workspaces[0]: Expected `str`'),
+    'folders'
+  );
+  assert.equal(refused('bad_request', 'role: Expected `str`'), 'role');
   assert.equal(refused('bad_request', 'Something'), null);
+});
+
+test('a template fills the form, but for what the person has chosen', () => {
+  const form = { ...empty, name: 'Spring', model: 'local:small' };
+  assert.deepEqual(formFrom(form, explore, null, empty), {
+    ...form,
+    goal: explore.spec.goal,
+    mode: 'accept_edits',
+    steps: '40',
+    cost: '2',
+    time: '30 min',
+    role: 'analyst',
+    folders: 'data'
+  });
+});
+
+test('words of the person outlive the choice of a template, those of a template do not', () => {
+  const own = formFrom({ ...empty, goal: 'My own' }, explore, null, empty);
+  assert.equal(own.goal, 'My own');
+  assert.equal(own.folders, 'data');
+  const filled = formFrom(empty, explore, null, empty);
+  assert.deepEqual(formFrom(filled, null, explore, empty), empty);
+  const said = { ...filled, goal: 'Explore /workspaces/data/a.csv for me.' };
+  assert.equal(formFrom(said, null, explore, empty).goal, said.goal);
+});
+
+test('what a template leaves open is asked for before anything starts', () => {
+  const form = formFrom(empty, explore, null, empty);
+  assert.deepEqual(unsaid(explore, form.goal), ['<file>', '<whom>']);
+  const half = { ...form, goal: form.goal.replace('<file>', 'a.csv') };
+  const read = specOf(half, {}, explore, plain);
+  assert.ok('field' in read);
+  assert.equal(read.field, 'goal');
+  assert.match(read.text, /<whom>/);
+  const own = specOf({ ...form, goal: 'Is 1 <file> 2?' }, {}, null, plain);
+  assert.ok('spec' in own);
+});
+
+test('a template gives what the form has no field for, and its permissions stay', () => {
+  const form = {
+    ...formFrom(empty, explore, null, empty),
+    goal: 'Explore it.',
+    permissions: ' ask risk=write \n\ndeny tool=run_command'
+  };
+  const read = specOf(form, {}, explore, plain);
+  assert.ok('spec' in read);
+  assert.equal(read.spec.system, 'Count with commands.');
+  assert.deepEqual(read.spec.tools, ['run_command']);
+  assert.deepEqual(read.spec.workspaces, ['data']);
+  assert.deepEqual(read.spec.labels, { template: 'explore' });
+  assert.deepEqual(read.spec.permissions, [
+    { verdict: 'deny', tool: 'delete_file' },
+    'ask risk=write',
+    'deny tool=run_command'
+  ]);
 });

@@ -111,12 +111,15 @@ async def test_exports(call: Any) -> None:
     nbformat.validate(answers["notebook"].json)
 
 
-async def test_permissions_are_taken_as_objects_kept_with_the_request_and_refused_where_wrong(call: Any) -> None:
+async def test_permissions_are_taken_as_objects_or_lines_kept_with_the_request_and_refused_where_wrong(
+    call: Any,
+) -> None:
     lines = [{"verdict": "deny", "tool": "run_command", "risk": ["execute"], "why": "no programs"}]
-    started = await call("POST", "processes", {"goal": "hi", "role": "clerk", "permissions": lines})
-    assert started.status == 201
-    spec = (await call("GET", f"processes/{started.json['pid']}/spec")).json
-    assert (spec["permissions"], spec["role"]) == (lines, "clerk")
+    for given in (lines, ["deny tool=run_command risk=execute why='no programs'"]):
+        started = await call("POST", "processes", {"goal": "hi", "role": "clerk", "permissions": given})
+        assert started.status == 201
+        spec = (await call("GET", f"processes/{started.json['pid']}/spec")).json
+        assert (spec["permissions"], spec["role"]) == (lines, "clerk")
     for wrong, words in (
         ({"verdict": "forbid"}, "permissions[0].verdict"),
         ({"verdict": "deny", "tol": "x"}, "tol"),
@@ -125,11 +128,15 @@ async def test_permissions_are_taken_as_objects_kept_with_the_request_and_refuse
         ({"verdict": "deny", "risk": ["awful"]}, "permissions[0].risk"),
         ({"verdict": "deny", "tool": "run_comand"}, "about no tool"),
         ({"tool": "run_command"}, "verdict"),
-        ("deny tool=run_command", "object"),
+        ("deny tol=run_command", "Did you mean 'tool'?"),
+        ("maybe", "begins with none of allow, ask, deny"),
+        (7, "permissions[0]"),
     ):
         answer = await call("POST", "processes", {"goal": "hi", "permissions": [wrong]})
         assert answer.status == 400, wrong
         assert words in answer.json["detail"]
+    wrong_line = await call("POST", "processes", {"goal": "hi", "permissions": ["maybe"]})
+    assert wrong_line.json["details"] == {"field": "permissions"}
     many = await call("POST", "processes", {"goal": "hi", "permissions": lines * 201})
     assert many.status == 400
     assert (await call("POST", "processes", {"goal": "hi", "role": "x\ny"})).status == 400

@@ -48,6 +48,19 @@ async def test_what_can_be_chosen_is_listed(call: Any) -> None:
     assert sandboxes["bubblewrap"] is True
 
 
+async def test_templates_come_with_the_folder_that_agents_find_their_files_in(call: Any, tmp_path: Path) -> None:
+    answer = (await call("GET", "templates")).json
+    explore = next(each for each in answer["templates"] if each["name"] == "explore-a-dataset")
+    assert explore["spec"]["workspaces"] == ["data"]
+    folder = Path(answer["workspaces"]) / "data"
+    assert folder.is_relative_to(tmp_path)
+    spec = explore["spec"] | {"goal": "Say hello", "model": "scripted:hello"}
+    started = await call("POST", "processes", spec)
+    assert started.status == 201
+    await call("GET", f"processes/{started.json['pid']}/wait", params={"timeout_s": "20"})
+    assert folder.is_dir()
+
+
 async def test_the_document_is_served(call: Any) -> None:
     assert (await call("GET", "openapi.json")).json["info"]["title"] == "Aether Jupyter"
 

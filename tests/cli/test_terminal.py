@@ -65,6 +65,16 @@ def test_run_takes_permissions_and_a_wrong_one_is_explained(server: Server) -> N
     assert "Did you mean 'tool'?" in wrong.stderr
 
 
+def test_run_mounts_shared_folders_by_name(server: Server) -> None:
+    given = ("run", "hi", "--workspace", "data", "--workspace", "code")
+    pid = int(aether(*given, "--detach", env=server.environment).stdout)
+    with server.client() as client:
+        assert client.spec(pid).workspaces == ("data", "code")
+    wrong = aether("run", "hi", "--workspace", "../data", env=server.environment)
+    assert wrong.returncode != 0
+    assert "workspaces[0]" in wrong.stderr
+
+
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:
     done = aether("run", "write", "--model", "scripted:echo-file", env=server.environment)
     assert done.returncode == 0, done.stderr

@@ -52,6 +52,7 @@ def test_what_the_server_has(server: Server) -> None:
         assert client.models().default == "scripted:hello"
         assert "write_file" in [tool.name for tool in client.tools()]
         assert "bubblewrap" in [box.name for box in client.sandboxes()]
+        assert "write-a-script" in [template.name for template in client.templates().templates]
         assert client.usage(days=1).spend.cost_usd >= 0
         assert client.me().scopes
 

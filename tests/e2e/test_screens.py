@@ -322,6 +322,46 @@ def test_only_what_can_be_had_is_offered(stage: Lab, chrome: Any) -> None:
             assert offered[name]["available"]["fix"] in page.locator(".spawn").inner_text()
 
 
+def test_a_template_fills_the_form_and_asks_for_what_it_leaves_open(stage: Lab, chrome: Any) -> None:
+    page = open_lab(chrome, stage)
+    begin(page, "aether:new-agent", model="scripted:hello")
+    goal = page.locator("#spawn-goal")
+    explore = page.get_by_role("option", name="Explore a dataset")
+    explore.click()
+    selected = "() => { const g = document.activeElement; return g.value.slice(g.selectionStart, g.selectionEnd); }"
+    wait_for(lambda: page.evaluate(selected) == "<file>", 5)
+    offered = stage.get("aether/api/v1/templates")
+    assert f"{offered['workspaces']}/data" in page.locator(".spawn-folders").inner_text()
+    page.keyboard.press("Control+Enter")
+    assert "<file>" in page.locator("#spawn-goal-problem").inner_text()
+    assert page.evaluate(selected) == "<file>"
+    # The arrows go from one template to the next; what a template said gives way, what a person wrote does not.
+    explore.focus()
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("option", name="Fix a failing test", selected=True).wait_for()
+    assert goal.input_value().startswith("In /workspaces/code/")
+    goal.fill("Say hello.")
+    explore.click()
+    assert goal.input_value() == "Say hello."
+    page.get_by_role("searchbox", name="Search templates").fill("quotes")
+    assert page.locator(".spawn-templates [role=option] b").all_inner_texts() == ["Read texts", "Empty"]
+    # What is folded away opens where it does not read well.
+    page.locator(".spawn-more summary").click()
+    page.locator("#spawn-permissions").fill("maybe tool=run_command")
+    page.locator(".spawn-more summary").click()
+    page.keyboard.press("Control+Enter")
+    page.locator("#spawn-permissions-problem").wait_for()
+    page.locator("#spawn-permissions:focus").fill("ask risk=write")
+    page.keyboard.press("Control+Enter")
+    page.locator("dialog.spawn").wait_for(state="detached")
+    pid = stage.get("aether/api/v1/processes")["processes"][0]["pid"]
+    spec = stage.get(f"aether/api/v1/processes/{pid}/spec")
+    assert (spec["goal"], spec["role"], spec["mode"]) == ("Say hello.", "analyst", "accept_edits")
+    assert (spec["workspaces"], spec["labels"]) == (["data"], {"template": "explore-a-dataset"})
+    assert (spec["permissions"], spec["limits"]["steps"]) == ([{"verdict": "ask", "risk": ["write"]}], 40)
+    assert "first lines" in spec["system"]
+
+
 AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
@@ -401,6 +441,9 @@ def test_no_screen_keeps_anybody_out(stage: Lab, chrome: Any, dark: bool, width:
     page.locator("dialog.spawn").wait_for()
     page.wait_for_timeout(800)
     look("spawn dialog", ".jp-AetherSpawn")
+    page.get_by_role("option", name="Explore a dataset").click()
+    page.locator(".spawn-more summary").click()
+    look("spawn dialog, from a template", ".jp-AetherSpawn")
     page.keyboard.press("Control+Enter")
     look("spawn dialog, goal missing", ".jp-AetherSpawn")
     page.keyboard.press("Escape")

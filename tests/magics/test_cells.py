@@ -66,6 +66,12 @@ def test_variables_stand_in_the_first_line_only(kernel: Kernel) -> None:
     assert kernel.text("aether.ps()[0].model") == "'scripted:hello'"
 
 
+def test_shared_folders_are_mounted_by_name(kernel: Kernel) -> None:
+    kernel.run("%%agent --model scripted:hello --workspace data --workspace code --detach --output run\nLook around")
+    kernel.run("import aether_jupyter as aether\nfrom aether_jupyter.client.client import Aether")
+    assert kernel.text("Aether().spec(run.pid).workspaces") == "('data', 'code')"
+
+
 @pytest.mark.parametrize(
     ("cell", "words"),
     [

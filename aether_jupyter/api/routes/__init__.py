@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..routing import routes_in
-from . import approvals, processes, system
+from . import approvals, catalog, processes, system
 
-ROUTES = routes_in(system, processes, approvals)
+ROUTES = routes_in(system, catalog, processes, approvals)

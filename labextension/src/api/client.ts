@@ -18,6 +18,7 @@ import type {
   SignalReport,
   Spend,
   State,
+  TemplateList,
   ToolSpec,
   UsageRow
 } from './types';
@@ -227,6 +228,11 @@ export class AetherClient {
       'sandboxes'
     );
     return answer.sandboxes;
+  }
+
+  /** What agents can be begun from, and where one's shared folders lie on the server. */
+  templates(): Promise<TemplateList> {
+    return this._call('GET', 'templates');
   }
 
   private _url(path: string, query: Query = {}): string {

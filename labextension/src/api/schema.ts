@@ -123,6 +123,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The templates of agents, and where the shared folders lie that some of them name */
+        get: operations["listTemplates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/processes": {
         parameters: {
             query?: never;
@@ -1359,7 +1376,7 @@ export interface components {
         };
         /**
          * Spawn
-         * @description The request for one agent, and whose child it shall be.
+         * @description The request for one agent, and whose child it shall be. A permission may be a line of text, too.
          */
         Spawn: {
             goal: string;
@@ -1378,7 +1395,7 @@ export interface components {
             /** @default ask_risky */
             mode?: components["schemas"]["Mode"];
             /** @default [] */
-            permissions?: components["schemas"]["Permission"][];
+            permissions?: (string | components["schemas"]["Permission"])[];
             /**
              * @default {
              *       "kind": "auto",
@@ -1451,6 +1468,28 @@ export interface components {
             wait?: components["schemas"]["WaitReason"] | null;
             /** @default  */
             why?: string;
+        };
+        /**
+         * Template
+         * @description A request to begin from. What stands in `<angle brackets>` in the goal of its `spec` is for the person to say.
+         *
+         *     `name` is how programs name it; `title` and `summary`, what one gets in a few words, are for people.
+         */
+        Template: {
+            name: string;
+            title: string;
+            summary: string;
+            /** @enum {unknown} */
+            category: "creative" | "data" | "development" | "operations" | "research";
+            spec: components["schemas"]["AgentSpec"];
+        };
+        /**
+         * TemplateList
+         * @description What agents can be begun from. `workspaces` is where one's shared folders lie on the server, each by its name.
+         */
+        TemplateList: {
+            templates: components["schemas"]["Template"][];
+            workspaces: string;
         };
         /**
          * Text
@@ -1975,6 +2014,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SandboxList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTemplates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateList"];
                 };
             };
             /** @description `bad_request` */

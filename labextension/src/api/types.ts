@@ -18,6 +18,8 @@ export type Limits = Schemas['Limits'];
 export type SandboxSpec = Schemas['PartialSandboxSpec'];
 export type SandboxName = NonNullable<SandboxSpec['kind']>;
 export type AgentSpec = Omit<Schemas['Spawn'], 'parent'>;
+export type Template = Schemas['Template'];
+export type TemplateList = Schemas['TemplateList'];
 export type Process = Schemas['Process'];
 
 export type Risk = Schemas['Risk'];

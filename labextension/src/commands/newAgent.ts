@@ -40,7 +40,8 @@ export function newAgentCommand(
         store,
         trans,
         first,
-        preferred
+        preferred,
+        template: typeof args.template === 'string' ? args.template : ''
       });
       if (process && args.open !== false) {
         await store.ready;

@@ -1,7 +1,7 @@
 /** What the form of a new agent holds, and the spec it asks for. No page here, so tests can read it. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { AgentSpec, Mode, SandboxName } from '../../api/types';
+import type { AgentSpec, Mode, SandboxName, Template } from '../../api/types';
 
 export interface Form {
   goal: string;
@@ -12,6 +12,57 @@ export interface Form {
   steps: string;
   cost: string;
   time: string;
+  role: string;
+  /** Lines as the terminal takes them, one below the other. */
+  permissions: string;
+  /** Names, with commas or spaces between them. */
+  folders: string;
+}
+
+/** What a form holds before anybody has written into it: what is known already, else the person's settings. */
+export function emptyForm(
+  first: Partial<AgentSpec>,
+  preferred: { model: string; mode: Mode; steps: number }
+): Form {
+  const limits = first.limits ?? { steps: preferred.steps };
+  return {
+    goal: first.goal ?? '',
+    name: first.name ?? '',
+    model: first.model ?? preferred.model,
+    mode: first.mode ?? preferred.mode,
+    sandbox: first.sandbox?.kind ?? 'auto',
+    steps: limits.steps ? String(limits.steps) : '',
+    cost: limits.cost_usd ? String(limits.cost_usd) : '',
+    time: limits.wall_s ? `${limits.wall_s / 60} min` : '',
+    role: first.role ?? '',
+    permissions: '',
+    folders: (first.workspaces ?? []).join(', ')
+  };
+}
+
+/**
+ * The form after another template was chosen (`null`: none). A goal that the person wrote stays, and so do name, model
+ * and sandbox, which no template is about.
+ */
+export function formFrom(
+  form: Form,
+  chosen: Template | null,
+  before: Template | null,
+  empty: Form
+): Form {
+  const own = form.goal.trim() && form.goal !== before?.spec.goal;
+  const { name, model, sandbox, permissions } = form;
+  return {
+    ...(chosen ? emptyForm(chosen.spec, { ...empty, steps: 0 }) : empty),
+    ...{ name, model, sandbox, permissions },
+    goal: own ? form.goal : (chosen?.spec.goal ?? empty.goal)
+  };
+}
+
+/** What a template leaves for the person to say: the `<words in brackets>` of its goal that are still there. */
+export function unsaid(template: Template | null, goal: string): string[] {
+  const asked = template?.spec.goal.match(/<[^<>\n]{1,80}>/g) ?? [];
+  return asked.filter(words => goal.includes(words));
 }
 
 /** The field that an answer of the server is about, if its words or details name one. */
@@ -23,31 +74,45 @@ export function fieldOf(error: unknown): keyof Form | null {
   }>;
   if (code === 'model_not_configured') return 'model';
   if (code === 'sandbox_unavailable') return 'sandbox';
-  const named = /\$\.(\w+)(?:\.(\w+))?/.exec(message ?? '');
-  const name = named?.[2] ?? named?.[1] ?? String(details?.field ?? '');
+  const named = /^(\w+)(?:\[\d+\])?(?:\.(\w+))?: /.exec(message ?? '');
+  const name = String(details?.field ?? named?.[1] ?? '');
+  const within = named?.[2] ?? '';
   const fields: Readonly<Record<string, keyof Form>> = {
     goal: 'goal',
     name: 'name',
     model: 'model',
     mode: 'mode',
     sandbox: 'sandbox',
-    kind: 'sandbox',
-    steps: 'steps',
-    cost_usd: 'cost',
-    wall_s: 'time'
+    role: 'role',
+    permissions: 'permissions',
+    workspaces: 'folders',
+    'limits.steps': 'steps',
+    'limits.cost_usd': 'cost',
+    'limits.wall_s': 'time'
   };
-  return fields[name] ?? null;
+  return fields[`${name}.${within}`] ?? fields[name] ?? null;
 }
 
-/** The spec that the form asks for, or the first field that does not fit and why. */
+/**
+ * The spec that the form asks for, or the first field that does not fit and why. What the form has no field for comes
+ * from the template, and before that from what was known `first`.
+ */
 export function specOf(
   form: Form,
   first: Partial<AgentSpec>,
+  template: Template | null,
   trans: TranslationBundle
 ): { spec: AgentSpec } | { field: keyof Form; text: string } {
   const goal = form.goal.trim();
   if (!goal) {
     return { field: 'goal', text: trans.__('Say what it should do.') };
+  }
+  const [missing] = unsaid(template, goal);
+  if (missing) {
+    return {
+      field: 'goal',
+      text: trans.__('Write what you mean in place of %1.', missing)
+    };
   }
   const steps = form.steps.trim() ? Number(form.steps.trim()) : null;
   if (steps !== null && !(Number.isInteger(steps) && steps >= 1)) {
@@ -74,19 +139,58 @@ export function specOf(
       text: trans.__('Time: like 30 min, 2 h or 90 s, or nothing for no limit.')
     };
   }
+  if (!/^[A-Za-z0-9 _-]{0,40}$/.test(form.role.trim())) {
+    return {
+      field: 'role',
+      text: trans.__('Role: up to 40 letters, digits, spaces, - and _.')
+    };
+  }
+  const folders = form.folders.split(/[\s,]+/).filter(name => name);
+  const odd = folders.find(name => !/^[a-z0-9][a-z0-9_-]{0,39}$/.test(name));
+  if (odd) {
+    return {
+      field: 'folders',
+      text: trans.__(
+        'Folder “%1”: a name of small letters, digits, - and _, such as data.',
+        odd
+      )
+    };
+  }
+  if (folders.length && form.sandbox === 'host') {
+    return {
+      field: 'folders',
+      text: trans.__(
+        'The bare host mounts no shared folders. Choose another sandbox, or no folders.'
+      )
+    };
+  }
+  const base: Partial<AgentSpec> = { ...first, ...template?.spec };
+  const lines = form.permissions
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line);
   const spec: AgentSpec = {
-    ...first,
+    ...base,
     goal,
     mode: form.mode,
-    sandbox: { ...first.sandbox, kind: form.sandbox },
-    limits: { ...first.limits, steps, cost_usd: cost, wall_s: time },
+    sandbox: { ...base.sandbox, kind: form.sandbox },
+    limits: { ...base.limits, steps, cost_usd: cost, wall_s: time },
+    permissions: [...(base.permissions ?? []), ...lines],
+    workspaces: folders,
+    role: form.role.trim(),
     origin: 'lab'
   };
+  if (template) spec.labels = { ...base.labels, template: template.name };
   if (form.name.trim()) spec.name = form.name.trim();
   else delete spec.name;
   if (form.model) spec.model = form.model;
   else delete spec.model;
   return { spec };
+}
+
+/** What is wrong with a model or sandbox that cannot be used, and what to do. */
+export function whyNot(available: { detail: string; fix: string }): string {
+  return [available.detail, available.fix].filter(text => text).join('; ');
 }
 
 /** `30 min`, `2h`, `90 s`, `1h 30m`; a bare number is minutes. `NaN` for anything else. */

@@ -8,6 +8,7 @@ import { useStore } from '../../state/useStore';
 import { Button, figures, Icon, Patience, Skeleton, useWords } from '../../ui';
 import { useClock, useCommand, useServices } from '../services';
 import { FleetBarSkeleton } from './FleetBar';
+import { whyNot } from './spawnForm';
 
 const GRACE_MS = 2000;
 const WALTZ = [10, 22, 34];
@@ -48,11 +49,13 @@ export function Empty(): React.JSX.Element {
           onClick={() => run(CommandIDs.newAgent)}
         >
           <Icon name="plus" size={20} />
-          <b>{trans.__('Start with a goal')}</b>
+          <b>{trans.__('Start from a template')}</b>
           <span>
-            {trans.__('You see model, sandbox and budget before it runs.')}
+            {trans.__(
+              'Or from nothing: you see model, sandbox and budget first.'
+            )}
           </span>
-          <em>{trans.__('Find why tests/upload fails, and fix it')}</em>
+          <Titles />
         </button>
         <button
           type="button"
@@ -75,6 +78,38 @@ export function Empty(): React.JSX.Element {
       </div>
       <ModelLine />
     </div>
+  );
+}
+
+/** Two of the templates, of different kinds. */
+function Titles(): React.JSX.Element {
+  const trans = useWords();
+  const { client } = useServices();
+  const [titles, setTitles] = React.useState<readonly string[]>([]);
+  React.useEffect(() => {
+    let gone = false;
+    client
+      .templates()
+      .then(({ templates }) => {
+        const kinds = new Map(templates.map(one => [one.category, one.title]));
+        if (!gone) setTitles([...kinds.values()].slice(0, 2));
+      })
+      .catch(() => undefined);
+    return () => {
+      gone = true;
+    };
+  }, [client]);
+  return (
+    <em>
+      {titles.length
+        ? titles.map(title => (
+            <React.Fragment key={title}>
+              {title}
+              <br />
+            </React.Fragment>
+          ))
+        : trans.__('Find why tests/upload fails, and fix it')}
+    </em>
   );
 }
 
@@ -112,7 +147,7 @@ function ModelLine(): React.JSX.Element | null {
     <p className="ae-small ae-2">
       {model.available.ok
         ? trans.__('Agents use %1.', model.label || model.id)
-        : `${trans.__('%1 is not ready here.', model.label || model.id)} ${model.available.detail} ${model.available.fix}`}
+        : `${trans.__('%1 is not ready here.', model.label || model.id)} ${whyNot(model.available)}`}
     </p>
   );
 }
