@@ -158,7 +158,7 @@ test('a template fills the form, but for what the person has chosen', () => {
     goal: explore.spec.goal,
     mode: 'accept_edits',
     steps: '40',
-    cost: '2',
+    cost: '$2',
     time: '30 min',
     role: 'analyst',
     folders: 'data'

@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from .lab import ROOT, Lab, browser, open_lab, run, run_all_cells, wait_for
+from .lab import ROOT, Lab, begin, browser, open_lab, run, run_all_cells, wait_for
 
 SCRIPTS = '''
 from aether_jupyter.model.message import Text, ToolCall
@@ -116,6 +116,11 @@ def _shots(chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool
     run(page, "aether:open-mission-control")
     run(page, "aether:open-approvals")
     shot("approvals")
+    if not narrow:
+        run(page, "application:toggle-right-area")
+    begin(page, "aether:new-agent")
+    page.get_by_role("option", name="Write a script").click()
+    shot("new-agent")
     page.context.close()
 
 

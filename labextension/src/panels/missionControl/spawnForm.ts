@@ -32,7 +32,7 @@ export function emptyForm(
     mode: first.mode ?? preferred.mode,
     sandbox: first.sandbox?.kind ?? 'auto',
     steps: limits.steps ? String(limits.steps) : '',
-    cost: limits.cost_usd ? String(limits.cost_usd) : '',
+    cost: limits.cost_usd ? `$${limits.cost_usd}` : '',
     time: limits.wall_s ? `${limits.wall_s / 60} min` : '',
     role: first.role ?? '',
     permissions: '',
