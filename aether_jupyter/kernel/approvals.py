@@ -28,6 +28,7 @@ _ALLOWED = {
     "question": {"answer", "refuse"},
     "limit": {"extend", "finish"},
 }
+_GOES_WITH = {"arguments": "edit", "answer": "answer", "reason": "refuse", "steps": "extend"}
 _approval = msgspec.json.Decoder(Approval).decode
 a, r = tables.approval, tables.rule
 
@@ -138,6 +139,10 @@ def _check(approval: Approval, decision: Decision) -> None:
     allowed = _ALLOWED[approval.kind]
     if decision.verdict not in allowed:
         raise BadRequest(f"verdict: a {approval.kind} takes {', '.join(sorted(allowed))}, not {decision.verdict}")
+    for field, verdict in _GOES_WITH.items():
+        # Left unsaid, a person who changed the arguments would take the call for changed.
+        if getattr(decision, field) is not None and decision.verdict != verdict:
+            raise BadRequest(f"{field}: goes with the verdict {verdict}, not with {decision.verdict}")
     if decision.verdict == "edit" and decision.arguments is None:
         raise BadRequest("arguments: edit needs the arguments to run with")
     if decision.verdict == "answer" and not (decision.answer or "").strip():

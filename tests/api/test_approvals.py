@@ -17,6 +17,11 @@ async def test_the_second_decision_is_refused(call: Any) -> None:
     assert (wrong.status, wrong.json["type"]) == (409, "approval_mismatch")
     forged = await call("POST", path, {"verdict": "refuse", "by": "somebody else"})
     assert (forged.status, "by" in forged.json["detail"]) == (400, True)
+    # A person who changed the arguments must not learn afterwards that the old ones ran.
+    for changed in ({"arguments": {"command": "true"}}, {"reason": "no"}, {"answer": "yes"}, {"steps": 5}):
+        refused = await call("POST", path, {"verdict": "approve", **changed})
+        assert (refused.status, refused.json["type"]) == (400, "bad_request")
+        assert refused.json["detail"].startswith(next(iter(changed)))
 
     body = {"verdict": "refuse", "reason": "not today", "digest": approval["digest"]}
     both = await asyncio.gather(call("POST", path, body), call("POST", path, body))
