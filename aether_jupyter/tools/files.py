@@ -112,7 +112,7 @@ class Files:
             path: File, relative to your home directory.
             content: The whole new content.
         """
-        root, name, shown = _place(ctx, path)
+        root, name, shown = _target(ctx, path)
         data = content.encode("utf-8", "surrogatepass")
         before = await self._before(root, name)
         await self._room(root, len(data))
@@ -134,7 +134,7 @@ class Files:
             path: File, relative to your home directory.
             content: Text to add, with its own line breaks.
         """
-        root, name, shown = _place(ctx, path)
+        root, name, shown = _target(ctx, path)
         data = content.encode("utf-8", "surrogatepass")
         await self._room(root, len(data))
         await _run(len(data), beneath.append, root, name, data)
@@ -163,7 +163,7 @@ class Files:
             new_text: The text to put in its place.
             replace_all: Replace every occurrence.
         """
-        root, name, shown = _place(ctx, path)
+        root, name, shown = _target(ctx, path)
         if not old_text:
             raise ToolFailed("old_text is empty; to add text use append_file, to write a new file use write_file")
         size = beneath.stat(root, name).size_bytes
@@ -236,7 +236,7 @@ class Files:
         Args:
             path: Directory, relative to your home directory.
         """
-        root, name, shown = _place(ctx, path)
+        root, name, shown = _target(ctx, path)
         beneath.make_directory(root, name)
         return Outcome(ok=True, content=f"{shown or '.'} is there.", evidence=Evidence(path=shown))
 
@@ -395,12 +395,29 @@ def _place(ctx: ToolContext, path: str) -> tuple[Path, str, str]:
     return ctx.home, name, name
 
 
+def _target(ctx: ToolContext, path: str) -> tuple[Path, str, str]:
+    """As `_place`, for what is about to be written. Raises `ToolFailed` for what only the sandbox writes."""
+    root, name, shown = _place(ctx, path)
+    if root == ctx.home:
+        _not_kept(name.split("/")[0])
+    return root, name, shown
+
+
+def _not_kept(name: str) -> None:
+    # Variables of the shell lie there: a file that is written unasked must not change what an approved command does.
+    if name.casefold() == ".aether":
+        raise ToolFailed(".aether holds what is kept of your commands; it is read, but not written by file tools")
+
+
 def _pair(ctx: ToolContext, source: str, target: str) -> tuple[Path, str, str, str]:
     """The folder both lie in, what stands before names in it, and the two names."""
     root, old, shown = _place(ctx, source)
-    other, new, _ = _place(ctx, target)
+    other, new, _ = _target(ctx, target)
     if other != root:
         raise ToolFailed("source and target are in different workspaces; read the one and write the other")
+    if root == ctx.home:
+        # Moved into a folder, it keeps its own name.
+        _not_kept(old.rsplit("/", 1)[-1])
     return root, shown.removesuffix(old), old, new + "/" * (target.endswith("/") and bool(new))
 
 

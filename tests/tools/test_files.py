@@ -179,6 +179,34 @@ async def test_files_of_aether_itself_are_not_listed(call: Call, home: Path) -> 
     assert (await call("search_files", glob="token")).content == "[no such file]"
 
 
+async def test_what_is_kept_of_the_shell_is_read_but_not_written(call: Call, home: Path) -> None:
+    """Else a file that is written unasked could change what an approved command does."""
+    (home / ".aether" / "shell").mkdir(parents=True)
+    (home / ".aether" / "shell" / "exports").write_text("export A='1'\n")
+    (home / "mine" / ".aether" / "shell").mkdir(parents=True)
+    (home / "mine" / "exports").write_text("export A='2'\n")
+    kept = ".aether/shell/exports"
+    tries = [
+        ("write_file", {"path": kept, "content": "x"}),
+        ("write_file", {"path": "/home/agent/./.Aether//shell/exports", "content": "x"}),
+        ("append_file", {"path": kept, "content": "x"}),
+        ("edit_file", {"path": kept, "old_text": "1", "new_text": "2"}),
+        ("make_directory", {"path": ".aether/more"}),
+        *((tool, {"source": "mine/exports", "target": kept}) for tool in ("move_file", "copy_file")),
+        *((tool, {"source": "mine/exports", "target": ".aether/shell/"}) for tool in ("move_file", "copy_file")),
+        *((tool, {"source": "mine/.aether", "target": "."}) for tool in ("move_file", "copy_file")),
+        ("move_file", {"source": ".aether", "target": "away"}),
+    ]
+    for tool, arguments in tries:
+        done = await call(tool, **arguments)
+        assert (done.ok, ".aether holds" in done.content) == (False, True), (tool, arguments, done.content)
+    assert (home / kept).read_text() == "export A='1'\n"
+    assert "export A='1'" in (await call("read_file", path=kept)).content
+    assert (await call("copy_file", source=kept, target="copy")).ok
+    assert (await call("write_file", path="mine/.aether/x", content="x")).ok
+    assert (await call("delete_file", path=kept)).ok
+
+
 async def test_unreadable_file_is_told(call: Call, home: Path) -> None:
     (home / "f").write_text("x")
     (home / "f").chmod(0)
