@@ -34,6 +34,8 @@ class Completed:
     """A command that ended, or was ended. Output is bytes as written, at most `output_limit` of each stream.
 
     `stdout_bytes` and `stderr_bytes` count all that was written. `exit_code` is None only if it was cut off.
+    `folder` is where a shell line ended: relative to the home where it lies in it (`.` is the home itself), else
+    absolute, '' where that is not known.
     """
 
     exit_code: int | None
@@ -45,6 +47,7 @@ class Completed:
     timed_out: bool = False
     stdout_path: str = ""
     stderr_path: str = ""
+    folder: str = ""
 
 
 OnOutput = Callable[[Literal["stdout", "stderr"], bytes], None]
@@ -73,7 +76,12 @@ class Sandbox(Protocol):
         output_limit: int = 1_000_000,
         on_output: OnOutput | None = None,
     ) -> Completed:
-        """Run a shell line (`str`) or an argv (sequence). A timeout ends it and returns what was printed."""
+        """Run a shell line (`str`) or an argv (sequence). A timeout ends it and returns what was printed.
+
+        What a line exports is there for the next lines and goes before `env`, also after the sandbox was made anew; one
+        that was cut off leaves nothing. An argv starts anew. Raises `FolderNotFound`, with nothing run, if `cwd`
+        cannot be entered.
+        """
         ...
 
     async def close(self) -> None:
@@ -127,7 +135,10 @@ class Peers(Protocol):
 
 @dataclass
 class ToolContext:
-    """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use."""
+    """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
+
+    `folder` is where shell lines begin: that in which the one of an earlier step ended, '' for the home.
+    """
 
     pid: int
     owner: str
@@ -141,6 +152,7 @@ class ToolContext:
     max_timeout_s: float = 600.0
     output_limit: int = 16_000
     workspaces: dict[str, Path] = field(default_factory=dict)
+    folder: str = ""
 
 
 @runtime_checkable

@@ -60,7 +60,11 @@ class OpenCall(msgspec.Struct, frozen=True):
 
 
 class AgentState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the next decision rests on. `redirected`: a message came after an INT and before the next step."""
+    """Everything the next decision rests on. `redirected`: a message came after an INT and before the next step.
+
+    `folder` is where the shell lines of the present step begin, '' for the home; `moved` is where the next step's will,
+    with the place in the answer of the call that left the shell there.
+    """
 
     spec: AgentSpec
     limits: Limits
@@ -87,6 +91,8 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     awaited: tuple[Request, ...] = ()
     interrupted: bool = False
     redirected: bool = False
+    folder: str = ""
+    moved: tuple[int, str] | None = None
     head: int = 0
     ended: bool = False
 
@@ -198,6 +204,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             if s.prints and not malformed:
                 # The same call with another result is waiting for something, not turning in circles.
                 s = replace(s, prints=(*s.prints[:-1], _hash(s.prints[-1] + outcome.content)))
+            if outcome.evidence is not None and outcome.evidence.folder:
+                s = _move(s, call_id, outcome.evidence.folder)
             return _end(s, ToolTurn(call_id, tool, outcome.content, outcome.ok))
         case ApprovalRequested(approval=approval):
             if approval.kind == "limit":
@@ -373,7 +381,21 @@ def _edit(s: AgentState, call_id: str, arguments: dict[str, object]) -> AgentSta
 def _end(s: AgentState, turn: ToolTurn) -> AgentState:
     calls = tuple(c for c in s.calls if c.call.id != turn.call_id)
     s = msgspec.structs.replace(s, calls=calls, turns=(*s.turns, turn))
-    return s if calls else _flush(s)
+    if calls:
+        return s
+    # Only now: the calls of one answer all begin in the same folder, so a person can be told which.
+    return _flush(s if s.moved is None else msgspec.structs.replace(s, folder=s.moved[1], moved=None))
+
+
+def _move(s: AgentState, call_id: str, folder: str) -> AgentState:
+    """A call left the shell in another folder. The last one of the answer decides, whichever was the last to end."""
+    answer = next((turn.parts for turn in reversed(s.turns) if isinstance(turn, ModelTurn)), ())
+    order = [part.id for part in answer if isinstance(part, ToolCall)]
+    place = order.index(call_id) if call_id in order else -1
+    folder = "" if folder == "." else folder
+    if folder == s.folder or (s.moved is not None and s.moved[0] > place):
+        return s
+    return msgspec.structs.replace(s, moved=(place, folder))
 
 
 def _flush(s: AgentState) -> AgentState:

@@ -10,6 +10,7 @@
     │   ├── RuleNotFound
     │   ├── RequestNotFound
     │   └── FileNotFound
+    │       └── FolderNotFound           a command was to begin in it; nothing ran
     ├── Conflict                    409
     │   ├── IllegalTransition            the process is in a state that does not allow it
     │   ├── AlreadyDecided               somebody decided first
@@ -113,6 +114,10 @@ class RequestNotFound(NotFound):
 
 class FileNotFound(NotFound):
     """No such file in the agent's home."""
+
+
+class FolderNotFound(FileNotFound):
+    """The folder that a command was to begin in cannot be entered; nothing ran."""
 
 
 class Conflict(AetherError, status=409):

@@ -48,7 +48,11 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What proves an outcome: exit code, head and tail of the output, hashes, paths. Text may be shortened."""
+    """What proves an outcome: exit code, head and tail of the output, hashes, paths. Text may be shortened.
+
+    `folder` is where a command left the shell, if that is not where it began: relative to the home where it lies in it
+    (`.` is the home itself), else absolute.
+    """
 
     exit_code: int | None = None
     stdout: str = ""
@@ -62,6 +66,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str = ""
     timed_out: bool = False
     sandbox: str = ""
+    folder: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -56,6 +56,7 @@ from ..model.events import (
     ToolEnded,
     ToolStarted,
 )
+from ..model.harmless import plain
 from ..model.message import ToolCall
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.tool import Approval, Outcome, Risk
@@ -539,8 +540,18 @@ class Run:
             risk=ruling.risk,
             because=ruling.why,
             each_time=ruling.by == "administrator",
-            where=f"{resolved}, home of {self._claim.pid}",
+            where=self._where(call, resolved),
         )
+
+    def _where(self, call: ToolCall, resolved: str) -> str:
+        """The sandbox, and where in it a shell line would run: its own `cwd`, else where the last step left off."""
+        home = f"{resolved}, home of {self._claim.pid}"
+        if "command" not in {role.partition(":")[2] for role in self._by_name[call.tool].args.values()}:
+            return home
+        folder = str((call.arguments or {}).get("cwd") or self._state.folder)
+        # As it is, blanks and all: it is read to decide.
+        shown = plain(folder[:1_000]).replace("\n", "\\x0a")
+        return home if folder in ("", ".") else f"{home}, in {shown}"
 
     def _question(self, call: ToolCall, arguments: dict[str, Any]) -> Approval:
         options = tuple(str(option) for option in arguments.get("options") or ())
@@ -592,6 +603,7 @@ class Run:
             timeout_s=r.settings.command_timeout_s,
             max_timeout_s=r.settings.max_command_timeout_s,
             output_limit=r.settings.output_limit_bytes,
+            folder=self._state.folder,
         )
 
     def _notify(self, notice: Notice) -> None:

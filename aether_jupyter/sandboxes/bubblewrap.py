@@ -1,8 +1,8 @@
 """Sandboxes by bubblewrap: no network, no host files but the system's own, read-only; needs no engine and no root.
 
-Each command gets fresh namespaces (12–40 ms) over the same home, so nothing survives a command but its files. Limits
-come from a control group where one can be made, which counts the whole sandbox; elsewhere from resource limits, which
-count each process for memory and the sandbox's user namespace for processes.
+Each command gets fresh namespaces (12–40 ms) over the same home, so only files survive a command, and what `lasting`
+keeps in them. Limits come from a control group where one can be made, which counts the whole sandbox; elsewhere from
+resource limits, which count each process for memory and the sandbox's user namespace for processes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from pathlib import Path
 from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
-from ..model.errors import SandboxUnavailable
+from ..model.errors import FolderNotFound, SandboxUnavailable
 from ..plugins import hookimpl
-from .command import Calls, clean_environment, own_home, run_process, shell_argv
+from .command import Calls, clean_environment, own_home, run_process
+from .lasting import run_lasting
 
 WORKDIR = "/home/agent"
 MAKING = 5
@@ -70,7 +71,7 @@ _CHROOT_FIX = "enter it as a root of its own, with 'systemd-nspawn -D FOLDER' or
 _LIMITS = (
     "ulimit -c 0; ulimit -n 4096; ulimit -f {blocks}; {data} "
     "{{ ulimit -u {pids} || ulimit -p {pids}; }} 2>/dev/null; "
-    'cd -- "$1" || exit 126; shift; exec "$@"'
+    'cd -- "$1" 2>/dev/null || exit 126; shift; exec "$@"'
 )
 
 
@@ -221,18 +222,31 @@ class BubblewrapSandbox:
         on_output: OnOutput | None = None,
     ) -> Completed:
         """Run a shell line or an argv in the home; see `aether_jupyter.abc.Sandbox`."""
-        return await self._calls.run(
-            run_process(
-                [*self._argv, posixpath.join(WORKDIR, cwd), *shell_argv(command, self._shell)],
+        environment = clean_environment(WORKDIR, _path(), env)
+
+        async def run(argv: list[str]) -> Completed:
+            done = await run_process(
+                [*self._argv, posixpath.join(WORKDIR, cwd), *argv],
                 timeout_s=timeout_s,
-                env=clean_environment(WORKDIR, _path(), env),
+                env=environment,
                 # Else the shell in between tells its own folder, which is the server's.
                 cwd="/",
                 stdin=stdin,
                 output_limit=output_limit,
                 on_output=on_output,
             )
+            if done.exit_code == 126 and not await self._enters(cwd, environment):
+                raise FolderNotFound(f"the command did not run: the folder {cwd} cannot be entered")
+            return done
+
+        return await self._calls.run(
+            run_lasting(command, self._shell, home=self.home, workdir=WORKDIR, env=environment, run=run)
         )
+
+    async def _enters(self, cwd: str, env: dict[str, str]) -> bool:
+        """Whether a command can begin there. One that did may end with 126, too, so that code alone does not tell."""
+        trial = [*self._argv, posixpath.join(WORKDIR, cwd), "/bin/sh", "-c", "exit 0"]
+        return (await run_process(trial, timeout_s=10, env=env, cwd="/")).exit_code == 0
 
     async def close(self) -> None:
         """End what still runs and remove the control group."""

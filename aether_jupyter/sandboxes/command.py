@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from ..abc import Completed, OnOutput
-from ..model.errors import SandboxUnavailable, ToolFailed
+from ..model.errors import FolderNotFound, SandboxUnavailable, ToolFailed
 
 _GRACE_S = 0.2
 """Seconds that output may still come after the process ended: a child left in the background keeps the pipe open."""
@@ -36,8 +36,9 @@ async def run_process(
 ) -> Completed:
     """Run `argv` in a session of its own. Returns when it has ended, or was ended after `timeout_s`.
 
-    At most `output_limit` bytes of each stream are kept; `on_output` sees every byte. Raises `ToolFailed` if it cannot
-    be started. When the caller is cancelled the whole process tree is killed first.
+    At most `output_limit` bytes of each stream are kept; `on_output` sees every byte. Raises `FolderNotFound` if `cwd`
+    cannot be entered, `ToolFailed` if it cannot be started. When the caller is cancelled the whole process tree is
+    killed first.
     """
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
@@ -54,6 +55,8 @@ async def run_process(
         )
     except (OSError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if cwd is not None and isinstance(error, OSError) and error.filename == cwd:
+            raise FolderNotFound(f"the command did not run: the folder {cwd} cannot be entered: {words}") from None
         raise ToolFailed(f"the command could not be started: {words}") from None
     timed_out = False
     try:

@@ -27,9 +27,10 @@ from .. import beneath
 from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
-from ..model.errors import SandboxUnavailable, ToolFailed
+from ..model.errors import FolderNotFound, SandboxUnavailable, ToolFailed
 from ..plugins import hookimpl
-from .command import Calls, clean_environment, own_home, shell_argv
+from .command import Calls, clean_environment, own_home
+from .lasting import run_lasting
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -326,8 +327,17 @@ class DockerSandbox:
         on_output: OnOutput | None = None,
     ) -> Completed:
         """Run a shell line or an argv in the home; see `aether_jupyter.abc.Sandbox`."""
-        argv = shell_argv(command, "/bin/bash")
-        return await self._calls.run(self._run(argv, timeout_s, cwd, env, stdin, output_limit, on_output))
+        environment = clean_environment(WORKDIR, _PATH, env)
+        return await self._calls.run(
+            run_lasting(
+                command,
+                "/bin/bash",
+                home=self.home,
+                workdir=WORKDIR,
+                env=environment,
+                run=lambda argv: self._run(argv, timeout_s, cwd, environment, stdin, output_limit, on_output),
+            )
+        )
 
     async def close(self) -> None:
         """End what still runs and remove the container."""
@@ -342,7 +352,7 @@ class DockerSandbox:
         argv: list[str],
         timeout_s: float,
         cwd: str,
-        env: dict[str, str] | None,
+        env: dict[str, str],
         stdin: bytes,
         output_limit: int,
         on_output: OnOutput | None,
@@ -355,7 +365,7 @@ class DockerSandbox:
             wish = {
                 "argv": argv,
                 "cwd": posixpath.join(WORKDIR, cwd),
-                "env": clean_environment(WORKDIR, _PATH, env),
+                "env": env,
                 "stdin": bool(stdin),
             }
             await connection.send(b"R", number, json.dumps(wish).encode())
@@ -373,6 +383,8 @@ class DockerSandbox:
             raise
         finally:
             connection.end(number)
+        if call.trouble and call.astray:
+            raise FolderNotFound(f"the command did not run: its folder cannot be entered: {call.trouble}")
         if call.trouble:
             raise ToolFailed(f"the command could not be started: {call.trouble}")
         if call.lost:
@@ -408,6 +420,7 @@ class _Call:
         self.counted = {"stdout": 0, "stderr": 0}
         self.code: int | None = None
         self.trouble = ""
+        self.astray = False
         self.timed_out = False
         self.lost = False
         self._limit = limit
@@ -580,6 +593,7 @@ def _told_end(call: _Call, body: bytes) -> bool:
         said: dict[str, Any] = json.loads(body)
         call.code = int(said["code"]) if "code" in said else None
         call.trouble = str(said.get("error", ""))[:500]
+        call.astray = bool(said.get("folder"))
     except (ValueError, TypeError, AttributeError):
         return False
     call.finish()

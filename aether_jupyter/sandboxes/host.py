@@ -13,7 +13,8 @@ from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable
 from ..plugins import hookimpl
-from .command import Calls, clean_environment, run_process, shell_argv
+from .command import Calls, clean_environment, run_process
+from .lasting import run_lasting
 
 
 @hookimpl
@@ -55,13 +56,16 @@ class Host:
 
 
 class HostSandbox:
-    """The bare host, with the agent's home as its working directory."""
+    """The bare host, with the agent's home as its working directory.
+
+    On Windows nothing lasts from one shell line to the next: cmd.exe cannot tell what it leaves.
+    """
 
     name = "host"
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.workdir = str(home)
+        self.workdir = os.path.realpath(home)
         self._calls = Calls()
 
     async def run(
@@ -77,21 +81,28 @@ class HostSandbox:
     ) -> Completed:
         """Run a shell line or an argv in the home; see `aether_jupyter.abc.Sandbox`."""
         shell = shutil.which("bash") or shutil.which("sh") or "/bin/sh"
-        argv = shell_argv(command, shell)
-        if sys.platform == "win32" and isinstance(command, str) and shutil.which("bash") is None:
-            argv = ["cmd.exe", "/d", "/s", "/c", command]
+        if sys.platform == "win32" and isinstance(command, str):
+            bash = shutil.which("bash")
+            command = [bash, "-c", command] if bash is not None else ["cmd.exe", "/d", "/s", "/c", command]
         environment = clean_environment(self.workdir, os.environ.get("PATH", os.defpath), env)
         if sys.platform == "win32":
             environment |= {n: os.environ[n] for n in ("SystemRoot", "ComSpec", "PATHEXT", "TEMP") if n in os.environ}
         return await self._calls.run(
-            run_process(
-                argv,
-                timeout_s=timeout_s,
+            run_lasting(
+                command,
+                shell,
+                home=self.home,
+                workdir=self.workdir,
                 env=environment,
-                cwd=os.path.join(self.workdir, cwd),
-                stdin=stdin,
-                output_limit=output_limit,
-                on_output=on_output,
+                run=lambda argv: run_process(
+                    argv,
+                    timeout_s=timeout_s,
+                    env=environment,
+                    cwd=os.path.join(self.workdir, cwd),
+                    stdin=stdin,
+                    output_limit=output_limit,
+                    on_output=on_output,
+                ),
             )
         )
 

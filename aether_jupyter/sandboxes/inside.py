@@ -6,7 +6,7 @@ the container with it. Commands have the same user as it, so what it says is no 
 
 A frame is one letter, a call's number and a length, then that many bytes:
 in   R run (JSON)   I input   E end of input   K kill
-out  H hello (text) O stdout  S stderr  X exit (JSON: the code, or why it could not start)
+out  H hello (text) O stdout  S stderr  X exit (JSON: the code, or why it could not start, or enter its folder)
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class Server:
             name = getattr(error, "filename", None)
             if isinstance(error, BlockingIOError):
                 why = "the sandbox's limit of processes is reached"
-            self.say(b"X", number, json.dumps({"error": f"{name}: {why}" if name else why}).encode())
+            end = {"error": f"{name}: {why}" if name else why, "folder": name is not None and name == wish["cwd"]}
+            self.say(b"X", number, json.dumps(end).encode())
             return
         assert child.stdout is not None
         assert child.stderr is not None

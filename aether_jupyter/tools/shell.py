@@ -17,8 +17,9 @@ from .. import beneath
 from ..abc import Completed, Tool, ToolContext
 from ..config import Settings
 from ..declare import tool
-from ..model.errors import AetherError
+from ..model.errors import AetherError, FolderNotFound
 from ..model.events import OutputDelta
+from ..model.harmless import line
 from ..model.tool import Evidence, Outcome
 from ..plugins import hookimpl
 
@@ -30,6 +31,9 @@ _KEPT_BYTES = 50_000_000
 _FOLDER = ".aether/outputs"
 _FOLDER_BYTES = 500_000_000
 """Bytes of all kept outputs of a home, beyond which no more is kept: a command that floods is often run again."""
+
+_HOME = "."
+"""The home, where a folder is told."""
 
 _BLOCK = 256_000
 _EVIDENCE = 2_000
@@ -57,12 +61,12 @@ async def run_command(
 ) -> Outcome:
     """Run a shell command in your home directory. Returns exit code, stdout and stderr; as a rule there is no network.
 
-    Each command starts anew: files last, `cd` and `export` do not; give `cwd` instead.
+    `cd` and `export` last for your next commands; file tools always start from your home directory.
 
     Args:
         command: Command line for bash, such as 'ls -la' or 'python3 script.py'.
         timeout_s: Seconds after which it is ended.
-        cwd: Directory to run it in, relative to your home directory.
+        cwd: Directory to run this one command in, relative to your home directory.
     """
     allowed = min(timeout_s or ctx.timeout_s, ctx.max_timeout_s)
     sandbox = await ctx.sandbox()
@@ -73,9 +77,19 @@ async def run_command(
         done = await sandbox.run(
             command,
             timeout_s=allowed,
-            cwd=cwd,
+            cwd=cwd or ctx.folder,
             output_limit=0,
             on_output=lambda stream, data: (out if stream == "stdout" else err).take(data),
+        )
+    except FolderNotFound as error:
+        if cwd or not ctx.folder:
+            raise
+        return Outcome(
+            ok=False,
+            content=f"Nothing was run: your working directory {line(ctx.folder)} does not exist any more. "
+            "Your next command begins in your home directory again.",
+            error=error.code,
+            evidence=Evidence(sandbox=sandbox.name, folder=_HOME),
         )
     finally:
         out.flush()
@@ -84,15 +98,21 @@ async def run_command(
     if out.size + err.size > ctx.output_limit:
         # A stream that needs less than its half leaves the rest to the other.
         share = max(ctx.output_limit // 2, ctx.output_limit - min(out.size, err.size))
-    return _outcome(done, out, err, share, allowed, sandbox.name)
+    # A command that is given a folder of its own leaves the agent's where it was.
+    folder = done.folder if not cwd and done.folder != (ctx.folder or _HOME) else ""
+    return _outcome(done, out, err, share, allowed, sandbox.name, folder)
 
 
-def _outcome(done: Completed, out: _Output, err: _Output, share: int, allowed: float, sandbox: str) -> Outcome:
+def _outcome(
+    done: Completed, out: _Output, err: _Output, share: int, allowed: float, sandbox: str, folder: str
+) -> Outcome:
     lines = [f"exit code: {done.exit_code}"] if done.exit_code is not None else []
     if done.exit_code == 137:
         lines = ["exit code: 137 (killed, as a rule because the sandbox's memory limit was reached)"]
     if done.timed_out:
         lines = [f"timed out after {allowed:g} s and was ended; this is what it had printed"]
+    if folder:
+        lines.append(f"working directory: {line(folder) if folder != _HOME else 'your home directory'}")
     shown_out, shown_err = out.shown(share), err.shown(share)
     if shown_out:
         lines.append(f"stdout:\n{shown_out.rstrip()}")
@@ -116,6 +136,7 @@ def _outcome(done: Completed, out: _Output, err: _Output, share: int, allowed: f
             sha256=out.digest.hexdigest(),
             timed_out=done.timed_out,
             sandbox=sandbox,
+            folder=folder,
         ),
     )
 

@@ -26,7 +26,7 @@ from aether_jupyter.model.events import (
 )
 from aether_jupyter.model.message import Text, ToolCall, ToolTurn, Usage, UserTurn
 from aether_jupyter.model.process import State
-from aether_jupyter.model.tool import Approval, Decision, Outcome
+from aether_jupyter.model.tool import Approval, Decision, Evidence, Outcome
 
 READ = ToolCall("c1", "read_file", {"path": "a"})
 
@@ -125,6 +125,51 @@ def test_it_waits_for_a_person_only_when_nothing_else_can_run() -> None:
     hold = loop.decide(state)
     assert isinstance(hold, loop.Hold)
     assert (hold.reason.kind, hold.reason.approvals) == ("approval", ("a1",))
+
+
+def left(call: ToolCall, folder: str, ok: bool = True) -> ToolEnded:
+    return ToolEnded(1, call.id, call.tool, Outcome(ok=ok, content="", evidence=Evidence(folder=folder)))
+
+
+SHELLS = tuple(ToolCall(f"s{n}", "run_command", {"command": "?"}) for n in range(4))
+
+
+def test_the_next_step_begins_in_the_folder_that_the_last_one_left() -> None:
+    one, two, three, _ = SHELLS
+    state = run(asked(), answer(one), ToolStarted(1, one), left(one, "src"))
+    assert state.folder == "src"
+    again = (asked(2), answer(two, step=2), ToolStarted(2, two))
+    assert run(asked(), answer(one), left(one, "src"), *again, ended(two)).folder == "src"
+    assert run(asked(), answer(one), left(one, "src"), *again, left(two, ".", ok=False)).folder == ""
+    moved = run(asked(), answer(one), left(one, "src"), *again, left(two, "/tmp"), asked(3), answer(three, step=3))
+    assert moved.folder == "/tmp"
+
+
+def test_calls_of_one_answer_all_begin_where_the_step_began_and_the_last_in_order_decides() -> None:
+    a, b, c, d = SHELLS
+    begun = (asked(), answer(Text("all at once"), a, b, c, d), *(ToolStarted(1, call) for call in SHELLS))
+    ends = (left(c, "third"), left(a, "first"), ended(d), left(b, "second"))
+    for n in range(4):
+        assert run(*begun, *ends[:n]).folder == ""
+    assert run(*begun, *ends).folder == "third"
+    assert run(*begun, *reversed(ends)).folder == "third"
+    # Who says that it is where the step began has not moved, and does not take back where another went.
+    assert run(*begun, left(a, "first"), left(b, "."), ended(c), ended(d)).folder == "first"
+
+
+def test_the_folder_stands_while_a_call_of_the_answer_waits_for_a_person() -> None:
+    goes, asks = SHELLS[0], ToolCall("c1", "run_command", {"command": "rm -r build"})
+    waiting = (asked(), answer(goes, asks), ToolStarted(1, goes), approval(asks), left(goes, "src"))
+    assert run(*waiting).folder == ""
+    assert run(*waiting, decided("approve"), ToolStarted(1, asks)).folder == ""
+    assert run(*waiting, decided("approve"), ToolStarted(1, asks), ended(asks)).folder == "src"
+    assert run(*waiting, decided("refuse")).folder == "src"
+
+
+def test_a_journal_from_before_folders_were_kept_still_folds() -> None:
+    old = b'{"ok":true,"content":"fine","evidence":{"exit_code":0,"sandbox":"docker"}}'
+    end = ToolEnded(1, SHELLS[0].id, "run_command", msgspec.json.decode(old, type=Outcome))
+    assert run(asked(), answer(SHELLS[0]), ToolStarted(1, SHELLS[0]), end).folder == ""
 
 
 def decided(verdict: str, **fields: Any) -> ApprovalDecided:

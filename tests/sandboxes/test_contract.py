@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from aether_jupyter.abc import Completed, Sandbox, SandboxKind
-from aether_jupyter.model.errors import AetherError, SandboxUnavailable, ToolFailed
+from aether_jupyter.model.errors import AetherError, FolderNotFound, SandboxUnavailable, ToolFailed
 
 from .conftest import SPEC
 
@@ -75,10 +75,81 @@ async def test_it_starts_in_the_home_and_in_folders_of_it(sandbox: Sandbox) -> N
     assert (await run(sandbox, "pwd")).stdout.decode().strip() == sandbox.workdir
     await run(sandbox, "mkdir -p a/b")
     assert (await run(sandbox, "pwd", cwd="a/b")).stdout.decode().strip() == f"{sandbox.workdir}/a/b"
+
+
+async def test_a_folder_that_is_not_there_is_named_and_nothing_runs(sandbox: Sandbox) -> None:
+    await run(sandbox, "mkdir gone; touch file")
+    for command in ("touch ran", ["touch", "ran"]):
+        for folder in ("gone/away", "file", "/nowhere"):
+            with pytest.raises(FolderNotFound, match=folder):
+                await run(sandbox, command, cwd=folder, on_output=lambda stream, data: pytest.fail(f"said {data!r}"))
+    assert not (sandbox.home / "ran").exists()
+    assert (await run(sandbox, "exit 126", cwd="gone")).exit_code == 126
+
+
+async def test_a_line_tells_in_which_folder_it_ended(sandbox: Sandbox) -> None:
+    told = {
+        "true": ".",
+        "mkdir -p 'a/b c'; cd 'a/b c'": "a/b c",
+        "cd a; exit 3": "a",
+        "cd a; cd ..": ".",
+        "cd /usr; set -e; false": "/usr",
+        "cd a; trap 'echo bye' EXIT": "a",
+        "(cd a)": ".",
+        "ln -s a link; cd link": "a",
+        "cd a; kill -9 $$": "",
+        "cd a; exec true": "",
+        "mkdir d; cd d; rmdir ../d": "",
+        "mkdir $'bell\a'; cd $'bell\a'": "",
+        "mkdir $'turn\u202e'; cd $'turn\u202e'": "",
+    }
+    assert {line: (await run(sandbox, line)).folder for line in told} == told
+    assert (await run(sandbox, "cd ..", cwd="a/b c")).folder == "a"
+    assert (await run(sandbox, ["true"], cwd="a")).folder == ""
+    assert (await run(sandbox, "cd a; sleep 9", timeout_s=0.3)).folder == ""
+
+
+async def test_exported_variables_last_and_outlive_the_sandbox(sandbox: Sandbox, kind: SandboxKind) -> None:
+    first = "export ONE=1 TWO='two words' PATH=\"$PATH:/opt/mine\"; unset LC_ALL; LOOSE=3; f() { :; }; alias a=b"
+    assert (await run(sandbox, f"{first}; exit 3")).exit_code == 3
+    look = "echo $ONE,$TWO,${PATH##*:},${LC_ALL-none},${LOOSE-none},$(type f a >/dev/null 2>&1 || echo gone)"
+    found = b"1,two words,/opt/mine,none,none,gone\n"
+    assert (await run(sandbox, look)).stdout == found
+    await sandbox.close()
+    again = await kind.open(7, SPEC, sandbox.home)
     try:
-        assert (await run(sandbox, "pwd", cwd="nowhere")).exit_code != 0
-    except ToolFailed:
-        assert sandbox.name != "bubblewrap"
+        assert (await run(again, look)).stdout == found
+        assert (await run(again, ["sh", "-c", "echo ${ONE-anew},$LC_ALL"])).stdout == b"anew,C.UTF-8\n"
+        await run(again, "unset ONE; export TWO=other LC_ALL=C")
+        assert (await run(again, "echo ${ONE-none},$TWO,$LC_ALL")).stdout == b"none,other,C\n"
+    finally:
+        await again.close()
+
+
+async def test_what_the_sandbox_and_the_shell_set_themselves_is_not_kept(sandbox: Sandbox) -> None:
+    look = "mkdir -p sub; cd sub; echo $SHLVL,$PWD,$OLDPWD,${BASHOPTS-},${SHELLOPTS-}"
+    before = await run(sandbox, look)
+    await run(sandbox, "cd sub; set -f; export SHLVL PWD OLDPWD AETHER_CALL=canary UID SHELLOPTS BASHOPTS; export X=1")
+    done = await run(sandbox, look)
+    assert (done.stdout, done.stderr) == (before.stdout, b"")
+    assert b"canary" not in (await run(sandbox, "env")).stdout
+    assert (sandbox.home / ".aether/shell/exports").read_bytes() == b"export X='1'\n"
+
+
+async def test_lines_side_by_side_keep_the_variables_of_each(sandbox: Sandbox) -> None:
+    await run(sandbox, "export SAME=0")
+    await asyncio.gather(*(run(sandbox, f"sleep 0.{i}; export V{i}={i} SAME={i}; sleep 0.2") for i in range(4)))
+    assert (await run(sandbox, "echo $V0$V1$V2$V3 $SAME")).stdout == b"0123 3\n"
+    assert sorted(p.name for p in (sandbox.home / ".aether/shell").iterdir()) == ["exports"]
+
+
+async def test_a_line_that_was_cut_off_leaves_nothing(sandbox: Sandbox) -> None:
+    for line in ("export A=1; kill -9 $$", "export A=1; sleep 9"):
+        await run(sandbox, line, timeout_s=0.5)
+    with anyio.move_on_after(0.5):
+        await run(sandbox, "export A=1; trap 'exit 0' TERM; sleep 9")
+    assert (await run(sandbox, "echo ${A-none}")).stdout == b"none\n"
+    assert list((sandbox.home / ".aether/shell").iterdir()) == []
 
 
 async def test_files_persist_and_are_the_hosts_own(sandbox: Sandbox, kind: SandboxKind) -> None:

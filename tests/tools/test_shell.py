@@ -116,6 +116,66 @@ async def test_folder_inside_the_home(call: Call, home: Path) -> None:
     assert (await call("run_command", command="pwd", cwd="sub")).content.endswith("/sub")
 
 
+async def test_a_command_goes_on_where_the_one_of_an_earlier_step_left_off(
+    call: Call, context: ToolContext, home: Path
+) -> None:
+    (home / "src" / "deep").mkdir(parents=True)
+    done = await call("run_command", command="cd src; export A=1")
+    assert done.evidence is not None
+    assert (done.content, done.evidence.folder) == ("exit code: 0\nworking directory: src\n(no output)", "src")
+    context.folder = done.evidence.folder
+    done = await call("run_command", command="pwd; echo $A")
+    assert done.content == f"exit code: 0\nstdout:\n{home}/src\n1"
+    assert done.evidence is not None
+    assert done.evidence.folder == ""
+    done = await call("run_command", command="cd deep; false")
+    assert "working directory: src/deep\n" in done.content
+    done = await call("run_command", command="cd ~")
+    assert "working directory: your home directory\n" in done.content
+    assert done.evidence is not None
+    assert done.evidence.folder == "."
+    done = await call("run_command", command="cd /usr")
+    assert done.evidence is not None
+    assert done.evidence.folder == "/usr"
+
+
+async def test_a_folder_given_for_one_command_does_not_last(call: Call, context: ToolContext, home: Path) -> None:
+    (home / "src").mkdir()
+    context.folder = "src"
+    for given in (".", "src", "/usr"):
+        done = await call("run_command", command="pwd; cd /; export A=$A.", cwd=given)
+        assert str((home / given).resolve()) in done.content
+        assert "working directory" not in done.content
+        assert done.evidence is not None
+        assert done.evidence.folder == ""
+    assert (await call("run_command", command="pwd; echo $A")).content.endswith("/src\n...")
+
+
+async def test_a_kept_folder_that_is_gone_is_named_and_the_home_comes_next(
+    call: Call, context: ToolContext, home: Path
+) -> None:
+    context.folder = "src/gone"
+    done = await call("run_command", command="touch ran")
+    assert (done.ok, done.error) == (False, "folder_not_found")
+    assert done.content.startswith("Nothing was run: your working directory src/gone does not exist any more.")
+    assert "begins in your home directory" in done.content
+    assert done.evidence is not None
+    assert done.evidence.folder == "."
+    assert not (home / "ran").exists()
+    done = await call("run_command", command="true", cwd="nowhere")
+    assert (done.ok, done.error, done.evidence) == (False, "folder_not_found", None)
+    assert "nowhere" in done.content
+
+
+async def test_a_long_folder_is_told_shortly(call: Call) -> None:
+    done = await call("run_command", command="d=$(printf '%0100d' 1); mkdir -p $d/$d/$d; cd $d/$d/$d")
+    told = done.content.split("\n")[1]
+    assert told.startswith("working directory: 000")
+    assert len(told) < 250
+    assert done.evidence is not None
+    assert len(done.evidence.folder) == 302
+
+
 async def test_cancelled_call_ends_its_command(call: Call, home: Path) -> None:
     running = asyncio.create_task(call("run_command", command="sleep 0.6; touch late"))
     await asyncio.sleep(0.2)

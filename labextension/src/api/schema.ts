@@ -715,6 +715,9 @@ export interface components {
         /**
          * Evidence
          * @description What proves an outcome: exit code, head and tail of the output, hashes, paths. Text may be shortened.
+         *
+         *     `folder` is where a command left the shell, if that is not where it began: relative to the home where it lies in it
+         *     (`.` is the home itself), else absolute.
          */
         Evidence: {
             /** @default null */
@@ -741,6 +744,8 @@ export interface components {
             timed_out?: boolean;
             /** @default  */
             sandbox?: string;
+            /** @default  */
+            folder?: string;
         };
         /**
          * ExitStatus
