@@ -68,6 +68,7 @@ _ABSENT = re.compile(r"n't|\b(not|no such|missing|cannot|absent)\b", re.IGNORECA
 _NO_FILE = re.compile(r"no such file|not found|no file|does not exist", re.IGNORECASE)
 _ABSENT_FILE = re.compile(r"([\w./-]+)'?: No such file")
 _ORDER = re.compile(r"\b(keep|keeping|preserve|same|original|first)\b.*\border\b|\border of\b", re.IGNORECASE)
+_KEPT = re.compile(r"\bkeep (?:the (?:file )?)?([\w-]+\.\w+)", re.IGNORECASE)
 _BEGINNING = re.compile(r"\b(beginning|top|start) of\b|\bprepend|\bas (its|the) first line\b", re.IGNORECASE)
 _FILLED = re.compile(r"\b(containing|that contains?|with the (text|content|word|line))\b", re.IGNORECASE)
 _LINE = re.compile(r"\b(second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth) line of ([\w./-]+)", re.IGNORECASE)
@@ -108,6 +109,8 @@ def _command_fault(command: str) -> str:
     length = re.search(r"\$\{#(\w+)\}", command)
     if length is not None and not re.search(rf"\b{length[1]}=|\b(for|read) {length[1]}\b", command):
         return f"No variable {length[1]} is set in that line. To count the characters of a text: printf %s TEXT | wc -m"
+    if re.search(r"\bsed\b.*\bs/.*\\/", command):
+        return "Slashes in what sed replaces go wrong easily. Part it by another mark: sed -i 's|OLD|NEW|g' FILE"
     if re.search(r"\bwc -l[^|]*\| *grep", command):
         return "wc -l counts all lines. grep -c WORD FILE counts those with a word."
     return ""
@@ -127,10 +130,17 @@ def _haste(turns: Sequence[Turn], command: str) -> str:
         return "sort changes the order. This keeps it: awk '!seen[$0]++' FILE"
     if re.search(r"\btouch\b", command) and ">" not in command and _FILLED.search(goal):
         return "touch makes empty files. With a text in it: echo TEXT > FILE, for each file."
-    absent = {name for turn in turns if isinstance(turn, ToolTurn) for name in _ABSENT_FILE.findall(turn.content)}
+    for kept in _KEPT.findall(goal):
+        if re.search(rf"\b(rm|mv)\b[^;&|]* {re.escape(kept)}\b", command):
+            return f"The task says to keep {kept}. Leave it where it is."
     made = re.match(r"touch ([\w./-]+)", command.strip())
-    if made and made[1] in absent:
-        return f"{made[1]} is not there, and an empty one would be made up. Finish and say that it is missing."
+    return _made_up(turns, made[1]) if made else ""
+
+
+def _made_up(turns: Sequence[Turn], path: str) -> str:
+    """What to say to an empty file that is to stand for one that was found missing."""
+    if any(path in _ABSENT_FILE.findall(turn.content) for turn in turns if isinstance(turn, ToolTurn)):
+        return f"{path} is not there, and an empty one would be made up. Finish and say that it is missing."
     return ""
 
 
@@ -156,6 +166,8 @@ def _content_fault(turns: Sequence[Turn], calls: Sequence[ToolCall], part: ToolC
     if part.tool != "write_file" or part.arguments is None:
         return ""
     path, content = str(part.arguments.get("path", "")), str(part.arguments.get("content", ""))
+    if not content.strip() and (fault := _made_up(turns, path)):
+        return fault
     ends = content.count("\\n")
     if ends and "\n" not in content.strip() and (ends > 1 or content.rstrip().endswith("\\n")):
         return "There is a backslash and an n in it instead of a new line. In JSON a new line is \\n, not \\\\n."

@@ -199,3 +199,36 @@ def test_line_ends_are_not_written_as_letters() -> None:
     assert "backslash" in _written("a\\n", _read("x"))
     assert not _written('print("a\\nb")', _read("x"))
     assert not _written('print("a\\nb")\nprint("\\n")\n', _read("x"))
+
+
+def test_it_thinks_twice_before_it_replaces_slashes_between_slashes() -> None:
+    for command, risky in {
+        "sed -i 's/http:\\/\\/https:/https:/g' links.txt": True,
+        "sed 's/a\\/b/c/' x": True,
+        "sed -i 's|http://|https://|g' links.txt": False,
+        "sed -i 's/red/blue/g' /tmp/x": False,
+        "ls a\\/b": False,
+    }.items():
+        assert ("another mark" in told(command)) is risky, command
+
+
+def test_it_thinks_twice_before_it_moves_what_it_is_to_keep() -> None:
+    goal = "Delete old.txt and keep new.txt."
+    for command, wrong in {
+        "rm old.txt && mv new.txt old.txt": True,
+        "rm old.txt new.txt": True,
+        "rm old.txt": False,
+        "rm old.txt; cat new.txt": False,
+    }.items():
+        assert ("keep new.txt" in told(command, calls(goal=goal))) is wrong, command
+
+
+def test_it_thinks_twice_before_it_writes_an_empty_file_for_a_missing_one() -> None:
+    missing = calls(("wc -l orders.txt", False), result="wc: orders.txt: No such file or directory")
+
+    def write(path: str, content: str) -> str:
+        return second_thought(missing, ToolCall("c", "write_file", {"path": path, "content": content}))
+
+    assert "made up" in write("orders.txt", "")
+    assert not write("orders.txt", "3 lines of orders")
+    assert not write("empty.txt", "")
