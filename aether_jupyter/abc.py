@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from .model.agent import SandboxSpec
 from .model.events import Notice
+from .model.memory import Layer, Memory, Note, Recall
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
 from .model.tool import Outcome, ToolSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pydantic_ai.models import Model
 
 
@@ -133,11 +136,20 @@ class Peers(Protocol):
     async def wait(self, pid: int, timeout_s: float) -> dict[str, Any]: ...
 
 
+class OwnMemory(Protocol):
+    """What one agent may do with its own memory, and read of what it was granted."""
+
+    async def remember(self, note: Note, *, tainted: bool) -> Memory: ...
+    async def recall(self, query: str, *, layers: Sequence[Layer] = (), limit: int = 10) -> Recall: ...
+    async def forget(self, key: int) -> Memory: ...
+
+
 @dataclass
 class ToolContext:
     """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
 
     `folder` is where shell lines begin: that in which the one of an earlier step ended, '' for the home.
+    `tainted` says that the agent has read words of strangers.
     """
 
     pid: int
@@ -148,6 +160,8 @@ class ToolContext:
     sandbox: Callable[[], Awaitable[Sandbox]]
     notify: Callable[[Notice], None]
     peers: Peers
+    memory: OwnMemory
+    tainted: bool = False
     timeout_s: float = 120.0
     max_timeout_s: float = 600.0
     output_limit: int = 16_000
@@ -179,6 +193,22 @@ class ModelInfo:
     output_usd: float | None = None
     context_tokens: int = 128_000
     note: str = ""
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors of one length. `name` says which model: vectors of two are never compared."""
+
+    name: str
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row a text, computed off the event loop."""
+        ...
+
+    async def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The vector of a query; the last ones are remembered. Raises `ModelNotConfigured` with the way out."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class ModelProvider(Protocol):

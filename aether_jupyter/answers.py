@@ -14,6 +14,7 @@ from .abc import Check, FileInfo, ModelInfo, SandboxInfo
 from .model.agent import Template
 from .model.events import Notice, Record
 from .model.ledger import UsageRow
+from .model.memory import Memory, MemorySpace
 from .model.process import Process
 from .model.request import Request
 from .model.tool import Approval, ApprovalRule, ToolSpec
@@ -108,6 +109,19 @@ class TemplateList(msgspec.Struct, frozen=True):
 
     templates: list[Template]
     workspaces: str
+
+
+class MemoryList(msgspec.Struct, frozen=True):
+    """Memories."""
+
+    memories: list[Memory]
+
+
+class SpaceList(msgspec.Struct, frozen=True):
+    """Whose memories there are. `waiting` counts those not found by meaning yet; None where that is never so."""
+
+    spaces: list[MemorySpace]
+    waiting: int | None
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .abc import Clock
+from .abc import Clock, Embedder
 from .clock import SystemClock
 from .config import Settings
 from .kernel.approvals import Approvals
 from .kernel.budgets import Budgets
 from .kernel.catalog import Catalog
 from .kernel.feed import Feed
+from .kernel.memories import Memories
 from .kernel.processes import Processes
 from .kernel.requests import Requests
+from .model.errors import ModelNotConfigured
 from .plugins import load_plugins
+from .runtime.embedding import Embedding
 from .runtime.language import Language
 from .runtime.machines import Machines
 from .runtime.supervisor import Supervisor
@@ -45,6 +48,7 @@ class App:
     budgets: Budgets
     surroundings: LiveSurroundings
     catalog: Catalog
+    memories: Memories
 
 
 @asynccontextmanager
@@ -65,21 +69,39 @@ async def open_app(
         feed = Feed(database, journal, budgets)
         language = Language(loaded.models, settings, clock)
         stack.push_async_callback(language.close)
+        embedder = _chosen(loaded.embedders, settings.embeddings)
+        memories = Memories(database, embedder, settings.memory_limit)
+        parts: list[Callable[[], Awaitable[None]]] = []
+        if embedder is not None:
+            stack.push_async_callback(embedder.close)
+            parts.append(Embedding(memories, embedder).run)
         toolbox = Toolbox(loaded.tools)
         machines = await stack.enter_async_context(Machines(loaded.sandboxes, settings))
-        surroundings = LiveSurroundings(settings, database, language, toolbox, machines)
+        surroundings = LiveSurroundings(settings, database, language, toolbox, machines, memories)
         processes = Processes(database, journal, budgets, surroundings.admit)
         requests = Requests(database, processes)
         approvals = Approvals(database, processes)
         supervisor = Supervisor(
-            processes, requests, approvals, feed, journal, language, toolbox, machines, settings, clock
+            processes, requests, approvals, memories, feed, journal, language, toolbox, machines, settings, clock
         )
         surroundings.supervisor = supervisor
-        for part in (feed.flush, surroundings.find_sandbox, supervisor.run):
+        for part in (feed.flush, surroundings.find_sandbox, supervisor.run, *parts):
             task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)
         instance = await instance_id(database)
-        yield App(settings, instance, processes, requests, approvals, feed, budgets, surroundings, Catalog())
+        yield App(settings, instance, processes, requests, approvals, feed, budgets, surroundings, Catalog(), memories)
+
+
+def _chosen(embedders: Mapping[str, Embedder], name: str) -> Embedder | None:
+    """The embedding model that is wanted. Raises `ModelNotConfigured` for one that is not there."""
+    if name == "auto":
+        return next(iter(embedders.values()), None)
+    if name != "none" and name not in embedders:
+        raise ModelNotConfigured(
+            f"c.Aether.embeddings = {name!r}: there is no such embedding model here; "
+            f"choose auto, none{''.join(f' or {each}' for each in embedders)}"
+        )
+    return embedders.get(name)
 
 
 async def _keep(part: Callable[[], Awaitable[None]]) -> None:

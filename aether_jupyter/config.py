@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit_bytes: int = 16_000
     home_quota_bytes: int = 2_000_000_000
     keep_ended_s: float = 7 * 86_400.0
+    memory_limit: int = 50_000
+    embeddings: str = "auto"
     lease_s: float = 2.0
     model_timeout_s: float = 120.0
     model_attempts: int = 5
@@ -125,6 +127,12 @@ class Aether(Configurable):
         config=True
     )
     keep_ended_s = Float(7 * 86_400.0, help="Seconds an ended agent is kept before it is reaped.").tag(config=True)
+    memory_limit = Int(50_000, help="Memories an agent keeps in each layer; the most faded beyond are forgotten.").tag(
+        config=True
+    )
+    embeddings = Unicode(
+        "auto", help="Embedding model for recall by meaning; auto: the first there is, none: by words alone."
+    ).tag(config=True)
     model_timeout_s = Float(120.0, help="Seconds a model may stay silent.").tag(config=True)
     model_attempts = Int(5, help="Tries of one model call, the first included.").tag(config=True)
 

@@ -70,6 +70,7 @@ class Tenure:
                         budgets=app.budgets,
                         surroundings=app.surroundings,
                         catalog=app.catalog,
+                        memories=app.memories,
                     )
                     self._settle(house)
                     pause_s = 1.0

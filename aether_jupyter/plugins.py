@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from .abc import ModelProvider, SandboxKind, Tool
+    from .abc import Embedder, ModelProvider, SandboxKind, Tool
     from .config import Settings
 
 hookspec = pluggy.HookspecMarker("aether_jupyter")
@@ -24,10 +24,12 @@ BUILT_IN = (
     "aether_jupyter.tools.files",
     "aether_jupyter.tools.shell",
     "aether_jupyter.tools.agents",
+    "aether_jupyter.tools.memory",
     "aether_jupyter.providers.models",
     "aether_jupyter.providers.embedded",
     "aether_jupyter.providers.cassette",
     "aether_jupyter.providers.scripted",
+    "aether_jupyter.providers.embeddings",
     "aether_jupyter.sandboxes.docker",
     "aether_jupyter.sandboxes.bubblewrap",
     "aether_jupyter.sandboxes.host",
@@ -52,6 +54,11 @@ class Hooks:
         """Kinds of sandbox, the most isolated first."""
         return ()
 
+    @hookspec
+    def register_embedders(self, settings: Settings) -> Iterable[Embedder]:
+        """Embedding models that can be used here, the best first."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Plugins:
@@ -60,6 +67,7 @@ class Plugins:
     tools: dict[str, Tool]
     models: dict[str, ModelProvider]
     sandboxes: dict[str, SandboxKind]
+    embedders: dict[str, Embedder]
 
 
 def load_plugins(settings: Settings, extra: Iterable[Any] = ()) -> Plugins:
@@ -81,6 +89,9 @@ def load_plugins(settings: Settings, extra: Iterable[Any] = ()) -> Plugins:
         ),
         sandboxes=_by_name(
             (s.name, s) for offered in reversed(hook.register_sandboxes(settings=settings)) for s in offered
+        ),
+        embedders=_by_name(
+            (e.name, e) for offered in reversed(hook.register_embedders(settings=settings)) for e in offered
         ),
     )
 

@@ -8,6 +8,7 @@ import msgspec
 
 from ..model.agent import PERMISSIONS, AgentSpec
 from ..model.errors import BadRequest
+from ..model.memory import TAGS, TEXT_CHARS, AgentName, Change, Importance, Layer, Note, Tag
 from ..model.permission import Permission, parse_permission
 from ..model.process import Signal
 from ..model.request import NoteKind
@@ -17,6 +18,9 @@ Pid = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 """A process id; the bound is the largest whole number that every JSON reader keeps."""
 
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+Key = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+"""The id of a memory."""
 
 
 class Spawn(AgentSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +82,36 @@ class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Annotated[str, msgspec.Meta(max_length=20_000)] | None = None
     steps: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     remember: Remember = "once"
+
+
+class KeepNotes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Notes for the memory of one agent."""
+
+    agent: AgentName
+    notes: Annotated[tuple[Note, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+
+
+class ChangeMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a memory shall be; what is left out stays."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS)] | None = None
+    layer: Layer | None = None
+    importance: Importance | None = None
+    tags: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=TAGS)] | None = None
+    pinned: bool | None = None
+    version: Natural | None = None
+
+    def change(self) -> Change:
+        """The change without the version that was seen."""
+        return Change(text=self.text, layer=self.layer, importance=self.importance, tags=self.tags, pinned=self.pinned)
+
+
+class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That `reader` may recall what `agent` remembers, or no longer."""
+
+    agent: AgentName
+    reader: AgentName
+    allow: bool = True
 
 
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,6 +22,7 @@ from ..model.events import (
     Event,
     Guidance,
     LimitsExtended,
+    MemoriesGiven,
     MessageSent,
     ModelAnswered,
     ModelFailed,
@@ -126,6 +127,8 @@ def _entries(event: Event) -> Iterator[_Entry]:
             yield _Entry(f"step {step} · no answer ({error})", message)
         case Guidance(text=text):
             yield _Entry("guidance", text)
+        case MemoriesGiven(text=text):
+            yield _Entry("remembers", text)
         case ToolStarted(step=step, call=call):
             yield _Entry(f"step {step} · {call.tool}", _arguments(call))
         case ToolEnded(tool=tool, outcome=outcome):

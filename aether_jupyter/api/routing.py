@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..kernel.budgets import Budgets
     from ..kernel.catalog import Catalog
     from ..kernel.feed import Feed
+    from ..kernel.memories import Memories
     from ..kernel.processes import Processes
 from ..kernel.requests import Requests
 
@@ -60,6 +61,7 @@ class House:
     budgets: Budgets
     surroundings: Surroundings
     catalog: Catalog
+    memories: Memories
 
 
 class Entrance(Protocol):

@@ -1,5 +1,5 @@
-"""`aether run | ps | logs | send | signal | approvals | approve | refuse | answer | extend | rules | revoke | doctor |
-serve`, over the same API.
+"""`aether run | ps | logs | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
+memories | recall | remember | forget | doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -285,6 +285,80 @@ def revoke(key: str, url: str, token: str, as_json: bool) -> None:
     with _client(url, token) as client:
         client.revoke(key)
     _put({"id": key}, f"Rule {key} is withdrawn; such calls ask again.", as_json)
+
+
+LAYER = click.Choice(["episodic", "semantic", "procedural", "social"])
+
+
+@cli.command()
+@click.argument("agent", required=False)
+@click.option("--layer", type=LAYER, default=None, help="Only this layer.")
+@common
+def memories(agent: str | None, layer: str | None, url: str, token: str, as_json: bool) -> None:
+    """List what AGENT remembers, newest first; without AGENT, who remembers something."""
+    from ..client.show import memories_text, spaces_text
+
+    with _client(url, token) as client:
+        if agent is None:
+            spaces = client.spaces()
+            _put(spaces, spaces_text(spaces), as_json)
+            return
+        found = client.memories(agent, layer=layer, limit=1000)
+    _put(found, memories_text(found), as_json)
+
+
+@cli.command()
+@click.argument("agent")
+@click.argument("query", nargs=-1, required=True)
+@click.option("--layer", "layers", type=LAYER, multiple=True, help="Only this layer; may be given often.")
+@click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True)
+@common
+def recall(
+    agent: str, query: tuple[str, ...], layers: tuple[str, ...], limit: int, url: str, token: str, as_json: bool
+) -> None:
+    """Find what AGENT remembers that fits QUERY, and why."""
+    from ..client.show import recall_text
+
+    with _client(url, token) as client:
+        found = client.recall(agent, " ".join(query), layers=layers, limit=limit)
+    _put(found, recall_text(found), as_json)
+
+
+@cli.command()
+@click.argument("agent")
+@click.argument("text", nargs=-1, required=True)
+@click.option("--layer", type=LAYER, default="semantic", show_default=True)
+@click.option("--importance", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--tag", "tags", multiple=True, help="A word to find it by; may be given often.")
+@common
+def remember(
+    agent: str,
+    text: tuple[str, ...],
+    layer: str,
+    importance: float,
+    tags: tuple[str, ...],
+    url: str,
+    token: str,
+    as_json: bool,
+) -> None:
+    """Have AGENT remember TEXT; `-` reads it from standard input."""
+    from ..model.memory import Layer, Note
+
+    words = sys.stdin.read() if text == ("-",) else " ".join(text)
+    note = Note(text=words, layer=Layer(layer), importance=importance, tags=tags)
+    with _client(url, token) as client:
+        [kept] = client.remember(agent, note)
+    _put(kept, f"{agent} remembers it as {kept.id}.", as_json)
+
+
+@cli.command()
+@click.argument("key", metavar="ID", type=click.IntRange(1))
+@common
+def forget(key: int, url: str, token: str, as_json: bool) -> None:
+    """Forget the memory ID; it is found no more."""
+    with _client(url, token) as client:
+        gone = client.forget(key)
+    _put(gone, f"{gone.agent} remembers {gone.id} no more.", as_json)
 
 
 @cli.command()

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..abc import FileInfo, SandboxInfo
-from ..answers import Health, Me, ModelList, TemplateList, UsageReport
+from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageReport
 from ..model.agent import AgentSpec
 from ..model.errors import ServerNotFound
 from ..model.events import Record
+from ..model.memory import Change, Layer, Memory, Note, Recall
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -241,6 +242,42 @@ class AsyncAether:
         """What agents can be begun from, and where one's shared folders lie on the server."""
         return await self.ask(requests.templates())
 
+    async def remember(self, agent: str, *notes: Note | str) -> list[Memory]:
+        """Keep notes for an agent, in one transaction; a text is a note of the semantic layer."""
+        return await self.ask(requests.remember(agent, [n if isinstance(n, Note) else Note(text=n) for n in notes]))
+
+    async def recall(
+        self, agent: str, query: str, *, layers: Iterable[Layer | str] = (), tags: Iterable[str] = (), limit: int = 10
+    ) -> Recall:
+        """What an agent remembers, or was granted to read, that fits: best first, each with its reasons."""
+        return await self.ask(requests.recall(agent, query, layers, tags, limit))
+
+    async def memories(
+        self, agent: str, *, layer: Layer | str | None = None, before: int | None = None, limit: int = 200
+    ) -> list[Memory]:
+        """What an agent remembers, newest first; `before` is the id to go on from."""
+        return await self.ask(requests.memories(agent, layer, before, limit))
+
+    async def spaces(self) -> SpaceList:
+        """The agents that remember something, and who may read it besides."""
+        return await self.ask(requests.spaces())
+
+    async def versions(self, key: int) -> list[Memory]:
+        """A memory as it is, and before it was changed: the newest version first."""
+        return await self.ask(requests.versions(key))
+
+    async def change_memory(self, key: int, change: Change, *, version: int | None = None) -> Memory:
+        """Change a memory. `version`, if given, must be the one that was seen."""
+        return await self.ask(requests.change_memory(key, change, version))
+
+    async def forget(self, key: int) -> Memory:
+        """Forget a memory: it is found no more; its versions stay readable."""
+        return await self.ask(requests.forget(key))
+
+    async def grant_memory(self, agent: str, reader: str, *, allow: bool = True) -> None:
+        """Let one agent recall what another remembers, or no longer."""
+        await self.ask(requests.grant_memory(agent, reader, allow))
+
 
 class Aether:
     """A server, spoken to from a plain program; the methods are those of `AsyncAether`, without `await`.
@@ -421,6 +458,42 @@ class Aether:
     def templates(self) -> TemplateList:
         """What agents can be begun from, and where one's shared folders lie on the server."""
         return self.ask(requests.templates())
+
+    def remember(self, agent: str, *notes: Note | str) -> list[Memory]:
+        """Keep notes for an agent, in one transaction; a text is a note of the semantic layer."""
+        return self.ask(requests.remember(agent, [n if isinstance(n, Note) else Note(text=n) for n in notes]))
+
+    def recall(
+        self, agent: str, query: str, *, layers: Iterable[Layer | str] = (), tags: Iterable[str] = (), limit: int = 10
+    ) -> Recall:
+        """What an agent remembers, or was granted to read, that fits: best first, each with its reasons."""
+        return self.ask(requests.recall(agent, query, layers, tags, limit))
+
+    def memories(
+        self, agent: str, *, layer: Layer | str | None = None, before: int | None = None, limit: int = 200
+    ) -> list[Memory]:
+        """What an agent remembers, newest first; `before` is the id to go on from."""
+        return self.ask(requests.memories(agent, layer, before, limit))
+
+    def spaces(self) -> SpaceList:
+        """The agents that remember something, and who may read it besides."""
+        return self.ask(requests.spaces())
+
+    def versions(self, key: int) -> list[Memory]:
+        """A memory as it is, and before it was changed: the newest version first."""
+        return self.ask(requests.versions(key))
+
+    def change_memory(self, key: int, change: Change, *, version: int | None = None) -> Memory:
+        """Change a memory. `version`, if given, must be the one that was seen."""
+        return self.ask(requests.change_memory(key, change, version))
+
+    def forget(self, key: int) -> Memory:
+        """Forget a memory: it is found no more; its versions stay readable."""
+        return self.ask(requests.forget(key))
+
+    def grant_memory(self, agent: str, reader: str, *, allow: bool = True) -> None:
+        """Let one agent recall what another remembers, or no longer."""
+        self.ask(requests.grant_memory(agent, reader, allow))
 
 
 def _connection(address: Address) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..answers import (
     FileList,
     Health,
     Me,
+    MemoryList,
     ModelList,
     ProcessList,
     RecordList,
@@ -21,6 +22,7 @@ from ..answers import (
     RuleList,
     Said,
     SandboxList,
+    SpaceList,
     TemplateList,
     ToolList,
     UsageReport,
@@ -28,6 +30,7 @@ from ..answers import (
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
+from ..model.memory import Change, Layer, Memory, Note, Recall
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -249,3 +252,42 @@ def sandboxes() -> Request[list[SandboxInfo]]:
 
 def templates() -> Request[TemplateList]:
     return Request("GET", f"{API}/templates", TemplateList)
+
+
+def remember(agent: str, notes: Iterable[Note]) -> Request[list[Memory]]:
+    body = {"agent": agent, "notes": [msgspec.to_builtins(note) for note in notes]}
+    return Request("POST", f"{API}/memories", MemoryList, "memories", body=body, wait_s=30.0)
+
+
+def recall(agent: str, query: str, layers: Iterable[Layer | str], tags: Iterable[str], limit: int) -> Request[Recall]:
+    asked = {"agent": agent, "query": query, "limit": str(limit)}
+    asked |= {"layer": ",".join(Layer(layer) for layer in layers), "tag": ",".join(tags)}
+    return Request("GET", f"{API}/memories/recall", Recall, query={k: v for k, v in asked.items() if v}, wait_s=30.0)
+
+
+def memories(agent: str, layer: Layer | str | None, before: int | None, limit: int) -> Request[list[Memory]]:
+    asked = {"agent": agent, "limit": str(limit), "layer": str(layer or ""), "before": str(before or "")}
+    return Request("GET", f"{API}/memories", MemoryList, "memories", {k: v for k, v in asked.items() if v})
+
+
+def spaces() -> Request[SpaceList]:
+    return Request("GET", f"{API}/memories/spaces", SpaceList)
+
+
+def versions(key: int) -> Request[list[Memory]]:
+    return Request("GET", f"{API}/memories/{key}", MemoryList, "memories")
+
+
+def change_memory(key: int, change: Change, version: int | None) -> Request[Memory]:
+    body = msgspec.to_builtins(change)
+    if version is not None:
+        body["version"] = version
+    return Request("POST", f"{API}/memories/{key}", Memory, body=body)
+
+
+def forget(key: int) -> Request[Memory]:
+    return Request("DELETE", f"{API}/memories/{key}", Memory)
+
+
+def grant_memory(agent: str, reader: str, allow: bool) -> Request[None]:
+    return Request("POST", f"{API}/memories/grants", None, body={"agent": agent, "reader": reader, "allow": allow})

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..abc import Check
+from ..answers import SpaceList
 from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
@@ -15,6 +16,7 @@ from ..model.events import (
     Event,
     Guidance,
     LimitsExtended,
+    MemoriesGiven,
     MessageSent,
     ModelAnswered,
     ModelFailed,
@@ -30,6 +32,7 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import code, formatted, line, markdown, plain
+from ..model.memory import Memory, Recall
 from ..model.message import Text, Thinking
 from ..model.process import Process, State
 from ..model.tool import Approval, ApprovalRule
@@ -216,6 +219,8 @@ def event_text(event: Event) -> tuple[str, str]:
             return "error", message
         case Guidance(text=text):
             return "guided", text
+        case MemoriesGiven(text=text):
+            return "remembers", text
         case ApprovalRequested(approval=approval):
             what = describe(approval.call) if approval.call else approval.question or approval.because
             return "asks", f"{approval.id}: {what}"
@@ -300,3 +305,44 @@ def _json(value: Any) -> str:
     import msgspec
 
     return msgspec.json.encode(value).decode()
+
+
+def spaces_text(found: SpaceList) -> str:
+    """Whose memories there are, how many in each layer, and who may read them besides."""
+    rows = []
+    for space in found.spaces:
+        layers = ", ".join(f"{count} {layer}" for layer, count in space.layers.items())
+        readers = f"; read by {', '.join(space.readers)} as well" if space.readers else ""
+        rows.append(line(f"{space.agent}: {layers}{readers}", 300))
+    if found.waiting:
+        rows.append(f"{found.waiting} are not found by meaning yet; their vectors are being computed.")
+    if found.waiting is None:
+        rows.append("Recall goes by words alone; with the extra `memory` it goes by meaning, too.")
+    return "\n".join(rows) if found.spaces else "Nobody remembers anything yet."
+
+
+def memories_text(found: Iterable[Memory]) -> str:
+    """One line a memory."""
+    rows = []
+    for each in found:
+        weight = "pinned" if each.pinned else f"{each.importance:.1f}"
+        rows.append(f"{each.id:>6}  {each.layer:10}  {weight:6}  {line(each.text, 200)}")
+    return "\n".join(rows) or "Nothing is remembered."
+
+
+def recall_text(found: Recall) -> str:
+    """Best first, each with the parts of its score."""
+    rows = []
+    for each in found.found:
+        why = each.why
+        parts = (
+            ("words", why.words),
+            ("meaning", why.meaning),
+            ("importance", why.importance),
+            ("recency", why.recency),
+        )
+        told = ", ".join(f"{name} {value:.2f}" for name, value in parts)
+        rows.append(f"{each.memory.id:>6}  {why.score:.2f} ({told})  {line(each.memory.text, 200)}")
+    if found.found and not found.by_meaning:
+        rows.append("Found by words alone.")
+    return "\n".join(rows) or "Nothing fits."

@@ -21,6 +21,7 @@ from ..model.events import (
     Event,
     Guidance,
     LimitsExtended,
+    MemoriesGiven,
     MessageSent,
     ModelAnswered,
     ModelFailed,
@@ -35,7 +36,7 @@ from ..model.events import (
     ToolEnded,
     ToolStarted,
 )
-from ..model.message import ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
+from ..model.message import KERNEL, MEMORY, ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
 from ..model.process import ExitStatus, Signal, State, WaitReason
 from ..model.request import UNSETTLED, Request
 
@@ -63,7 +64,8 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the next decision rests on. `redirected`: a message came after an INT and before the next step.
 
     `folder` is where the shell lines of the present step begin, '' for the home; `moved` is where the next step's will,
-    with the place in the answer of the call that left the shell there.
+    with the place in the answer of the call that left the shell there. `given` are the memories that were put before
+    the model, `reminded` how much of what was said they were looked up for, `touched` whether strangers wrote of them.
     """
 
     spec: AgentSpec
@@ -91,6 +93,9 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     awaited: tuple[Request, ...] = ()
     interrupted: bool = False
     redirected: bool = False
+    given: frozenset[int] = frozenset()
+    reminded: int = 0
+    touched: bool = False
     folder: str = ""
     moved: tuple[int, str] | None = None
     head: int = 0
@@ -142,6 +147,11 @@ def begin(spec: AgentSpec) -> AgentState:
     return AgentState(spec=spec, limits=spec.limits, turns=(UserTurn(spec.goal),))
 
 
+def said(state: AgentState) -> list[str]:
+    """What people and other agents have said, the goal first."""
+    return [turn.text for turn in state.turns if isinstance(turn, UserTurn) and turn.source not in (KERNEL, MEMORY)]
+
+
 def fold(state: AgentState, event: Event, n: int, at: float) -> AgentState:
     """The state after one event, the `n`th of this process, at `at` seconds since the epoch."""
     return msgspec.structs.replace(_fold(state, event, at), head=n)
@@ -184,11 +194,19 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
         case Guidance(reason=reason, text=text):
             return replace(
                 s,
-                turns=(*s.turns, UserTurn(text, "kernel")),
+                turns=(*s.turns, UserTurn(text, KERNEL)),
                 repairs=s.repairs + (reason in ("arguments", "empty", "output")),
                 doubted=s.doubted or reason == "doubt",
                 failed_last=s.failed_last and reason != "doubt",
                 nudged=s.nudged + (reason == "stuck"),
+            )
+        case MemoriesGiven(memories=memories, text=text, tainted=tainted):
+            return replace(
+                s,
+                turns=(*s.turns, UserTurn(text, MEMORY)),
+                given=s.given.union(memories),
+                reminded=len(said(s)),
+                touched=s.touched or tainted,
             )
         case ToolStarted(call=call):
             return _set(s, call.id, status="started", call=call)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..model.message import ToolCall, ToolTurn, Turn, UserTurn
+from ..model.message import KERNEL, MEMORY, ToolCall, ToolTurn, Turn, UserTurn
 
 LONGEST = 2_000
 """Characters beyond which a value is content rather than a destination or a name; it is the model's own."""
@@ -23,10 +23,10 @@ PLACE = 1_000
 
 
 def sources(turns: Sequence[Turn], call: ToolCall) -> dict[str, str]:
-    """For each argument: `prompt`, `message:agent:PID`, `result:CALL_ID`, or `model`.
+    """For each argument: `prompt`, `message:agent:PID`, `memory`, `result:CALL_ID`, or `model`.
 
-    A list or object counts as its least trusted part, in the order prompt, message, result, model; so does what would
-    take too long to look for.
+    A list or object counts as its least trusted part, in the order prompt, message, memory, result, model; so does what
+    would take too long to look for.
     """
     search = _Search(turns)
     found = {}
@@ -44,10 +44,12 @@ class _Search:
     """Looks for values in what was said, and stops when it has worked enough."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
-        said = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source != "kernel"]
+        said = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source not in (KERNEL, MEMORY)]
+        remembered = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source == MEMORY]
         results = [turn for turn in turns if isinstance(turn, ToolTurn)][-RESULTS:]
         self._texts = [
             *((turn.text, f"message:{turn.source}" if turn.source.startswith("agent:") else "prompt") for turn in said),
+            *((turn.text, MEMORY) for turn in remembered),
             *((turn.content, f"result:{turn.call_id}") for turn in reversed(results)),
         ]
         self._left = WORK
@@ -91,4 +93,4 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _distrust(origin: str) -> int:
-    return ("", "prompt", "message", "result", "model").index(origin.partition(":")[0])
+    return ("", "prompt", "message", MEMORY, "result", "model").index(origin.partition(":")[0])

@@ -17,6 +17,8 @@ SCOPES: dict[str, str] = {
     "approvals:decide": "approve, edit, answer and refuse",
     "rules:read": "see standing approvals",
     "rules:revoke": "withdraw standing approvals",
+    "memory:read": "see what agents remember",
+    "memory:write": "add, edit, pin, share and forget memories",
     "usage:read": "see tokens and money spent",
     "system:read": "see health, models, tools, sandboxes and templates",
     "system:run": "claim and record (the runtime itself)",
@@ -24,7 +26,9 @@ SCOPES: dict[str, str] = {
 """Every scope and what it allows; tests hold the routes and actions against it."""
 
 PERSON: frozenset[str] = frozenset(SCOPES) - {"system:run"}
-AGENT: frozenset[str] = frozenset({"processes:read", "processes:spawn", "processes:send", "processes:signal"})
+AGENT: frozenset[str] = frozenset(
+    {"processes:read", "processes:spawn", "processes:send", "processes:signal", "memory:read", "memory:write"}
+)
 
 
 class Principal(msgspec.Struct, frozen=True):

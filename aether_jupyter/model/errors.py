@@ -9,6 +9,7 @@
     │   ├── ApprovalNotFound
     │   ├── RuleNotFound
     │   ├── RequestNotFound
+    │   ├── MemoryNotFound
     │   └── FileNotFound
     │       └── FolderNotFound           a command was to begin in it; nothing ran
     ├── Conflict                    409
@@ -110,6 +111,10 @@ class RuleNotFound(NotFound):
 
 class RequestNotFound(NotFound):
     """No such request to this agent."""
+
+
+class MemoryNotFound(NotFound):
+    """No such memory."""
 
 
 class FileNotFound(NotFound):

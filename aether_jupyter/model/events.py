@@ -117,6 +117,19 @@ class ModelFailed(msgspec.Struct, frozen=True, tag="model.failed", tag_field="ty
     charged_usd: float = 0.0
 
 
+class MemoriesGiven(msgspec.Struct, frozen=True, tag="memory.given", tag_field="type", omit_defaults=True):
+    """What the agent remembers that bears on `about` was put before the model, as `text`.
+
+    `memories` are their ids, the best first. `tainted` says that words of strangers are among them.
+    """
+
+    about: str
+    memories: tuple[int, ...]
+    text: str
+    tainted: bool = False
+    by_meaning: bool = False
+
+
 class Guidance(msgspec.Struct, frozen=True, tag="model.guided", tag_field="type"):
     """The kernel answers a malformed, empty or doubtful turn; `attempt` counts from 1 to at most 3."""
 
@@ -181,6 +194,7 @@ Event = (
     | ModelRequested
     | ModelAnswered
     | ModelFailed
+    | MemoriesGiven
     | Guidance
     | ToolStarted
     | ToolEnded

@@ -48,8 +48,12 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     known: bool = True
 
 
+KERNEL, MEMORY = "kernel", "memory"
+"""Who speaks in a user's turn where nobody does: the kernel, and what the agent remembers."""
+
+
 class UserTurn(msgspec.Struct, frozen=True, tag="user"):
-    """Words of a person, another agent or the kernel (`source` says who)."""
+    """Words of a person, another agent, the kernel or the agent's own memory (`source` says who)."""
 
     text: str
     source: str = "person"

@@ -18,6 +18,7 @@ from .events import (
     Event,
     Guidance,
     LimitsExtended,
+    MemoriesGiven,
     MessageSent,
     ModelAnswered,
     ModelFailed,
@@ -146,7 +147,7 @@ def _advance(p: Process, event: Event, at: float) -> Process:
             return replace(p, voice=_voice(kind, outcome.content), strip=_strip(p, "o" if outcome.ok else "e"))
         case ApprovalRequested():
             return replace(p, strip=_strip(p, "p"))
-        case ApprovalDecided() | ApprovalClosed() | RequestOpened() | RequestMoved():
+        case ApprovalDecided() | ApprovalClosed() | RequestOpened() | RequestMoved() | MemoriesGiven():
             return p
         case _:
             assert_never(event)

@@ -30,7 +30,7 @@ def answer_schema(tools: dict[str, dict[str, Any]], *, why: bool = False, end: b
     if "final_result" not in tools and (end or not objects):
         answer = {"properties": {"answer": {"type": "string"}}, "required": ["answer"]}
         objects.append(_object("finish", answer, why))
-    definitions = {key: value for schema in tools.values() for key, value in schema.get("$defs", {}).items()}
+    definitions = {key: value for name in names for key, value in tools[name].get("$defs", {}).items()}
     return {"anyOf": objects} | ({"$defs": definitions} if definitions else {})
 
 

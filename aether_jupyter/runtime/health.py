@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from ..abc import Check
 from ..config import Settings
+from ..kernel.memories import Memories
 from ..model.errors import AetherError
 from ..store.database import Database
 from .language import Language
@@ -33,6 +34,7 @@ async def checks(
     language: Language,
     machines: Machines,
     toolbox: Toolbox,
+    memories: Memories,
     supervisor: Supervisor | None,
 ) -> list[Check]:
     """Every part's own answer, asked now."""
@@ -48,9 +50,18 @@ async def checks(
     found += await _sandboxes(machines, settings)
     found.append(await asyncio.to_thread(_model, language))
     found.append(_permissions(settings, toolbox))
+    found.append(_recall(memories, settings))
     if supervisor is not None:
         found.append(_agents(supervisor))
     return found
+
+
+def _recall(memories: Memories, settings: Settings) -> Check:
+    if memories.embedding:
+        return Check("recall", True, f"by words and by meaning ({memories.embedding})")
+    if settings.embeddings == "none":
+        return Check("recall", True, "by words alone, as it is set up")
+    return Check("recall", False, "by words alone", "pip install 'aether_jupyter[memory]' to find by meaning, too.")
 
 
 async def _database(database: Database) -> Check:

@@ -21,9 +21,11 @@ from ..abc import Clock, ToolContext
 from ..config import Settings
 from ..engine import context, loop, permissions, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
+from ..engine.recall import REMINDERS, reminder
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import next_day
 from ..kernel.feed import Feed
+from ..kernel.memories import Memories
 from ..kernel.processes import Claim, Processes
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME, Principal
@@ -57,11 +59,12 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import plain
-from ..model.message import ToolCall
+from ..model.message import ToolCall, ToolTurn, UserTurn
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.tool import Approval, Outcome, Risk
 from .language import Language
 from .machines import Machines
+from .own_memory import AgentMemory, memory_name
 from .peers import AgentPeers
 from .results import fitting
 from .toolbox import Toolbox
@@ -82,6 +85,7 @@ class Runner:
     processes: Processes
     requests: Requests
     approvals: Approvals
+    memories: Memories
     feed: Feed
     language: Language
     toolbox: Toolbox
@@ -110,6 +114,7 @@ class Run:
         self._heard: tuple[int, Signal | None] = (0, None)
         self._steps = 0
         self._model = ""
+        self._looked = 0
         self._session = runner.language.session()
 
     def deliver(self, signal: Signal, n: int) -> None:
@@ -191,6 +196,8 @@ class Run:
         self._spec: AgentSpec = self._claim.spec
         self._tools = context.offered(r.toolbox.specs(self._spec.tools), self._spec)
         self._by_name = {tool.name: tool for tool in self._tools}
+        self._principal = Principal.agent(self._claim.pid, self._claim.owner)
+        self._memory_name = memory_name(self._claim.name, self._claim.parents)
         self._workspaces = r.machines.workspaces(self._claim.owner, self._spec.workspaces)
         self._system = context.system_prompt(self._spec, self._claim.name)
         self._policy = permissions.Policy(r.settings.permissions, self._spec.permissions)
@@ -252,6 +259,7 @@ class Run:
 
     async def _think(self, step: int) -> bool:
         """Ask the model. True if a limit ends the run instead."""
+        await self._remind()
         r, state, spec = self._r, self._state, self._spec
         models = self._permitted_models((spec.model or r.language.default_model(), *spec.fallbacks))
         await r.language.prepare()
@@ -599,12 +607,39 @@ class Run:
             sandbox=lambda: r.machines.open(pid, self._spec.sandbox, self._workspaces),
             workspaces=self._workspaces,
             notify=self._notify,
-            peers=AgentPeers(r.processes, r.requests, Principal.agent(pid, self._claim.owner)),
+            peers=AgentPeers(r.processes, r.requests, self._principal),
+            memory=AgentMemory(r.memories, self._principal, self._memory_name, self._state.step),
+            tainted=self._tainted(),
             timeout_s=r.settings.command_timeout_s,
             max_timeout_s=r.settings.max_command_timeout_s,
             output_limit=r.settings.output_limit_bytes,
             folder=self._state.folder,
         )
+
+    async def _remind(self) -> None:
+        """Put before the model what it remembers of what was newly said, if it has the tool to ask for more."""
+        if "recall" not in self._by_name:
+            return
+        said = loop.said(self._state)
+        about = "\n".join(said[max(self._state.reminded, self._looked) :])
+        self._looked = len(said)
+        if about:
+            found = await self._r.memories.recall(self._principal, self._memory_name, about, limit=2 * REMINDERS)
+            given = reminder(about, found, self._state.given, self._r.clock.now())
+            if given is not None:
+                self._note(given)
+
+    def _tainted(self) -> bool:
+        """Whether words of strangers are in what the agent has read: what it writes down may then be theirs."""
+        return self._state.touched or any(
+            (isinstance(turn, ToolTurn) and self._speaks_for_strangers(turn.tool))
+            or (isinstance(turn, UserTurn) and turn.source.startswith("agent:"))
+            for turn in self._state.turns
+        )
+
+    def _speaks_for_strangers(self, tool: str) -> bool:
+        spec = self._by_name.get(tool)
+        return spec is None or "text" in spec.fields.values()
 
     def _notify(self, notice: Notice) -> None:
         if not isinstance(notice, OutputDelta) or self._r.feed.watched(self._claim.pid):

@@ -15,6 +15,7 @@ from ..abc import Clock
 from ..config import Settings
 from ..kernel.approvals import Approvals
 from ..kernel.feed import Feed
+from ..kernel.memories import Memories
 from ..kernel.processes import Claim, Processes
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME
@@ -43,6 +44,7 @@ class Supervisor:
         processes: Processes,
         requests: Requests,
         approvals: Approvals,
+        memories: Memories,
         feed: Feed,
         journal: Journal,
         language: Language,
@@ -70,6 +72,7 @@ class Supervisor:
             processes=processes,
             requests=requests,
             approvals=approvals,
+            memories=memories,
             feed=feed,
             language=language,
             toolbox=toolbox,

@@ -13,6 +13,7 @@ from ..abc import Check, FileInfo, ModelInfo, SandboxInfo
 from ..config import Settings
 from ..engine.permissions import Caller, Policy, denied_model
 from ..engine.policy import clamp, model_denial
+from ..kernel.memories import Memories
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, Forbidden, SandboxUnavailable
 from ..model.message import encodable
@@ -32,13 +33,20 @@ class LiveSurroundings:
     """Implements `abc.Surroundings`, and admits specs: the one place that knows what this server can run."""
 
     def __init__(
-        self, settings: Settings, database: Database, language: Language, toolbox: Toolbox, machines: Machines
+        self,
+        settings: Settings,
+        database: Database,
+        language: Language,
+        toolbox: Toolbox,
+        machines: Machines,
+        memories: Memories,
     ) -> None:
         self._settings = settings
         self._database = database
         self._language = language
         self._toolbox = toolbox
         self._machines = machines
+        self._memories = memories
         self.supervisor: Supervisor | None = None
         self._automatic = "auto"
 
@@ -68,7 +76,13 @@ class LiveSurroundings:
     async def health(self) -> list[Check]:
         """Each part's own answer."""
         return await checks(
-            self._settings, self._database, self._language, self._machines, self._toolbox, self.supervisor
+            self._settings,
+            self._database,
+            self._language,
+            self._machines,
+            self._toolbox,
+            self._memories,
+            self.supervisor,
         )
 
     async def files(self, pid: int, path: str) -> list[FileInfo]:

@@ -16,12 +16,25 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, Table, bindparam, create_engine, event, insert, select, text
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -95,6 +108,13 @@ class Database:
         self._readers: AsyncEngine = create_async_engine(
             f"sqlite+aiosqlite:///{path}", isolation_level="AUTOCOMMIT", pool_size=4, max_overflow=4
         )
+        self._looks = ThreadPoolExecutor(2, "aether-look")
+        self._lookers = create_engine(
+            f"sqlite:///{path}",
+            isolation_level="AUTOCOMMIT",
+            pool_size=2,
+            connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+        )
         self._closed = False
 
     @classmethod
@@ -114,6 +134,8 @@ class Database:
             database._jobs.put(None)
             await asyncio.to_thread(database._thread.join)
             await database._readers.dispose()
+            await asyncio.to_thread(database._looks.shutdown)
+            database._lookers.dispose()
 
     def on_commit(self, listener: Committed) -> None:
         """Call `listener(rows)` in this event loop after each commit that appended journal rows, in order."""
@@ -140,7 +162,21 @@ class Database:
             finally:
                 await connection.exec_driver_sql("COMMIT")
 
-    async def fetch(self, statement: Select[Any], values: dict[str, Any] | None = None) -> list[Any]:
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a thread over one snapshot: several reads and much reckoning cost one hop together."""
+        return await asyncio.get_running_loop().run_in_executor(self._looks, self._look, work)
+
+    def _look(self, work: Callable[[Connection], T]) -> T:
+        with self._lookers.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.exec_driver_sql("COMMIT")
+
+    async def fetch(
+        self, statement: Select[Any] | CompoundSelect[Any], values: dict[str, Any] | None = None
+    ) -> list[Any]:
         """All rows of one read."""
         async with self._readers.connect() as connection:
             return list(await connection.execute(statement, values or {}))

@@ -105,6 +105,66 @@ rule = Table(
 )
 Index("rule_owner", rule.c.owner, rule.c.tool)
 
+memory_space = Table(
+    "memory_space",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("owner", String(200), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("vectors", Integer, nullable=False, default=0),
+    sqlite_autoincrement=True,
+)
+Index("memory_space_agent", memory_space.c.owner, memory_space.c.agent, unique=True)
+
+memory = Table(
+    "memory",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("space", Key, nullable=False),
+    Column("layer", String(10), nullable=False),
+    Column("forgotten", Boolean, nullable=False, default=False),
+    Column("created_at", Float, nullable=False),
+    Column("vitality", Float, nullable=False),
+    Column("model", String(100), nullable=False, default=""),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("memory_listed", memory.c.space, memory.c.forgotten, memory.c.layer, memory.c.id)
+Index("memory_newest", memory.c.space, memory.c.forgotten, memory.c.id)
+Index("memory_fading", memory.c.space, memory.c.forgotten, memory.c.layer, memory.c.vitality)
+Index("memory_unembedded", memory.c.model, memory.c.forgotten, memory.c.id)
+
+memory_vector = Table(
+    "memory_vector",
+    metadata,
+    Column("memory", Key, primary_key=True),
+    Column("space", Key, nullable=False),
+    Column("model", String(100), nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+)
+Index("memory_vector_space", memory_vector.c.space, memory_vector.c.model, memory_vector.c.memory)
+
+memory_version = Table(
+    "memory_version",
+    metadata,
+    Column("memory", Key, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("memory", "version"),
+)
+
+memory_grant = Table(
+    "memory_grant",
+    metadata,
+    Column("space", Key, nullable=False),
+    Column("reader", String(200), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("actor", String(200), nullable=False),
+    PrimaryKeyConstraint("space", "reader"),
+)
+
 usage = Table(
     "usage",
     metadata,

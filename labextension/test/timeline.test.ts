@@ -203,6 +203,25 @@ test('a step that was tried again is one block with its failures', () => {
   );
 });
 
+test('what an agent remembers stands before its step, and is no message', () => {
+  const blocks = timeline(
+    records(
+      spawned,
+      {
+        type: 'memory.given',
+        about: 'goal',
+        memories: [3],
+        text: 'From your memory: [3] Open it with care.'
+      },
+      ...quietStep(1)
+    )
+  );
+  assert.deepEqual(
+    blocks.map(block => (block.kind === 'message' ? block.what : block.kind)),
+    ['goal', 'memory', 'step']
+  );
+});
+
 test('records that begin in the middle of a run still make blocks', () => {
   const [, , , ...rest] = records(spawned, ...quietStep(1), ...quietStep(2));
   const blocks = timeline(rest);

@@ -17,6 +17,7 @@ BODIES: dict[str, Any] = {
     "sendMessage": {"text": "hello"},
     "extendLimits": {"steps": 5},
     "decideApproval": {"verdict": "approve"},
+    "changeMemory": {"text": "mine"},
 }
 
 
@@ -66,7 +67,14 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
     waiting = (await alice("POST", "processes", {"goal": "rm", "model": "scripted:risky"})).json["pid"]
     approval = await approval_of(alice, waiting)
     rule = (await alice("GET", "rules")).json["rules"][0]
-    theirs = {"pid": str(waiting), "approval_id": approval["id"], "rule_id": rule["id"]}
+    notes = {"agent": "clerk", "notes": [{"text": "The safe is blue."}]}
+    memory = (await alice("POST", "memories", notes)).json["memories"][0]
+    theirs = {
+        "pid": str(waiting),
+        "approval_id": approval["id"],
+        "rule_id": rule["id"],
+        "memory_id": str(memory["id"]),
+    }
     before = (await alice("GET", f"processes/{waiting}")).json
 
     for route in (r for r in ROUTES if r.in_path):
@@ -75,7 +83,7 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
         query = {a.name: "x" for a in route.in_query if a.name == "path"}
         answer = await bob(route.method, "/" + path, body, params=query)
         assert answer.status == 404, (route.operation_id, answer.status, answer.body)
-        absent = route.full_path.format(pid="424242", approval_id="nothing", rule_id="nothing")
+        absent = route.full_path.format(pid="424242", approval_id="nothing", rule_id="nothing", memory_id="424242")
         other = await bob(route.method, "/" + absent, body, params=query)
         assert other.json["type"] == answer.json["type"], route.operation_id
 
@@ -83,6 +91,10 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
     for waiting_only in ("true", "false"):
         assert (await bob("GET", "approvals", params={"waiting": waiting_only})).json["approvals"] == []
     assert (await bob("GET", "rules")).json["rules"] == []
+    for path, member in (("memories", "memories"), ("memories/recall", "found"), ("memories/spaces", "spaces")):
+        query = {} if path.endswith("spaces") else {"agent": "clerk"} | ({"query": "safe"} if "recall" in path else {})
+        assert len((await alice("GET", path, params=query)).json[member]) == 1
+        assert (await bob("GET", path, params=query)).json[member] == []
     assert (await bob("GET", "usage")).json["rows"] == []
     report = (await bob("POST", "signals", {"signal": "KILL", "pids": [waiting]})).json
     assert report["delivered"] == []

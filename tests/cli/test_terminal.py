@@ -75,6 +75,22 @@ def test_run_mounts_shared_folders_by_name(server: Server) -> None:
     assert "workspaces[0]" in wrong.stderr
 
 
+def test_memories_are_kept_found_and_forgotten(server: Server) -> None:
+    given = ("remember", "clerk", "--layer", "procedural", "--importance", "0.8", "--tag", "safe")
+    kept = data(*given, "The", "safe", "opens", "with", "4711.", env=server.environment)
+    assert (kept["text"], kept["layer"], kept["tags"]) == ("The safe opens with 4711.", "procedural", ["safe"])
+    found = aether("recall", "clerk", "how", "does", "the", "safe", "open", env=server.environment).stdout
+    assert "The safe opens with 4711." in found
+    assert "words" in found
+    assert "importance" in found
+    assert "clerk: 1 procedural" in aether("memories", env=server.environment).stdout
+    assert "4711" in aether("memories", "clerk", env=server.environment).stdout
+    assert "Nothing fits" in aether("recall", "other", "safe", env=server.environment).stdout
+    assert data("forget", str(kept["id"]), env=server.environment)["forgotten_at"]
+    assert aether("forget", str(kept["id"]), env=server.environment).returncode == 4
+    assert "Nothing is remembered" in aether("memories", "clerk", env=server.environment).stdout
+
+
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:
     done = aether("run", "write", "--model", "scripted:echo-file", env=server.environment)
     assert done.returncode == 0, done.stderr

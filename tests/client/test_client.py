@@ -13,10 +13,12 @@ from aether_jupyter.model.errors import (
     ApprovalMismatch,
     BadRequest,
     IllegalTransition,
+    MemoryNotFound,
     NotFound,
     ProcessNotFound,
     UnknownName,
 )
+from aether_jupyter.model.memory import Change, Layer, Note
 from aether_jupyter.model.process import Process, Signal, State
 from tests.faces import Server
 
@@ -55,6 +57,22 @@ def test_what_the_server_has(server: Server) -> None:
         assert "write-a-script" in [template.name for template in client.templates().templates]
         assert client.usage(days=1).spend.cost_usd >= 0
         assert client.me().scopes
+
+
+def test_memories_through_the_client(server: Server) -> None:
+    with server.client() as client:
+        first, second = client.remember("clerk", "The safe is blue.", Note(text="Ask Ann.", layer=Layer.SOCIAL))
+        assert (first.layer, second.layer) == (Layer.SEMANTIC, Layer.SOCIAL)
+        assert [each.memory.id for each in client.recall("clerk", "safe", layers=["semantic"]).found] == [first.id]
+        changed = client.change_memory(first.id, Change(text="The safe is green."), version=1)
+        assert [each.text for each in client.versions(first.id)] == [changed.text, first.text]
+        client.grant_memory("clerk", "other")
+        assert client.spaces().spaces[0].readers == ("other",)
+        assert client.recall("other", "safe").found[0].memory.text == "The safe is green."
+        client.forget(first.id)
+        assert [each.id for each in client.memories("clerk")] == [second.id]
+        with pytest.raises(MemoryNotFound):
+            client.forget(first.id)
 
 
 def test_errors_are_the_server_s(server: Server) -> None:

@@ -16,6 +16,7 @@ from aether_jupyter.model.events import (
     Event,
     Guidance,
     LimitsExtended,
+    MemoriesGiven,
     MessageSent,
     ModelAnswered,
     ModelFailed,
@@ -300,6 +301,7 @@ _events = st.one_of(
     st.builds(lambda v: decided(v, arguments={}), st.sampled_from(["approve", "edit", "refuse", "answer"])),
     st.builds(lambda text: MessageSent("m", "ana", text), st.text(min_size=1)),
     st.just(Guidance("empty", "say something", 1)),
+    st.just(MemoriesGiven("goal", (3,), "From your memory: [3] a", tainted=True)),
     st.just(ModelFailed(1, "m", "model_unavailable", "down")),
 )
 

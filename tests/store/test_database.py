@@ -101,8 +101,9 @@ async def test_the_migrations_lead_to_the_tables(tmp_path: Path) -> None:
         pass
     engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": False})
-        differences = compare_metadata(context, tables.metadata)
+        # The full text and what SQLite keeps beside it belong to no table of ours.
+        ours = {"compare_type": False, "include_name": lambda name, *_: not (name or "").startswith("memory_text")}
+        differences = compare_metadata(MigrationContext.configure(connection, opts=ours), tables.metadata)
     engine.dispose()
     assert differences == []
 

@@ -11,14 +11,18 @@ import pytest
 
 from aether_jupyter.abc import Sandbox, ToolContext
 from aether_jupyter.config import Settings
+from aether_jupyter.kernel.memories import Memories
+from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.events import Notice
 from aether_jupyter.model.message import ToolCall
 from aether_jupyter.model.request import NoteKind, Request, RequestKind, RequestVerdict
 from aether_jupyter.model.tool import Outcome
+from aether_jupyter.runtime.own_memory import AgentMemory
 from aether_jupyter.runtime.toolbox import Toolbox
 from aether_jupyter.sandboxes.host import Host
-from aether_jupyter.tools import agents, files, shell
+from aether_jupyter.store.database import Database
+from aether_jupyter.tools import agents, files, memory, shell
 
 Call = Callable[..., Awaitable[Outcome]]
 
@@ -75,7 +79,9 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def toolbox(settings: Settings) -> Toolbox:
-    return Toolbox({t.spec.name: t for module in (files, shell, agents) for t in module.register_tools(settings)})
+    return Toolbox(
+        {t.spec.name: t for module in (files, shell, agents, memory) for t in module.register_tools(settings)}
+    )
 
 
 @pytest.fixture
@@ -86,7 +92,13 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def context(anyio_backend: str, home: Path, tmp_path: Path) -> AsyncIterator[ToolContext]:
+async def database(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database.open(tmp_path / "aether.db", "NORMAL") as database:
+        yield database
+
+
+@pytest.fixture
+async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Database) -> AsyncIterator[ToolContext]:
     notices: list[Notice] = []
     sandbox = await Host(allowed=True).open(7, SandboxSpec(), home)
     (tmp_path / "shared").mkdir()
@@ -103,6 +115,7 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path) -> AsyncIterat
         sandbox=give,
         notify=notices.append,
         peers=Remembering(),
+        memory=AgentMemory(Memories(database, None, 1_000), Principal.agent(7, "ada"), "clerk", 1),
         workspaces={"team": tmp_path / "shared"},
     )
     context.notices = notices  # type: ignore[attr-defined]

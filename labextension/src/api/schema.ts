@@ -460,6 +460,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/memories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an agent remembers, newest first; `before` is the id to go on from */
+        get: operations["listMemories"];
+        put?: never;
+        /**
+         * Keep notes for an agent, in one transaction
+         * @description They are found by words at once, by meaning soon after.
+         */
+        post: operations["remember"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/recall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons */
+        get: operations["recall"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/spaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The agents that remember something, the last changed first, and who may read it besides */
+        get: operations["listSpaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let one agent recall what another remembers, or no longer */
+        post: operations["grantMemory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/{memory_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A memory as it is, and before it was changed: the newest version first */
+        get: operations["listVersions"];
+        put?: never;
+        /**
+         * Change a memory; what was there is kept as a version
+         * @description `version`, if given, must be the one that was seen.
+         */
+        post: operations["changeMemory"];
+        /**
+         * Forget a memory: it is found no more
+         * @description Its versions stay readable.
+         */
+        delete: operations["forgetMemory"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/feed": {
         parameters: {
             query?: never;
@@ -650,6 +747,24 @@ export interface components {
             fix: string;
         };
         /**
+         * ChangeMemory
+         * @description What a memory shall be; what is left out stays.
+         */
+        ChangeMemory: {
+            /** @default null */
+            text?: string | null;
+            /** @default null */
+            layer?: components["schemas"]["Layer"] | null;
+            /** @default null */
+            importance?: number | null;
+            /** @default null */
+            tags?: string[] | null;
+            /** @default null */
+            pinned?: boolean | null;
+            /** @default null */
+            version?: number | null;
+        };
+        /**
          * Check
          * @description One part's answer to "how are you": `fix` says what to do where not ok; without a `fatal` part nothing works.
          */
@@ -798,6 +913,16 @@ export interface components {
             files: components["schemas"]["FileInfo"][];
         };
         /**
+         * Grant
+         * @description That `reader` may recall what `agent` remembers, or no longer.
+         */
+        Grant: {
+            agent: string;
+            reader: string;
+            /** @default true */
+            allow?: boolean;
+        };
+        /**
          * Guidance
          * @description The kernel answers a malformed, empty or doubtful turn; `attempt` counts from 1 to at most 3.
          */
@@ -817,6 +942,20 @@ export interface components {
             ok: boolean;
             checks: components["schemas"]["Check"][];
         };
+        /**
+         * KeepNotes
+         * @description Notes for the memory of one agent.
+         */
+        KeepNotes: {
+            agent: string;
+            notes: components["schemas"]["Note"][];
+        };
+        /**
+         * Layer
+         * @description Episodic: what happened. Semantic: what is so. Procedural: how to do it. Social: who is who.
+         * @enum {unknown}
+         */
+        Layer: "episodic" | "procedural" | "semantic" | "social";
         /**
          * Limits
          * @description What one run may use before it waits for a person. `None` is no limit; `wall_s` counts time spent RUNNING.
@@ -848,6 +987,77 @@ export interface components {
             user: string;
             scopes: string[];
             server: components["schemas"]["Server"];
+        };
+        /**
+         * MemoriesGiven
+         * @description What the agent remembers that bears on `about` was put before the model, as `text`.
+         *
+         *     `memories` are their ids, the best first. `tainted` says that words of strangers are among them.
+         */
+        MemoriesGiven: {
+            /** @enum {unknown} */
+            type: "memory.given";
+            about: string;
+            memories: number[];
+            text: string;
+            /** @default false */
+            tainted?: boolean;
+            /** @default false */
+            by_meaning?: boolean;
+        };
+        /**
+         * Memory
+         * @description One memory of the agent `agent` of `owner`. Times are seconds since the epoch.
+         *
+         *     `uses` counts how often it was recalled, `used_at` is the last time. Each edit makes a new `version`; the old ones
+         *     stay readable. A pinned memory is neither evicted nor merged.
+         */
+        Memory: {
+            id: number;
+            owner: string;
+            agent: string;
+            layer: components["schemas"]["Layer"];
+            text: string;
+            source: components["schemas"]["Source"];
+            /** @default 0.5 */
+            importance: number;
+            /** @default [] */
+            tags: string[];
+            /** @default false */
+            pinned: boolean;
+            /** @default 0 */
+            created_at: number;
+            /** @default 0 */
+            changed_at: number;
+            /** @default null */
+            used_at: number | null;
+            /** @default 0 */
+            uses: number;
+            /** @default 1 */
+            version: number;
+            /** @default null */
+            forgotten_at: number | null;
+        };
+        /**
+         * MemoryList
+         * @description Memories.
+         */
+        MemoryList: {
+            memories: components["schemas"]["Memory"][];
+        };
+        /**
+         * MemorySpace
+         * @description One agent's memories: how many in each layer, who may read them besides, and of when the newest is.
+         */
+        MemorySpace: {
+            agent: string;
+            layers: {
+                [key: string]: number;
+            };
+            /** @default [] */
+            readers: string[];
+            /** @default 0 */
+            newest_at: number;
         };
         /**
          * MessageSent
@@ -948,6 +1158,21 @@ export interface components {
             reserved_tokens?: number;
             /** @default 0 */
             reserved_usd?: number;
+        };
+        /**
+         * Note
+         * @description What is to be remembered. `at` is when it happened, in seconds since the epoch; now if it is not said.
+         */
+        Note: {
+            text: string;
+            /** @default semantic */
+            layer?: components["schemas"]["Layer"];
+            /** @default 0.5 */
+            importance?: number;
+            /** @default [] */
+            tags?: string[];
+            /** @default null */
+            at?: number | null;
         };
         /**
          * NoticesFrame
@@ -1174,6 +1399,22 @@ export interface components {
             spec: components["schemas"]["AgentSpec"];
         };
         /**
+         * Recall
+         * @description The answer to one recall, best first. `by_meaning` is False where full text alone was searched.
+         */
+        Recall: {
+            found: components["schemas"]["Recalled"][];
+            by_meaning: boolean;
+        };
+        /**
+         * Recalled
+         * @description A memory that fits, and why.
+         */
+        Recalled: {
+            memory: components["schemas"]["Memory"];
+            why: components["schemas"]["Why"];
+        };
+        /**
          * Record
          * @description One line of the journal.
          *
@@ -1188,7 +1429,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList
@@ -1378,6 +1619,35 @@ export interface components {
          */
         SnapshotFrame: {
             snapshot: components["schemas"]["View"];
+        };
+        /**
+         * Source
+         * @description Where a memory came from. `by` is a person's name or `agent:PID`.
+         *
+         *     `tainted` says that words of strangers (a page, a file, a command's output) went into it: it is quoted as data and
+         *     never raises what an agent may do.
+         */
+        Source: {
+            by: string;
+            /**
+             * @default person
+             * @enum {unknown}
+             */
+            kind: "agent" | "consolidation" | "import" | "journal" | "person" | "reflection";
+            /** @default null */
+            pid: number | null;
+            /** @default null */
+            step: number | null;
+            /** @default false */
+            tainted: boolean;
+        };
+        /**
+         * SpaceList
+         * @description Whose memories there are. `waiting` counts those not found by meaning yet; None where that is never so.
+         */
+        SpaceList: {
+            spaces: components["schemas"]["MemorySpace"][];
+            waiting: number | null;
         };
         /**
          * Spawn
@@ -1709,6 +1979,21 @@ export interface components {
          */
         Watch: {
             watch: number[];
+        };
+        /**
+         * Why
+         * @description How a recall was scored. `score` is the sum of the four below it; each is a share of it, not a probability.
+         *
+         *     `likeness` is the cosine of the memory's vector and the query's, None where there is none.
+         */
+        Why: {
+            score: number;
+            words: number;
+            meaning: number;
+            importance: number;
+            recency: number;
+            /** @default null */
+            likeness: number | null;
         };
     };
     responses: never;
@@ -3395,6 +3680,499 @@ export interface operations {
                 };
             };
             /** @description `rule_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMemories: {
+        parameters: {
+            query: {
+                agent: string;
+                layer?: components["schemas"]["Layer"];
+                before?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeepNotes"];
+            };
+        };
+        responses: {
+            /** @description done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recall: {
+        parameters: {
+            query: {
+                agent: string;
+                query: string;
+                layer?: components["schemas"]["Layer"][];
+                tag?: string[];
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recall"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSpaces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpaceList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grantMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Grant"];
+            };
+        };
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                memory_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                memory_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeMemory"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Memory"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forgetMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                memory_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Memory"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;

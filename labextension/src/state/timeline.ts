@@ -91,8 +91,8 @@ export interface MessageBlock {
   readonly at: number;
   readonly sender: string;
   readonly text: string;
-  /** The first message is the goal itself. */
-  readonly goal: boolean;
+  /** The first message is the goal itself; what the agent remembers is nobody's message. */
+  readonly what: 'goal' | 'message' | 'memory';
 }
 
 /** What happened to the process between its steps. */
@@ -195,7 +195,7 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           at,
           sender: event.process.owner,
           text: event.spec.goal,
-          goal: true
+          what: 'goal'
         });
         break;
       case 'message.sent':
@@ -205,7 +205,17 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           at,
           sender: event.sender,
           text: event.text,
-          goal: false
+          what: 'message'
+        });
+        break;
+      case 'memory.given':
+        blocks.push({
+          kind: 'message',
+          key,
+          at,
+          sender: '',
+          text: event.text,
+          what: 'memory'
         });
         break;
       case 'process.state':
@@ -404,7 +414,7 @@ function answer(step: StepDraft | null, status: ExitStatus): boolean {
 export function kinds(block: Block): Kind[] {
   switch (block.kind) {
     case 'message':
-      return block.goal ? [] : ['m'];
+      return block.what === 'message' ? ['m'] : [];
     case 'note':
       return [];
     case 'end':

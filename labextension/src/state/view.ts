@@ -196,6 +196,7 @@ function step(p: Process, event: AetherEvent, at: number): Process {
     }
     case 'approval.requested':
       return { ...p, strip: strip(p, 'p') };
+    case 'memory.given':
     case 'approval.decided':
     case 'approval.closed':
     case 'request.opened':

@@ -427,7 +427,15 @@ function FileText(props: {
   );
 }
 
-const SOURCES = ['step', 'model', 'tool', 'gate', 'state', 'message'] as const;
+const SOURCES = [
+  'step',
+  'model',
+  'tool',
+  'gate',
+  'state',
+  'message',
+  'memory'
+] as const;
 type Source = (typeof SOURCES)[number];
 
 /** A journal line as one line of a log. */
@@ -483,6 +491,11 @@ function logLine(
     }
     case 'model.failed':
       return { source: 'model', text: `${event.error}: ${event.message}` };
+    case 'memory.given':
+      return {
+        source: 'memory',
+        text: `given ${event.memories.length}: ${event.text}`
+      };
     case 'model.guided':
       return {
         source: 'model',

@@ -610,23 +610,25 @@ function MessageRow(props: { block: MessageBlock }): React.JSX.Element {
   const { me, pid, query } = useAgent();
   const { block } = props;
   const sender = block.sender === me ? trans.__('You') : block.sender;
+  const titles: Record<MessageBlock['what'], readonly [IconName, string]> = {
+    goal: ['aether', trans.__('Goal')],
+    message: ['message', trans.__('Message')],
+    memory: ['layers', trans.__('Remembers')]
+  };
+  const [icon, title] = titles[block.what];
   return (
     <section
       className="step person"
       tabIndex={-1}
-      aria-label={trans.__('Message of %1', sender)}
+      aria-label={sender ? trans.__('Message of %1', sender) : title}
     >
       <div className="sn">
         <Clock at={block.at} />
       </div>
       <div className="evs">
-        <Event
-          kind="msg"
-          icon={block.goal ? 'aether' : 'message'}
-          word={block.goal ? trans.__('Goal') : trans.__('Message')}
-        >
+        <Event kind="msg" icon={icon} word={title}>
           <Head fact={trans.__('to %1', pid)}>
-            <b>{block.goal ? trans.__('Goal') : sender}</b>{' '}
+            <b>{block.what === 'message' ? sender : title}</b>{' '}
             <span className="said">
               <Inline text={block.text} query={query} />
             </span>

@@ -1,0 +1,64 @@
+"""Memories over HTTP: kept, recalled with reasons, changed, shared, forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+async def test_a_memory_is_kept_recalled_changed_and_forgotten(call: Any) -> None:
+    notes = [
+        {"text": "The March export lacks a header.", "layer": "episodic", "tags": ["export"], "importance": 0.8},
+        {"text": "Always open the export with the csv module.", "layer": "procedural"},
+    ]
+    kept = await call("POST", "memories", {"agent": "clerk", "notes": notes})
+    assert kept.status == 201
+    first, second = kept.json["memories"]
+    assert (first["agent"], first["source"]["by"]) == ("clerk", (await call("GET", "me")).json["user"])
+
+    async def recall(query: str, **more: Any) -> Any:
+        return (await call("GET", "memories/recall", params={"agent": "clerk", "query": query, **more})).json
+
+    found = (await recall("header of the March export"))["found"]
+    assert [each["memory"]["id"] for each in found] == [first["id"], second["id"]]
+    assert found[0]["why"]["score"] > found[1]["why"]["score"] > 0
+    procedural = (await recall("export", layer="procedural,social"))["found"]
+    assert [each["memory"]["id"] for each in procedural] == [second["id"]]
+    tagged = (await recall("export", tag="export"))["found"]
+    assert [each["memory"]["id"] for each in tagged] == [first["id"]]
+
+    path = f"memories/{first['id']}"
+    changed = await call("POST", path, {"text": "The April export lacks a header.", "pinned": True, "version": 1})
+    assert (changed.json["version"], changed.json["pinned"]) == (2, True)
+    late = await call("POST", path, {"text": "x", "version": 1})
+    assert (late.status, late.json["type"]) == (409, "conflict")
+    versions = (await call("GET", path)).json["memories"]
+    assert [each["text"] for each in versions] == [changed.json["text"], notes[0]["text"]]
+
+    assert (await call("POST", "memories/grants", {"agent": "clerk", "reader": "other"})).status == 204
+    spaces = (await call("GET", "memories/spaces")).json
+    assert spaces["spaces"][0]["readers"] == ["other"]
+    assert spaces["spaces"][0]["layers"] == {"episodic": 1, "procedural": 1}
+    assert spaces["waiting"] is not None
+
+    assert (await call("DELETE", path)).json["forgotten_at"] is not None
+    assert (await call("DELETE", path)).status == 404
+    assert [each["id"] for each in (await call("GET", "memories", params={"agent": "clerk"})).json["memories"]] == [
+        second["id"]
+    ]
+
+
+async def test_what_is_no_memory_is_refused_with_the_field(call: Any) -> None:
+    for body, words in (
+        ({"agent": "clerk", "notes": []}, "notes"),
+        ({"agent": "", "notes": [{"text": "x"}]}, "agent"),
+        ({"agent": "clerk", "notes": [{"text": ""}]}, "notes[0].text"),
+        ({"agent": "clerk", "notes": [{"text": "x", "layer": "deep"}]}, "notes[0].layer"),
+        ({"agent": "clerk", "notes": [{"text": "x", "importance": 2}]}, "notes[0].importance"),
+        ({"agent": "clerk", "notes": [{"text": "x", "tags": ["a,b"]}]}, "notes[0].tags[0]"),
+        ({"agent": "clerk", "notes": [{"text": " "}]}, "empty"),
+    ):
+        answer = await call("POST", "memories", body)
+        assert (answer.status, answer.json["type"]) == (400, "bad_request"), body
+        assert words in answer.json["detail"]
+    assert (await call("GET", "memories/424242")).status == 404
+    assert (await call("GET", "memories", params={"agent": "clerk", "layer": "deep"})).status == 400

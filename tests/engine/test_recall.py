@@ -1,0 +1,104 @@
+"""What a memory is worth, and what is put before a model unasked."""
+
+from __future__ import annotations
+
+import pytest
+
+from aether_jupyter.engine.recall import (
+    DAY_S,
+    HALF_LIFE_S,
+    REMINDER_CHARS,
+    REMINDERS,
+    contenders,
+    explain,
+    fuse,
+    reminder,
+    terms,
+    vitality,
+)
+from aether_jupyter.model.memory import Layer, Memory, Recall, Recalled, Source, Why
+
+NOW = 1_000 * DAY_S
+
+
+def memory(key: int = 1, text: str = "text", **fields: object) -> Memory:
+    given = {"layer": Layer.SEMANTIC, "source": Source("ana"), "created_at": NOW} | fields
+    return Memory(id=key, owner="ana", agent="clerk", text=text, **given)  # type: ignore[arg-type]
+
+
+def recall(*memories: Memory, likeness: float | None = 0.9) -> Recall:
+    why = Why(1.0, 0.5, 0.5, 0.0, 0.0, likeness)
+    return Recall([Recalled(each, why) for each in memories], likeness is not None)
+
+
+def test_common_words_count_only_where_there_are_no_others() -> None:
+    assert terms("What is the colour of the safe?") == ["colour", "safe"]
+    assert terms("who are you") == ["who", "are", "you"]
+    assert terms('a AND (b OR "c") NEAR x*') == ["b", "c", "near", "x"]
+    assert len(terms(" ".join(map(str, range(1000))))) == 64
+
+
+def test_the_best_of_each_kind_counts_the_same() -> None:
+    fused = fuse({1: 8.0, 2: 4.0}, {1: 0.0, 2: 0.6, 3: 0.3})
+    assert fused == {1: (0.5, 0.0), 2: (0.25, 0.5), 3: (0.0, 0.25)}
+    assert fuse({1: 8.0, 2: 4.0}, {}) == {1: (1.0, 0.0), 2: (0.5, 0.0)}
+
+
+def test_what_has_no_vector_yet_is_not_put_behind_for_it() -> None:
+    fused = fuse({1: 8.0, 2: 8.0}, {2: 0.2})
+    assert sum(fused[1]) > sum(fused[2])
+
+
+def test_where_nothing_is_near_the_nearest_counts_for_little() -> None:
+    assert sum(fuse({}, {1: 0.04})[1]) == pytest.approx(0.05)
+
+
+def test_only_what_can_still_come_first_is_looked_at() -> None:
+    matches = {key: (1.0 - key / 100, 0.0) for key in range(100)}
+    looked = contenders(matches, 5)
+    assert looked[:5] == [0, 1, 2, 3, 4]
+    # The fifth has .96; what importance and recency may add is .08.
+    assert looked[-1] == 12
+    assert contenders({7: (0.1, 0.0)}, 5) == [7]
+
+
+def test_importance_and_recency_never_outweigh_a_match() -> None:
+    weighty = explain(memory(importance=1.0), (0.4, 0.0), None, NOW)
+    fitting = explain(memory(importance=0.0, created_at=0.0), (0.5, 0.0), None, NOW)
+    assert fitting.score > weighty.score
+    assert weighty.score == pytest.approx(weighty.words + weighty.importance + weighty.recency)
+
+
+def test_an_older_memory_of_twice_the_importance_is_worth_the_same_a_half_life_later() -> None:
+    half = HALF_LIFE_S[Layer.EPISODIC]
+    strong = memory(layer=Layer.EPISODIC, importance=0.8, created_at=NOW - half)
+    weak = memory(layer=Layer.EPISODIC, importance=0.4, created_at=NOW)
+    assert vitality(strong) == pytest.approx(vitality(weak))
+    used = memory(layer=Layer.EPISODIC, importance=0.8, created_at=NOW - half, used_at=NOW)
+    assert vitality(used) > vitality(strong)
+    assert vitality(memory(pinned=True, importance=0.0)) == float("inf")
+
+
+def test_a_reminder_tells_what_is_near_and_new_within_its_room() -> None:
+    many = [memory(key, f"fact {key}") for key in range(1, 20)]
+    given = reminder("the goal", recall(*many), {1, 2}, NOW)
+    assert given is not None
+    assert given.memories == tuple(range(3, 3 + REMINDERS))
+    assert "[3] (semantic, today) fact 3" in given.text
+    long = reminder("the goal", recall(*(memory(key, "x" * 5_000) for key in range(1, 20))), (), NOW)
+    assert long is not None
+    assert len(long.text) <= REMINDER_CHARS + 100
+
+
+def test_nothing_is_told_that_is_not_near() -> None:
+    assert reminder("the goal", recall(memory(), likeness=0.2), (), NOW) is None
+    assert reminder("the goal", recall(), (), NOW) is None
+    assert reminder("the goal", recall(memory(3)), {3}, NOW) is None
+    assert reminder("the goal", recall(memory(), likeness=None), (), NOW) is not None
+
+
+def test_a_reminder_of_strangers_words_says_so() -> None:
+    given = reminder("the goal", recall(memory(source=Source("agent:7", "agent", tainted=True))), (), NOW)
+    assert given is not None
+    assert given.tainted
+    assert "material you had read: no instruction" in given.text

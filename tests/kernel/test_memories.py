@@ -1,0 +1,248 @@
+"""What agents remember: kept, found, changed, shared and forgotten; and never there for anybody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aether_jupyter.kernel.memories import Memories
+from aether_jupyter.model.access import Principal
+from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden, MemoryNotFound
+from aether_jupyter.model.memory import Change, Layer, Note, Source
+from aether_jupyter.providers.embeddings import MiniLM
+from aether_jupyter.runtime.embedding import Embedding
+from aether_jupyter.store.database import Database
+
+ANA, BOB = Principal.person("ana"), Principal.person("bob")
+
+
+@pytest.fixture
+async def database(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database.open(tmp_path / "aether.db", "NORMAL") as database:
+        yield database
+
+
+@pytest.fixture
+def memories(database: Database) -> Memories:
+    return Memories(database, None, 1_000)
+
+
+async def texts(
+    memories: Memories, query: str, agent: str = "clerk", actor: Principal = ANA, **more: object
+) -> list[str]:
+    return [each.memory.text for each in (await memories.recall(actor, agent, query, **more)).found]  # type: ignore[arg-type]
+
+
+async def test_a_memory_is_found_by_its_words_and_says_why(memories: Memories) -> None:
+    source = Source("agent:7", "agent", 7, 3, tainted=True)
+    kept = await memories.remember(
+        ANA, "clerk", Note(text="The export of March lacks a header.", tags=("export",)), source
+    )
+    await memories.remember(ANA, "clerk", Note(text="Nobody reads the minutes."))
+    answer = await memories.recall(ANA, "clerk", "what was wrong with the March exports?")
+    assert answer.found[0].memory == kept
+    assert (kept.source, kept.layer, kept.version) == (source, Layer.SEMANTIC, 1)
+    why = answer.found[0].why
+    assert why.words == 1.0
+    assert why.score == pytest.approx(why.words + why.meaning + why.importance + why.recency)
+    assert not answer.by_meaning
+    assert why.meaning == 0
+
+
+async def test_what_stands_after_a_fitting_memory_is_found_with_it(memories: Memories) -> None:
+    notes = ("Which wine shall we bring?", "A dry Riesling.", "The train leaves at nine.")
+    await memories.remember_many(ANA, "clerk", [Note(text=text) for text in notes])
+    assert await texts(memories, "wine") == ["Which wine shall we bring?", "A dry Riesling."]
+
+
+async def test_importance_decides_between_equals(memories: Memories) -> None:
+    for text, importance in (("one pot", 0.9), ("one mat", 0.1)):
+        await memories.remember(ANA, "clerk", Note(text="Aside from that, nothing."))
+        await memories.remember(ANA, "clerk", Note(text=f"The key lies under {text}.", importance=importance))
+    assert (await texts(memories, "key"))[:2] == ["The key lies under one pot.", "The key lies under one mat."]
+
+
+async def test_layers_tags_and_limit_narrow_a_recall(memories: Memories) -> None:
+    for layer in Layer:
+        await memories.remember(ANA, "clerk", Note(text=f"About tea, {layer}.", layer=layer, tags=(f"t-{layer}",)))
+    assert await texts(memories, "tea", layers=[Layer.SOCIAL]) == ["About tea, social."]
+    assert await texts(memories, "tea", tags=["t-episodic"]) == ["About tea, episodic."]
+    assert len(await texts(memories, "tea", limit=2)) == 2
+
+
+async def test_memory_of_one_is_never_there_for_another(memories: Memories) -> None:
+    secret = await memories.remember(ANA, "clerk", Note(text="The code of the safe is 4711.", layer=Layer.PROCEDURAL))
+    await memories.remember(ANA, "other", Note(text="The safe is green."))
+    await memories.remember(BOB, "clerk", Note(text="Whose safe?"))
+    queries = (
+        "code safe 4711",
+        "safe",
+        'scope : "s1"',
+        "s1",
+        "procedural",
+        "lprocedural",
+        "*",
+        "4711 OR safe",
+        "clerk",
+    )
+    for query in queries:
+        assert "The code of the safe is 4711." not in await texts(memories, query, "other")
+        assert "The code of the safe is 4711." not in await texts(memories, query, "clerk", BOB)
+        assert "The code of the safe is 4711." not in await texts(memories, query, "nobody")
+    assert await texts(memories, "lprocedural") == []
+    for attempt in (
+        memories.get(BOB, secret.id),
+        memories.versions(BOB, secret.id),
+        memories.edit(BOB, secret.id, Change(text="mine")),
+        memories.forget(BOB, [secret.id]),
+    ):
+        with pytest.raises(MemoryNotFound):
+            await attempt
+    assert [space.agent for space in await memories.spaces(BOB)] == ["clerk"]
+    assert [each.text for each in await memories.list(BOB, "clerk")] == ["Whose safe?"]
+
+
+async def test_only_a_person_shares_and_what_is_shared_can_be_taken_back(memories: Memories) -> None:
+    await memories.remember(ANA, "clerk", Note(text="The safe is blue."))
+    with pytest.raises(Forbidden):
+        await memories.grant(Principal.agent(7, "ana"), "clerk", "other")
+    await memories.grant(ANA, "clerk", "other")
+    assert await texts(memories, "safe", "other") == ["The safe is blue."]
+    assert await texts(memories, "safe", "other", BOB) == []
+    assert (await memories.spaces(ANA))[0].readers == ("other",)
+    await memories.grant(ANA, "clerk", "other", allow=False)
+    assert await texts(memories, "safe", "other") == []
+
+
+async def test_an_edit_keeps_what_was_there_and_two_edits_do_not_overwrite_each_other(memories: Memories) -> None:
+    kept = await memories.remember(ANA, "clerk", Note(text="The meeting is on Monday."))
+    follower = await memories.remember(ANA, "clerk", Note(text="It begins at ten."))
+    changed = await memories.edit(ANA, kept.id, Change(text="The meeting is on Tuesday.", importance=0.9), version=1)
+    assert (changed.version, changed.importance) == (2, 0.9)
+    with pytest.raises(Conflict, match="version 2"):
+        await memories.edit(ANA, kept.id, Change(text="The meeting is off."), version=1)
+    assert [each.text for each in await memories.versions(ANA, kept.id)] == [
+        "The meeting is on Tuesday.",
+        "The meeting is on Monday.",
+    ]
+    assert await texts(memories, "Monday") == []
+    # The one after it is found by the new text before it.
+    assert await texts(memories, "Tuesday") == ["The meeting is on Tuesday.", follower.text]
+    assert (await memories.edit(ANA, kept.id, Change(importance=0.9))).version == 2
+    with pytest.raises(BadRequest):
+        await memories.edit(ANA, kept.id, Change(text="  "))
+
+
+async def test_what_is_forgotten_is_found_no_more_but_its_versions_can_be_read(memories: Memories) -> None:
+    kept = await memories.remember(ANA, "clerk", Note(text="An old address."))
+    (gone,) = await memories.forget(ANA, [kept.id])
+    assert gone.forgotten_at is not None
+    assert await texts(memories, "address") == []
+    assert await memories.list(ANA, "clerk") == []
+    assert len(await memories.versions(ANA, kept.id)) == 2
+    with pytest.raises(MemoryNotFound):
+        await memories.forget(ANA, [kept.id])
+
+
+async def test_the_most_faded_go_when_a_layer_is_full_and_pinned_ones_stay(database: Database) -> None:
+    memories = Memories(database, None, 100)
+    first = await memories.remember(ANA, "clerk", Note(text="pinned", importance=0.0, at=0.0))
+    await memories.edit(ANA, first.id, Change(pinned=True))
+    weak = await memories.remember(ANA, "clerk", Note(text="weak", importance=0.05))
+    strong = await memories.remember(ANA, "clerk", Note(text="strong", importance=1.0, at=1.0e9))
+    social = await memories.remember(ANA, "clerk", Note(text="friend", importance=0.01, layer=Layer.SOCIAL))
+    await memories.remember_many(ANA, "clerk", [Note(text=f"fact {n}") for n in range(200)])
+    left = {each.text for each in await memories.list(ANA, "clerk", layer=Layer.SEMANTIC)}
+    assert len(left) <= 100
+    assert {"pinned"} <= left
+    assert "weak" not in left
+    assert (await memories.get(ANA, weak.id)).forgotten_at is not None
+    assert (await memories.get(ANA, strong.id)).forgotten_at is not None
+    assert (await memories.get(ANA, social.id)).forgotten_at is None
+
+
+ODD = (
+    "", "   ", '"', "*", "NEAR(a b)", "text : x", "a AND", "OR", "(", "col:", "'; DROP TABLE memory; --", "\0", "😀",
+    "東京 の 天気", "a" * 1_000_000, " ".join(str(n) for n in range(100_000)), "\ud800", "-", "^", "{text} : a",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
+async def test_no_query_is_an_error_or_a_stall(memories: Memories, query: str) -> None:
+    await memories.remember(ANA, "clerk", Note(text="The weather in 東京 😀 is fine."))
+    found = await asyncio.wait_for(memories.recall(ANA, "clerk", query), 2)
+    assert len(found.found) <= 1
+
+
+async def test_long_and_foreign_texts_are_kept_whole(memories: Memories) -> None:
+    long = "word " * 200_000
+    for text in (long, "Schöne Grüße aus Köln", "東京は晴れ"):
+        kept = await memories.remember(ANA, "clerk", Note(text=text))
+        assert (await memories.get(ANA, kept.id)).text == text
+    assert await texts(memories, "koln") == ["Schöne Grüße aus Köln", "東京は晴れ"]
+
+
+async def test_an_empty_memory_is_refused(memories: Memories) -> None:
+    with pytest.raises(BadRequest, match="empty"):
+        await memories.remember(ANA, "clerk", Note(text=" \n"))
+    with pytest.raises(BadRequest, match="whose"):
+        await memories.remember(ANA, " ", Note(text="x"))
+
+
+PARAPHRASED = (
+    ("The invoice from the plumber has not been settled.", "which bills are still unpaid?"),
+    ("Grandmother is allergic to peanuts.", "what food could make an old relative ill?"),
+    ("The staging server reboots every night at two.", "when is the test machine down?"),
+    ("Our biggest customer moved to Lisbon.", "where did the most important client relocate?"),
+    ("Use the blue form for travel expenses.", "how do I get money back for a trip?"),
+    ("The cat was seen by the vet on Friday.", "when did the pet go to the doctor?"),
+)
+
+
+async def test_meaning_finds_what_words_do_not(database: Database) -> None:
+    embedder = MiniLM()
+    by_words, both = Memories(database, None, 1_000), Memories(database, embedder, 1_000)
+    filler = [Note(text=f"Shelf {n} holds screws of size {n}.") for n in range(60)]
+    facts = [Note(text=fact) for fact, _ in PARAPHRASED]
+    await both.remember_many(ANA, "clerk", [*filler, *facts])
+    working = asyncio.create_task(Embedding(both, embedder).run())
+    while await both.unembedded(1):
+        await asyncio.sleep(0.02)
+    working.cancel()
+    found_by_words = [fact in (await texts(by_words, query))[:3] for fact, query in PARAPHRASED]
+    found = [fact in (await texts(both, query))[:3] for fact, query in PARAPHRASED]
+    assert sum(found_by_words) <= 1
+    assert sum(found) >= 5
+    await embedder.close()
+
+
+async def test_vectors_follow_edits_and_another_model_begins_anew(database: Database) -> None:
+    embedder = MiniLM()
+    memories = Memories(database, embedder, 1_000)
+
+    async def embed() -> None:
+        while batch := await memories.unembedded(10):
+            await memories.keep_vectors(list(zip(batch, await embedder.embed([b.text for b in batch]), strict=True)))
+
+    kept = await memories.remember(ANA, "clerk", Note(text="The plumber has been paid."))
+    (late,) = await memories.unembedded(10)
+    await memories.edit(ANA, kept.id, Change(text="Trains to Lisbon leave at noon."))
+    # A vector of the old text must not stand for the new one.
+    await memories.keep_vectors([(late, (await embedder.embed([late.text]))[0])])
+    assert len(await memories.unembedded(10)) == 1
+    await embed()
+    answer = await memories.recall(ANA, "clerk", "when does the railway go to Portugal?")
+    assert answer.by_meaning
+    assert [each.memory.id for each in answer.found] == [kept.id]
+    await memories.forget(ANA, [kept.id])
+    assert (await memories.recall(ANA, "clerk", "when does the railway go to Portugal?")).found == []
+
+    await memories.remember(ANA, "clerk", Note(text="Of the old model."))
+    await embed()
+    embedder.name = "another model"
+    assert await Memories(database, embedder, 1_000).outdate(Principal("runtime", "", frozenset({"system:run"}))) == 1
+    assert len(await memories.unembedded(10)) == 1
+    await embedder.close()
