@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -130,6 +131,33 @@ def crash_resume(_: str) -> Iterator[Line]:
     yield line
 
 
+def memory_speed(_: str) -> Iterator[Line]:
+    """Recall, one memory and many, among 10,000 and 100,000 memories, beside bare FTS5 and numpy."""
+    for count, most_s in ((10_000, None), (100_000, 0.06)):
+        runs = sorted((_child("memory", "speed", count) for _ in range(3)), key=lambda r: r["recall_s"] / r["floor_s"])
+        found = runs[1]
+        line = _line(f"memory.recall.{count}", found["recall_s"], "s", found["floor_s"], None if most_s else 1.5)
+        if most_s is not None:
+            line |= {"bar_s": most_s, "ok": found["recall_s"] < most_s}
+        yield line
+    one = _line("memory.remember", found["remember_s"], "s", None, None, bar_s=0.001)
+    yield one | {"ok": found["remember_s"] < 0.001}
+    many = _line("memory.ingest", found["ingest_per_s"], "memories/s", None, None, bar_per_s=5000)
+    yield many | {"ok": found["ingest_per_s"] >= 5000}
+
+
+def memory_longconv(_: str) -> Iterator[Line]:
+    """Recall over long conversations: the share of evidence among the first five and ten, beside plain FTS5."""
+    data = os.environ.get("AETHER_LONGCONV")
+    if not data:
+        yield {"figure": "memory.longconv", "skipped": "AETHER_LONGCONV names no folder of conversations", "ok": True}
+        return
+    found = _child("memory", "longconv", data)
+    for most, bar in ((5, None), (10, -1.15)):
+        figure = f"memory.longconv.r{most}"
+        yield _line(figure, found[f"ours{most}"], "R", found[f"plain{most}"], bar, questions=found["questions"])
+
+
 FIGURES: dict[str, Callable[[str], Iterator[Line]]] = {
     "loop.single": loop_single,
     "fleet.100": fleet_100,
@@ -137,6 +165,8 @@ FIGURES: dict[str, Callable[[str], Iterator[Line]]] = {
     "feed.fanout": feed_fanout,
     "server.start": server_start,
     "crash.resume": crash_resume,
+    "memory.speed": memory_speed,
+    "memory.longconv": memory_longconv,
 }
 
 
