@@ -627,7 +627,7 @@ function MessageRow(props: { block: MessageBlock }): React.JSX.Element {
       </div>
       <div className="evs">
         <Event kind="msg" icon={icon} word={title}>
-          <Head fact={trans.__('to %1', pid)}>
+          <Head fact={block.what === 'memory' ? '' : trans.__('to %1', pid)}>
             <b>{block.what === 'message' ? sender : title}</b>{' '}
             <span className="said">
               <Inline text={block.text} query={query} />
