@@ -196,9 +196,13 @@ class ModelInfo:
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors of one length. `name` says which model: vectors of two are never compared."""
+    """Turns texts into unit vectors of one length. `name` says which model: vectors of two are never compared.
+
+    `fault` is why it cannot be used after all, '' while it can.
+    """
 
     name: str
+    fault: str
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row a text, computed off the event loop."""

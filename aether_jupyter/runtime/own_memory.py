@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from ..kernel.memories import Memories
 from ..model.access import Principal
 from ..model.errors import MemoryNotFound
-from ..model.memory import Layer, Memory, Note, Recall, Source
+from ..model.memory import NAME_CHARS, Layer, Memory, Note, Recall, Source
+
+BELOW = " › "
 
 
 def memory_name(name: str, parents: Sequence[str]) -> str:
     """Under which name an agent remembers; `parents` are the names above its own, the nearest first.
 
-    An agent names its children, so a child's memory lies below its parent's: it can be nobody else's.
+    An agent names its children, so a child's memory lies below its parent's: it can be nobody else's. The mark between
+    them stands in no name.
     """
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in (*reversed(parents), name))
+    whole = BELOW.join(part.replace(BELOW.strip(), ">") for part in (*reversed(parents), name))
+    if len(whole) <= NAME_CHARS:
+        return whole
+    return f"{whole[: NAME_CHARS - 17]}…{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 
 class AgentMemory:
@@ -33,8 +40,12 @@ class AgentMemory:
         return await self._memories.remember(self._principal, self._agent, note, source)
 
     async def recall(self, query: str, *, layers: Sequence[Layer] = (), limit: int = 10) -> Recall:
-        """What it remembers, or was granted to read, that fits."""
-        return await self._memories.recall(self._principal, self._agent, query, layers=layers, limit=limit)
+        """What it remembers, or was granted to read, that fits. What is its own fades later for it."""
+        found = await self._memories.recall(self._principal, self._agent, query, layers=layers, limit=limit)
+        own = [each.memory.id for each in found.found if each.memory.agent == self._agent]
+        if own:
+            await self._memories.touch(self._principal, self._agent, own)
+        return found
 
     async def forget(self, key: int) -> Memory:
         """Forget one of its own. Raises `MemoryNotFound` for any other."""

@@ -623,18 +623,29 @@ class Run:
         said = loop.said(self._state)
         about = "\n".join(said[max(self._state.reminded, self._looked) :])
         self._looked = len(said)
-        if about:
+        if not about:
+            return
+        try:
             found = await self._r.memories.recall(self._principal, self._memory_name, about, limit=2 * REMINDERS)
-            given = reminder(about, found, self._state.given, self._r.clock.now())
-            if given is not None:
-                self._note(given)
+        except Exception:
+            # It can still ask by itself; no agent ends because it was not reminded.
+            log.exception("process %s was not reminded of what it knows", self._claim.pid)
+            return
+        given = reminder(about, len(said), found, self._state.given, self._r.clock.now())
+        if given is not None:
+            self._note(given)
 
     def _tainted(self) -> bool:
         """Whether words of strangers are in what the agent has read: what it writes down may then be theirs."""
-        return self._state.touched or any(
-            (isinstance(turn, ToolTurn) and self._speaks_for_strangers(turn.tool))
-            or (isinstance(turn, UserTurn) and turn.source.startswith("agent:"))
-            for turn in self._state.turns
+        # What an agent tells its child to do may come from what it has read.
+        return (
+            bool(self._claim.parents)
+            or self._state.touched
+            or any(
+                (isinstance(turn, ToolTurn) and self._speaks_for_strangers(turn.tool))
+                or (isinstance(turn, UserTurn) and turn.source.startswith("agent:"))
+                for turn in self._state.turns
+            )
         )
 
     def _speaks_for_strangers(self, tool: str) -> bool:

@@ -105,18 +105,21 @@ class Vectors:
             found |= self._matrix(connection, space, revision).nearest(query, most, wanted)
         return found
 
-    def changed(
-        self, space: int, revision: int, added: Sequence[tuple[int, NDArray[np.float32]]], dropped: Iterable[int] = ()
-    ) -> None:
-        """Follow a change that this server has just written."""
+    def added(self, space: int, revision: int, rows: Sequence[tuple[int, NDArray[np.float32]]]) -> None:
+        """Follow vectors that this server has just written; they may take the place of old ones."""
         with self._lock:
             matrix = self._spaces.get(space)
-            if matrix is None:
+        if matrix is None:
+            return
+        follows = matrix.revision == revision - 1
+        new = matrix.without({key for key, _ in rows}).plus(rows, revision) if follows else None
+        with self._lock:
+            if self._spaces.get(space) is not matrix:
                 return
-            if matrix.revision != revision - 1:
+            if new is None:
                 del self._spaces[space]
-                return
-            self._spaces[space] = matrix.without({*dropped, *(key for key, _ in added)}).plus(added, revision)
+            else:
+                self._spaces[space] = new
 
     def _matrix(self, connection: Connection, space: int, revision: int) -> _Matrix:
         with self._lock:

@@ -253,6 +253,7 @@ class Files:
             source: What to move, relative to your home directory.
             target: New name, or directory to move it into.
         """
+        _target(ctx, source)
         root, above, old, new = _pair(ctx, source, target)
         landed = above + beneath.move(root, old, new)
         return Outcome(ok=True, content=f"Moved {above}{old} to {landed}.", evidence=Evidence(path=landed))

@@ -210,6 +210,7 @@ test('what an agent remembers stands before its step, and is no message', () => 
       {
         type: 'memory.given',
         about: 'goal',
+        said: 1,
         memories: [3],
         text: 'From your memory: [3] Open it with care.'
       },

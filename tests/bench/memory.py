@@ -41,6 +41,7 @@ class Dice:
     """An embedding model that throws dice: the same text, the same vector."""
 
     name = "dice"
+    fault = ""
 
     def vector(self, text: str) -> NDArray[np.float32]:
         vector = np.random.default_rng(abs(hash(text))).standard_normal(WIDTH, dtype=np.float32)

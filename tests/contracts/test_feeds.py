@@ -113,7 +113,7 @@ def a_life() -> list[Record]:
     evidence = Evidence(exit_code=0, stdout="removed\n", stdout_bytes=8, sandbox="bubblewrap")
     say(1, ToolEnded(1, "c1", "run_command", Outcome(ok=True, content="exit 0\n\nremoved", evidence=evidence)))
     say(1, ModelRequested(2, "scripted:risky", 950, 0.02), ModelAnswered(2, "scripted:risky", (), Usage(known=False)))
-    say(1, MemoriesGiven("tidy up", (3, 4), "From your memory: [3] The build folder may go.", by_meaning=True))
+    say(1, MemoriesGiven("tidy up", 1, (3, 4), "From your memory: [3] The build folder may go.", by_meaning=True))
     say(1, Guidance("empty", "You answered with nothing. Call a tool or give the result.", 1))
     say(1, MessageSent("m1", "ana", "Is it gone?"), LimitsExtended(Limits(steps=28, cost_usd=0.5)))
     broken = ToolCall(id="c2", tool="read_file", arguments=None, raw='{"path": ')

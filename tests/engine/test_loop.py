@@ -301,7 +301,7 @@ _events = st.one_of(
     st.builds(lambda v: decided(v, arguments={}), st.sampled_from(["approve", "edit", "refuse", "answer"])),
     st.builds(lambda text: MessageSent("m", "ana", text), st.text(min_size=1)),
     st.just(Guidance("empty", "say something", 1)),
-    st.just(MemoriesGiven("goal", (3,), "From your memory: [3] a", tainted=True)),
+    st.just(MemoriesGiven("goal", 1, (3,), "From your memory: [3] a", tainted=True)),
     st.just(ModelFailed(1, "m", "model_unavailable", "down")),
 )
 
@@ -313,3 +313,12 @@ def test_any_journal_folds_and_the_same_journal_decides_the_same(events: list[Ev
     assert one == two
     assert loop.decide(one) == loop.decide(two)
     assert one.head == len(events)
+
+
+def test_a_message_that_came_while_memories_were_looked_up_is_looked_up_next() -> None:
+    state = run(MessageSent("m1", "ana", "And the safe?"), MemoriesGiven("goal", 1, (3,), "From your memory: [3] a"))
+    assert loop.said(state)[state.reminded :] == ["Message from ana: And the safe?"]
+    assert state.given == {3}
+    state = run(MemoriesGiven("goal", 1, (3,), "From your memory: [3] a", tainted=True))
+    assert loop.said(state)[state.reminded :] == []
+    assert state.touched

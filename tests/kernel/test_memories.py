@@ -17,6 +17,7 @@ from aether_jupyter.runtime.embedding import Embedding
 from aether_jupyter.store.database import Database
 
 ANA, BOB = Principal.person("ana"), Principal.person("bob")
+MINILM = MiniLM()
 
 
 @pytest.fixture
@@ -92,7 +93,6 @@ async def test_memory_of_one_is_never_there_for_another(memories: Memories) -> N
         assert "The code of the safe is 4711." not in await texts(memories, query, "other")
         assert "The code of the safe is 4711." not in await texts(memories, query, "clerk", BOB)
         assert "The code of the safe is 4711." not in await texts(memories, query, "nobody")
-    assert await texts(memories, "lprocedural") == []
     for attempt in (
         memories.get(BOB, secret.id),
         memories.versions(BOB, secret.id),
@@ -147,6 +147,40 @@ async def test_what_is_forgotten_is_found_no_more_but_its_versions_can_be_read(m
         await memories.forget(ANA, [kept.id])
 
 
+async def test_nothing_of_a_forgotten_memory_is_found_beside_the_next_one(memories: Memories) -> None:
+    notes = ("Lunch is at noon.", "The password is hunter2.", "Tea is at four.")
+    kept = await memories.remember_many(ANA, "clerk", [Note(text=text) for text in notes])
+    assert await texts(memories, "hunter2") == ["The password is hunter2.", "Tea is at four."]
+    await memories.forget(ANA, [kept[1].id])
+    assert await texts(memories, "hunter2") == []
+    assert await texts(memories, "lunch") == ["Lunch is at noon.", "Tea is at four."]
+
+
+async def test_a_layer_is_searched_however_many_others_fit_better(memories: Memories) -> None:
+    await memories.remember(ANA, "clerk", Note(text="Ann, who drinks tea now and then.", layer=Layer.SOCIAL))
+    await memories.remember_many(ANA, "clerk", [Note(text="Tea.", layer=Layer.EPISODIC) for _ in range(900)])
+    assert await texts(memories, "tea", layers=[Layer.SOCIAL]) == ["Ann, who drinks tea now and then."]
+
+
+async def test_limits_hold_for_each_agent_however_many_write(database: Database) -> None:
+    memories = Memories(database, None, 20)
+    for n in range(150):
+        for agent in ("x", "y"):
+            await memories.remember(ANA, agent, Note(text=f"fact {n}"))
+    for agent in ("x", "y"):
+        assert len(await memories.list(ANA, agent)) <= 20 + 64
+
+
+async def test_a_grant_is_seen_before_there_is_anything_to_read(memories: Memories) -> None:
+    await memories.grant(ANA, "payroll", "other")
+    (space,) = await memories.spaces(ANA)
+    assert (space.agent, space.readers, space.layers) == ("payroll", ("other",), {})
+    await memories.grant(ANA, "nobody", "other", allow=False)
+    assert len(await memories.spaces(ANA)) == 1
+    with pytest.raises(BadRequest):
+        await memories.grant(ANA, " ", "other")
+
+
 async def test_the_most_faded_go_when_a_layer_is_full_and_pinned_ones_stay(database: Database) -> None:
     memories = Memories(database, None, 100)
     first = await memories.remember(ANA, "clerk", Note(text="pinned", importance=0.0, at=0.0))
@@ -170,10 +204,12 @@ ODD = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("by_meaning", [False, True])
 @pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
-async def test_no_query_is_an_error_or_a_stall(memories: Memories, query: str) -> None:
+async def test_no_query_is_an_error_or_a_stall(database: Database, query: str, by_meaning: bool) -> None:
+    memories = Memories(database, MINILM if by_meaning else None, 1_000)
     await memories.remember(ANA, "clerk", Note(text="The weather in 東京 😀 is fine."))
-    found = await asyncio.wait_for(memories.recall(ANA, "clerk", query), 2)
+    found = await asyncio.wait_for(memories.recall(ANA, "clerk", query), 5)
     assert len(found.found) <= 1
 
 
@@ -217,6 +253,19 @@ async def test_meaning_finds_what_words_do_not(database: Database) -> None:
     assert sum(found_by_words) <= 1
     assert sum(found) >= 5
     await embedder.close()
+
+
+async def test_a_broken_model_is_told_once_and_recall_goes_by_words(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aether_jupyter.providers.embeddings.SHA256", "0" * 64)
+    broken = MiniLM()
+    memories = Memories(database, broken, 1_000)
+    await memories.remember(ANA, "clerk", Note(text="The safe is blue."))
+    assert await texts(memories, "safe") == ["The safe is blue."]
+    assert "checksum" in memories.embedding[1]
+    assert await memories.waiting(ANA) is None
+    await broken.close()
 
 
 async def test_vectors_follow_edits_and_another_model_begins_anew(database: Database) -> None:

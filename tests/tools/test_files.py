@@ -188,6 +188,7 @@ async def test_what_is_kept_of_the_shell_is_read_but_not_written(call: Call, hom
     kept = ".aether/shell/exports"
     tries = [
         ("write_file", {"path": kept, "content": "x"}),
+        ("move_file", {"source": kept, "target": "mine/taken"}),
         ("write_file", {"path": "/home/agent/./.Aether//shell/exports", "content": "x"}),
         ("append_file", {"path": kept, "content": "x"}),
         ("edit_file", {"path": kept, "old_text": "1", "new_text": "2"}),

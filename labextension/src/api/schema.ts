@@ -992,12 +992,14 @@ export interface components {
          * MemoriesGiven
          * @description What the agent remembers that bears on `about` was put before the model, as `text`.
          *
-         *     `memories` are their ids, the best first. `tainted` says that words of strangers are among them.
+         *     `memories` are their ids, the best first. `said` is how much of what was said to the agent had been looked up by
+         *     then. `tainted` says that words of strangers are among them.
          */
         MemoriesGiven: {
             /** @enum {unknown} */
             type: "memory.given";
             about: string;
+            said: number;
             memories: number[];
             text: string;
             /** @default false */
