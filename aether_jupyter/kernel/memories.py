@@ -33,6 +33,8 @@ FILTERED = 15_000
 """As many where only some layers or tags are wanted."""
 Matches = dict[int, tuple[float, float]]
 LIST_MOST = 1_000
+KNOWN_S = 1.0
+"""Seconds until it is seen that an agent began to remember on another server."""
 EVICT_EVERY, EVICT_MOST = 64, 1_000
 """After how many new ones a layer is tidied, and how many go at once."""
 
@@ -45,6 +47,10 @@ _READABLE = union_all(
     select(s.c.id, s.c.vectors)
     .join(g, g.c.space == s.c.id)
     .where(s.c.owner == bindparam("owner"), g.c.reader == bindparam("agent")),
+)
+_READERS = union_all(
+    select(s.c.agent).where(s.c.owner == bindparam("owner")),
+    select(g.c.reader.label("agent")).join(s, s.c.id == g.c.space).where(s.c.owner == bindparam("owner")),
 )
 _ONE = select(m.c.id, m.c.space, m.c.forgotten, m.c.body, s.c.owner, s.c.agent).join(s, s.c.id == m.c.space)
 _END = select(
@@ -92,7 +98,8 @@ class Memories:
         self._keep = keep
         self._vectors = search.Vectors(embedder.name) if embedder is not None else None
         self._listeners: list[Callable[[], None]] = []
-        self._remember_something: set[tuple[str, str]] = set()
+        self._known: dict[str, tuple[float, frozenset[str]]] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
         self._untidied: dict[tuple[int, Layer], int] = {}
 
     @property
@@ -115,6 +122,7 @@ class Memories:
     ) -> Sequence[Memory]:
         """Keep many notes in one transaction."""
         kept = await self._remember(actor, agent, notes, source or Source(actor.name))
+        self._known.pop(actor.owner, None)
         for listener in self._listeners:
             listener()
         return kept
@@ -208,9 +216,13 @@ class Memories:
             gone.append(new)
         return gone
 
-    @action("memory:write")
-    def grant(self, tx: Transaction, actor: Principal, agent: str, reader: str, *, allow: bool = True) -> None:
+    async def grant(self, actor: Principal, agent: str, reader: str, *, allow: bool = True) -> None:
         """Let another agent of the same owner recall what this one remembers, or no longer."""
+        await self._grant(actor, agent, reader, allow)
+        self._known.pop(actor.owner, None)
+
+    @action("memory:write")
+    def _grant(self, tx: Transaction, actor: Principal, agent: str, reader: str, allow: bool) -> None:
         if actor.pid is not None:
             raise Forbidden("An agent cannot share memories; a person must")
         if not agent.strip():
@@ -255,11 +267,8 @@ class Memories:
         # What a filter lets pass may lie far behind.
         most = FILTERED if tags or layers else CANDIDATES + limit
         who = {"owner": actor.owner, "agent": agent}
-        if (actor.owner, agent) not in self._remember_something:
-            # Most agents remember nothing, and a vector costs more than a look.
-            if not await self._database.fetch(_READABLE, who):
-                return Recall([], False)
-            self._remember_something.add((actor.owner, agent))
+        if agent not in await self._readers(actor.owner):
+            return Recall([], False)
         vector = await self._vector(query)
 
         def look(connection: Connection) -> tuple[Sequence[Memory], Matches, dict[int, float]]:
@@ -282,6 +291,15 @@ class Memories:
         ]
         fitting.sort(key=lambda each: (-each.why.score, -each.memory.id))
         return Recall(fitting[:limit], bool(by_meaning))
+
+    async def _readers(self, owner: str) -> frozenset[str]:
+        """The agents of this owner that have something to recall: a thousand that have not cost one look a while."""
+        async with self._asking.setdefault(owner, asyncio.Lock()):
+            at, names = self._known.get(owner, (-math.inf, frozenset[str]()))
+            if time.monotonic() - at > KNOWN_S:
+                names = frozenset(row.agent for row in await self._database.fetch(_READERS, {"owner": owner}))
+                self._known[owner] = time.monotonic(), names
+            return names
 
     async def _vector(self, query: str) -> NDArray[np.float32] | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,9 @@ def start(enabled: bool) -> tuple[float, float]:
             "JUPYTER_DATA_DIR": str(home / "data"),
             "JUPYTER_PREFER_ENV_PATH": "0",
         }
-        port = 47_000 + os.getpid() % 900
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--port={port}"]
         command += [f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=bench", "--ServerApp.port_retries=0"]
         command.append(f"--ServerApp.jpserver_extensions={{'aether_jupyter': {enabled}, 'jupyterlab': False}}")

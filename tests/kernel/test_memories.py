@@ -181,6 +181,16 @@ async def test_a_grant_is_seen_before_there_is_anything_to_read(memories: Memori
         await memories.grant(ANA, " ", "other")
 
 
+async def test_what_another_server_wrote_is_found_a_moment_later(database: Database) -> None:
+    here, there = Memories(database, None, 1_000), Memories(database, None, 1_000)
+    assert await texts(here, "safe") == []
+    await there.remember(ANA, "clerk", Note(text="The safe is blue."))
+    until = asyncio.get_running_loop().time() + 5
+    while await texts(here, "safe") == [] and asyncio.get_running_loop().time() < until:
+        await asyncio.sleep(0.1)
+    assert await texts(here, "safe") == ["The safe is blue."]
+
+
 async def test_the_most_faded_go_when_a_layer_is_full_and_pinned_ones_stay(database: Database) -> None:
     memories = Memories(database, None, 100)
     first = await memories.remember(ANA, "clerk", Note(text="pinned", importance=0.0, at=0.0))

@@ -84,7 +84,7 @@ async def test_an_asker_waits_without_a_slot_and_goes_on_with_the_answer(house: 
         if done == 0:
             return [ToolCall("", "answer_request", {"request": request, "verdict": "accept"})]
         if not heard(turns, "go"):
-            return [ToolCall("", "run_command", {"command": f"sleep 0.05; echo {n}"})]
+            return [ToolCall("", "run_command", {"command": f"sleep 0.2; echo {n}"})]
         if done < 2 or "answered" not in str(turns):
             return [ToolCall("", "answer_request", {"request": request, "verdict": "answer", "text": "42 stars"})]
         return [Text("done")]
