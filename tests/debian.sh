@@ -6,6 +6,8 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need chromium chromium
 need bwrap bubblewrap
+need dash dash
+need bash bash
 need dockerd docker.io
 need iptables iptables
 need debootstrap debootstrap

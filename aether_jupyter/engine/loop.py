@@ -65,7 +65,7 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` is where the shell lines of the present step begin, '' for the home; `moved` is where the next step's will,
     with the place in the answer of the call that left the shell there. `given` are the memories that were put before
-    the model, `reminded` how much of what was said they were looked up for, `touched` whether strangers wrote of them.
+    the model, `reminded` how much of what was said they were looked up for. `touched`: words of strangers were read.
     """
 
     spec: AgentSpec
@@ -216,6 +216,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
                 s = replace(s, repairs=s.repairs + 1, repaired=True)
             elif outcome.ok:
                 s = replace(s, repairs=0)
+            if "text" in outcome.labels.values():
+                s = replace(s, touched=True)
             if tool == RESULT_TOOL and outcome.ok:
                 s = replace(s, result=outcome.content)
             s = replace(s, failed_last=not outcome.ok, doubted=s.doubted and not outcome.ok)
@@ -248,7 +250,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
         case MessageSent(sender=sender, text=text, kind=kind, correlation=correlation):
             about = f" ({kind}{f' {correlation}' if correlation else ''})" if kind != "note" else ""
             turn = UserTurn(f"Message from {sender}{about}: {text}", sender)
-            s = replace(s, inbox=(*s.inbox, turn), redirected=s.interrupted)
+            touched = s.touched or sender.startswith("agent:")
+            s = replace(s, inbox=(*s.inbox, turn), redirected=s.interrupted, touched=touched)
             return s if s.calls or s.thinking else _flush(s)
         case RequestOpened(request=request):
             return replace(s, awaited=(*s.awaited, request))

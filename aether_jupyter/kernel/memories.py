@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CANDIDATES = 100
 """How many matches by words and by meaning are weighed against each other."""
 FILTERED = 15_000
-"""As many where only some layers or tags are wanted."""
+"""As many where only some layers or tags are wanted, and how many are read by one statement."""
 Matches = dict[int, tuple[float, float]]
 LIST_MOST = 1_000
 KNOWN_S = 1.0
@@ -98,7 +98,8 @@ class Memories:
         self._keep = keep
         self._vectors = search.Vectors(embedder.name) if embedder is not None else None
         self._listeners: list[Callable[[], None]] = []
-        self._known: dict[str, tuple[float, frozenset[str]]] = {}
+        self._known: dict[str, tuple[float, int, frozenset[str]]] = {}
+        self._changes = 0
         self._asking: dict[str, asyncio.Lock] = {}
         self._untidied: dict[tuple[int, Layer], int] = {}
 
@@ -122,7 +123,7 @@ class Memories:
     ) -> Sequence[Memory]:
         """Keep many notes in one transaction."""
         kept = await self._remember(actor, agent, notes, source or Source(actor.name))
-        self._known.pop(actor.owner, None)
+        self._changes += 1
         for listener in self._listeners:
             listener()
         return kept
@@ -219,7 +220,7 @@ class Memories:
     async def grant(self, actor: Principal, agent: str, reader: str, *, allow: bool = True) -> None:
         """Let another agent of the same owner recall what this one remembers, or no longer."""
         await self._grant(actor, agent, reader, allow)
-        self._known.pop(actor.owner, None)
+        self._changes += 1
 
     @action("memory:write")
     def _grant(self, tx: Transaction, actor: Principal, agent: str, reader: str, allow: bool) -> None:
@@ -279,7 +280,8 @@ class Memories:
                 near = self._vectors.nearest(connection, spaces, vector, most, by_words)
             matches = fuse(by_words, near)
             keys = list(matches) if layers or tags else contenders(matches, limit)
-            rows = connection.execute(_THESE, {"keys": keys}) if keys else ()
+            parts = (keys[start : start + FILTERED] for start in range(0, len(keys), FILTERED))
+            rows = (row for part in parts for row in connection.execute(_THESE, {"keys": part}))
             return [_read(row) for row in rows], matches, near
 
         found, matches, by_meaning = await self._database.look(look)
@@ -295,10 +297,12 @@ class Memories:
     async def _readers(self, owner: str) -> frozenset[str]:
         """The agents of this owner that have something to recall: a thousand that have not cost one look a while."""
         async with self._asking.setdefault(owner, asyncio.Lock()):
-            at, names = self._known.get(owner, (-math.inf, frozenset[str]()))
-            if time.monotonic() - at > KNOWN_S:
+            at, changes, names = self._known.get(owner, (-math.inf, 0, frozenset[str]()))
+            if changes != self._changes or time.monotonic() - at > KNOWN_S:
+                # Counted before the look: what is written meanwhile is not taken for seen.
+                changes = self._changes
                 names = frozenset(row.agent for row in await self._database.fetch(_READERS, {"owner": owner}))
-                self._known[owner] = time.monotonic(), names
+                self._known[owner] = time.monotonic(), changes, names
             return names
 
     async def _vector(self, query: str) -> NDArray[np.float32] | None:

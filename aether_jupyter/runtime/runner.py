@@ -59,7 +59,7 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import plain
-from ..model.message import ToolCall, ToolTurn, UserTurn
+from ..model.message import ToolCall
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.tool import Approval, Outcome, Risk
 from .language import Language
@@ -609,7 +609,8 @@ class Run:
             notify=self._notify,
             peers=AgentPeers(r.processes, r.requests, self._principal),
             memory=AgentMemory(r.memories, self._principal, self._memory_name, self._state.step),
-            tainted=self._tainted(),
+            # What an agent tells its child to do may come from what it has read.
+            tainted=self._state.touched or bool(self._claim.parents),
             timeout_s=r.settings.command_timeout_s,
             max_timeout_s=r.settings.max_command_timeout_s,
             output_limit=r.settings.output_limit_bytes,
@@ -634,23 +635,6 @@ class Run:
         given = reminder(about, len(said), found, self._state.given, self._r.clock.now())
         if given is not None:
             self._note(given)
-
-    def _tainted(self) -> bool:
-        """Whether words of strangers are in what the agent has read: what it writes down may then be theirs."""
-        # What an agent tells its child to do may come from what it has read.
-        return (
-            bool(self._claim.parents)
-            or self._state.touched
-            or any(
-                (isinstance(turn, ToolTurn) and self._speaks_for_strangers(turn.tool))
-                or (isinstance(turn, UserTurn) and turn.source.startswith("agent:"))
-                for turn in self._state.turns
-            )
-        )
-
-    def _speaks_for_strangers(self, tool: str) -> bool:
-        spec = self._by_name.get(tool)
-        return spec is None or "text" in spec.fields.values()
 
     def _notify(self, notice: Notice) -> None:
         if not isinstance(notice, OutputDelta) or self._r.feed.watched(self._claim.pid):

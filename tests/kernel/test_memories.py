@@ -162,6 +162,27 @@ async def test_a_layer_is_searched_however_many_others_fit_better(memories: Memo
     assert await texts(memories, "tea", layers=[Layer.SOCIAL]) == ["Ann, who drinks tea now and then."]
 
 
+async def test_what_is_written_while_one_looks_who_remembers_is_not_missed(memories: Memories) -> None:
+    for n in range(20):
+        agent = f"clerk {n}"
+        looking = asyncio.create_task(memories.recall(ANA, agent, "safe"))
+        await asyncio.sleep(0)
+        await memories.remember(ANA, agent, Note(text="The safe is blue."))
+        await looking
+        assert await texts(memories, "safe", agent) == ["The safe is blue."]
+
+
+async def test_a_filter_reads_more_than_one_statement_can_name(
+    memories: Memories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aether_jupyter.kernel.memories.FILTERED", 7)
+    for agent in ("clerk", "other", "third"):
+        await memories.remember_many(ANA, agent, [Note(text=f"Tea {n}.", tags=("tea",)) for n in range(7)])
+    for agent in ("other", "third"):
+        await memories.grant(ANA, agent, "clerk")
+    assert len(await texts(memories, "tea", tags=["tea"], limit=30)) == 21
+
+
 async def test_limits_hold_for_each_agent_however_many_write(database: Database) -> None:
     memories = Memories(database, None, 20)
     for n in range(150):
