@@ -19,7 +19,10 @@ from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
+    AuxiliaryAnswered,
+    ContextCompacted,
     Event,
+    FeedbackGiven,
     Guidance,
     LimitsExtended,
     MemoriesGiven,
@@ -27,10 +30,12 @@ from ..model.events import (
     ModelAnswered,
     ModelFailed,
     ModelRequested,
+    PlanChanged,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
     Record,
+    Reflected,
     SignalSent,
     StateChanged,
     ToolEnded,
@@ -38,6 +43,7 @@ from ..model.events import (
 )
 from ..model.harmless import formatted, line, markdown, plain
 from ..model.message import Text, Thinking, ToolCall
+from ..model.plan import outline
 from ..model.process import Process
 from ..model.tool import Outcome
 from ..model.view import describe
@@ -129,6 +135,17 @@ def _entries(event: Event) -> Iterator[_Entry]:
             yield _Entry("guidance", text)
         case MemoriesGiven(text=text):
             yield _Entry("remembers", text)
+        case AuxiliaryAnswered(purpose=purpose, error=error, message=message) if error:
+            yield _Entry(f"no {purpose} ({error})", message)
+        case ContextCompacted(first=first, last=last, summary=summary):
+            yield _Entry(f"steps {first} to {last} in short, as the model reads them from here", summary)
+        case PlanChanged(plan=plan, by=by):
+            yield _Entry(f"plan, changed by {by}", outline(plan))
+        case Reflected():
+            yield _Entry(f"looks back · {event.rating} of 5", _reflection(event))
+        case FeedbackGiven(step=step, by=by, thumb=thumb, comment=comment):
+            judged = {"up": "thumb up", "down": "thumb down", "none": "comment"}[thumb]
+            yield _Entry(f"step {step} · {judged} by {by}", comment)
         case ToolStarted(step=step, call=call):
             yield _Entry(f"step {step} · {call.tool}", _arguments(call))
         case ToolEnded(tool=tool, outcome=outcome):
@@ -154,6 +171,12 @@ def _entries(event: Event) -> Iterator[_Entry]:
             yield _Entry(f"ended · {status.reason} (code {status.code})", status.message)
         case StateChanged() | ProcessSpawned() | LimitsExtended() | ProcessReaped() | ModelRequested():
             return
+
+
+def _reflection(event: Reflected) -> str:
+    heads = {"Worked": event.worked, "Did not work": event.failed, "Lessons": event.lessons}
+    rows = [f"{head}: {' '.join(said)}" for head, said in heads.items() if said]
+    return "\n".join([*rows, *([f"Strategy: {event.strategy}"] if event.strategy else [])])
 
 
 def _when(at: float) -> str:

@@ -13,7 +13,11 @@ from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
+    AuxiliaryAnswered,
+    AuxiliaryRequested,
+    ContextCompacted,
     Event,
+    FeedbackGiven,
     Guidance,
     LimitsExtended,
     MemoriesGiven,
@@ -21,9 +25,11 @@ from ..model.events import (
     ModelAnswered,
     ModelFailed,
     ModelRequested,
+    PlanChanged,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
+    Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
@@ -34,6 +40,7 @@ from ..model.events import (
 from ..model.harmless import code, formatted, line, markdown, plain
 from ..model.memory import Memory, Recall
 from ..model.message import Text, Thinking
+from ..model.plan import outline
 from ..model.process import Process, State
 from ..model.tool import Approval, ApprovalRule
 from ..model.view import describe
@@ -241,7 +248,18 @@ def event_text(event: Event) -> tuple[str, str]:
             return "asks", f"agent {request.receiver} ({request.kind}): {request.text}"
         case RequestMoved(request_id=request_id, status=status):
             return "request", f"{request_id} is {status.replace('_', ' ')}"
-        case ModelRequested() | ProcessReaped() | StateChanged():
+        case AuxiliaryAnswered(purpose=purpose, message=message) if message:
+            return "error", f"no {purpose}: {message}"
+        case ContextCompacted(first=first, last=last, summary=summary):
+            return "compacted", f"steps {first} to {last}: {summary}"
+        case PlanChanged(plan=plan, by=by):
+            return "plan", f"by {by}\n{outline(plan)}"
+        case Reflected(rating=rating, lessons=lessons):
+            return "reflects", f"{rating} of 5. {' '.join(lessons)}".strip()
+        case FeedbackGiven(step=step, by=by, thumb=thumb, comment=comment):
+            judged = {"up": "thumb up", "down": "thumb down", "none": "comment"}[thumb]
+            return "feedback", f"{by} on step {step}: {judged}{f', {comment}' if comment else ''}"
+        case ModelRequested() | AuxiliaryRequested() | AuxiliaryAnswered() | ProcessReaped() | StateChanged():
             return "", ""
 
 

@@ -18,7 +18,11 @@ from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
+    AuxiliaryAnswered,
+    AuxiliaryRequested,
+    ContextCompacted,
     Event,
+    FeedbackGiven,
     Guidance,
     LimitsExtended,
     MemoriesGiven,
@@ -26,9 +30,11 @@ from ..model.events import (
     ModelAnswered,
     ModelFailed,
     ModelRequested,
+    PlanChanged,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
+    Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
@@ -37,6 +43,7 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.message import KERNEL, MEMORY, ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
+from ..model.plan import Plan
 from ..model.process import ExitStatus, Signal, State, WaitReason
 from ..model.request import UNSETTLED, Request
 
@@ -96,6 +103,7 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     given: frozenset[int] = frozenset()
     reminded: int = 0
     touched: bool = False
+    plan: Plan = Plan()
     folder: str = ""
     moved: tuple[int, str] | None = None
     head: int = 0
@@ -272,7 +280,20 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             return replace(s, ended=True)
         case SignalSent(signal=signal):
             return replace(s, interrupted=s.interrupted or signal is Signal.INT)
-        case ProcessSpawned() | ProcessReaped() | ApprovalClosed():
+        case PlanChanged(plan=plan):
+            return replace(s, plan=plan)
+        case AuxiliaryAnswered():
+            used = event.usage.input_tokens + event.usage.output_tokens
+            return replace(s, tokens=s.tokens + used, cost_usd=s.cost_usd + event.cost_usd)
+        case (
+            ProcessSpawned()
+            | ProcessReaped()
+            | ApprovalClosed()
+            | AuxiliaryRequested()
+            | ContextCompacted()
+            | Reflected()
+            | FeedbackGiven()
+        ):
             return s
         case _:
             assert_never(event)

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select
 
 from ..model.access import Principal, require
 from ..model.errors import OverBudget
-from ..model.events import ModelAnswered, ModelFailed
+from ..model.events import AuxiliaryAnswered, ModelAnswered, ModelFailed
 from ..model.ledger import UsageRow
 from ..model.process import Process
 from ..model.view import Spend
@@ -34,7 +34,7 @@ class Budgets:
         self._database = database
         self.daily_usd = daily_usd
 
-    def charge(self, tx: Transaction, process: Process, event: ModelAnswered | ModelFailed) -> None:
+    def charge(self, tx: Transaction, process: Process, event: ModelAnswered | AuxiliaryAnswered | ModelFailed) -> None:
         """Write one call to the ledger, inside the transaction that records it."""
         if isinstance(event, ModelFailed):
             if not event.charged_usd:

@@ -26,6 +26,8 @@ from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
+    AuxiliaryAnswered,
+    AuxiliaryRequested,
     Event,
     LimitsExtended,
     MessageSent,
@@ -519,9 +521,9 @@ class Processes:
                     row.epoch += 1
                 case ApprovalRequested(approval=approval):
                     self._insert_approval(tx, approval)
-                case ModelRequested(reserved_usd=wanted):
+                case ModelRequested(reserved_usd=wanted) | AuxiliaryRequested(reserved_usd=wanted):
                     self._budgets.check(tx, process.owner, wanted)
-                case ModelAnswered() | ModelFailed():
+                case ModelAnswered() | AuxiliaryAnswered() | ModelFailed():
                     self._budgets.charge(tx, process, event)
                 case _:
                     pass

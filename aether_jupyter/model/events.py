@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 from .agent import AgentSpec, Limits
+from .memory import Weighed
 from .message import Part, ToolCall, Usage
+from .plan import Plan
 from .process import ExitStatus, Pid, Process, Signal, State, WaitReason
 from .request import Request, RequestStatus
 from .tool import Approval, Decision, Outcome
@@ -86,16 +88,23 @@ class RequestMoved(msgspec.Struct, frozen=True, tag="request.moved", tag_field="
 
 
 class ModelRequested(msgspec.Struct, frozen=True, tag="model.requested", tag_field="type", omit_defaults=True):
-    """A model is about to be asked; what it may cost at most is reserved. `step` counts from 1."""
+    """A model is about to be asked; what it may cost at most is reserved. `step` counts from 1.
+
+    `why` is the reason for the choice of this model, '' where the spec names it. `system` and `tools` are the digests
+    of the standing instructions and the tools' schemas as they were sent.
+    """
 
     step: int
     model: str
     reserved_tokens: int = 0
     reserved_usd: float = 0.0
+    why: str = ""
+    system: str = ""
+    tools: str = ""
 
 
 class ModelAnswered(msgspec.Struct, frozen=True, tag="model.answered", tag_field="type", omit_defaults=True):
-    """The whole answer of one step."""
+    """The whole answer of one step. `cited` are the memories it rests on, of those that were given."""
 
     step: int
     model: str
@@ -105,6 +114,7 @@ class ModelAnswered(msgspec.Struct, frozen=True, tag="model.answered", tag_field
     cost_known: bool = True
     duration_s: float = 0.0
     attempts: int = 1
+    cited: tuple[int, ...] = ()
 
 
 class ModelFailed(msgspec.Struct, frozen=True, tag="model.failed", tag_field="type", omit_defaults=True):
@@ -121,7 +131,7 @@ class MemoriesGiven(msgspec.Struct, frozen=True, tag="memory.given", tag_field="
     """What the agent remembers that bears on `about` was put before the model, as `text`.
 
     `memories` are their ids, the best first. `said` is how much of what was said to the agent had been looked up by
-    then. `tainted` says that words of strangers are among them.
+    then. `tainted` says that words of strangers are among them. `weighed` is all that came into question.
     """
 
     about: str
@@ -130,6 +140,78 @@ class MemoriesGiven(msgspec.Struct, frozen=True, tag="memory.given", tag_field="
     text: str
     tainted: bool = False
     by_meaning: bool = False
+    weighed: tuple[Weighed, ...] = ()
+
+
+Purpose = Literal["summary", "reflection"]
+
+
+class AuxiliaryRequested(msgspec.Struct, frozen=True, tag="auxiliary.requested", tag_field="type", omit_defaults=True):
+    """A model is about to be asked beside the agent's own steps; what it may cost at most is reserved."""
+
+    purpose: Purpose
+    model: str
+    reserved_tokens: int = 0
+    reserved_usd: float = 0.0
+    why: str = ""
+
+
+class AuxiliaryAnswered(msgspec.Struct, frozen=True, tag="auxiliary.answered", tag_field="type", omit_defaults=True):
+    """What that came to. `error` is a code of `model.errors` and `message` its sentence, both '' where it went well."""
+
+    purpose: Purpose
+    model: str
+    usage: Usage = Usage()
+    cost_usd: float = 0.0
+    cost_known: bool = True
+    duration_s: float = 0.0
+    error: str = ""
+    message: str = ""
+
+
+class ContextCompacted(msgspec.Struct, frozen=True, tag="context.compacted", tag_field="type"):
+    """The first `turns` turns after the goal are told by `summary` from now on; the journal keeps them whole.
+
+    `first` and `last` are the steps that it covers. Tokens are estimates of the whole context.
+    """
+
+    turns: int
+    first: int
+    last: int
+    summary: str
+    tokens_before: int
+    tokens_after: int
+
+
+class PlanChanged(msgspec.Struct, frozen=True, tag="plan.changed", tag_field="type"):
+    """The plan is this now. `by` is who changed it: `agent`, or a person's name."""
+
+    plan: Plan
+    by: str
+
+
+class Reflected(msgspec.Struct, frozen=True, tag="process.reflected", tag_field="type", omit_defaults=True):
+    """What an ended agent learnt. `rating` is from 1 (failed) to 5; `memories` are the lessons that were kept."""
+
+    rating: int
+    worked: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    lessons: tuple[str, ...] = ()
+    strategy: str = ""
+    memories: tuple[int, ...] = ()
+
+
+class FeedbackGiven(msgspec.Struct, frozen=True, tag="feedback.given", tag_field="type", omit_defaults=True):
+    """A person's judgement of one step: `thumb` is up, down, or none for a comment alone. It replaces the one before.
+
+    `memories` are those whose importance it moved.
+    """
+
+    step: int
+    by: str
+    thumb: Literal["up", "down", "none"] = "none"
+    comment: str = ""
+    memories: tuple[int, ...] = ()
 
 
 class Guidance(msgspec.Struct, frozen=True, tag="model.guided", tag_field="type"):
@@ -197,6 +279,12 @@ Event = (
     | ModelAnswered
     | ModelFailed
     | MemoriesGiven
+    | AuxiliaryRequested
+    | AuxiliaryAnswered
+    | ContextCompacted
+    | PlanChanged
+    | Reflected
+    | FeedbackGiven
     | Guidance
     | ToolStarted
     | ToolEnded

@@ -116,6 +116,18 @@ class Recall(msgspec.Struct, frozen=True):
     by_meaning: bool
 
 
+class Weighed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A memory that was weighed for a model unasked. `left_out` is why it was not given, '' where it was.
+
+    Room: the reminder was full. Likeness: too far from what was said. Repeats: one that says the same was given. Given:
+    the model was told before.
+    """
+
+    memory: int
+    why: Why
+    left_out: Literal["", "room", "likeness", "repeats", "given"] = ""
+
+
 class MemorySpace(msgspec.Struct, frozen=True):
     """One agent's memories: how many in each layer, who may read them besides, and of when the newest is."""
 

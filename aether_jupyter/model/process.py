@@ -90,7 +90,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     `strip` holds the kinds of the last 20 timeline entries, oldest first: `t` thought, `a` action, `o` observation,
     `p` approval, `m` message, `e` error. `run_s` is the time spent RUNNING in claims that ended; while RUNNING add
-    the time since `run_since`.
+    the time since `run_since`. `plan_done` of `plan_steps` are done; `rating` is what a reflection gave, from 1 to 5.
     """
 
     pid: Pid
@@ -122,6 +122,9 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = "api"
     signal: Signal | None = None
     head: int = 0
+    plan_done: int = 0
+    plan_steps: int = 0
+    rating: int | None = None
 
     @property
     def tokens(self) -> int:

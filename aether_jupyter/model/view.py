@@ -15,7 +15,11 @@ from .events import (
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
+    AuxiliaryAnswered,
+    AuxiliaryRequested,
+    ContextCompacted,
     Event,
+    FeedbackGiven,
     Guidance,
     LimitsExtended,
     MemoriesGiven,
@@ -23,10 +27,12 @@ from .events import (
     ModelAnswered,
     ModelFailed,
     ModelRequested,
+    PlanChanged,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
     Record,
+    Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
@@ -35,6 +41,7 @@ from .events import (
     ToolStarted,
 )
 from .message import Text, Thinking, ToolCall
+from .plan import progress
 from .process import Process, State, Voice, VoiceKind
 from .tool import Approval
 
@@ -147,7 +154,32 @@ def _advance(p: Process, event: Event, at: float) -> Process:
             return replace(p, voice=_voice(kind, outcome.content), strip=_strip(p, "o" if outcome.ok else "e"))
         case ApprovalRequested():
             return replace(p, strip=_strip(p, "p"))
-        case ApprovalDecided() | ApprovalClosed() | RequestOpened() | RequestMoved() | MemoriesGiven():
+        case AuxiliaryRequested():
+            return replace(p, reserved_tokens=event.reserved_tokens, reserved_usd=event.reserved_usd)
+        case AuxiliaryAnswered():
+            return replace(
+                p,
+                input_tokens=p.input_tokens + event.usage.input_tokens,
+                output_tokens=p.output_tokens + event.usage.output_tokens,
+                cost_usd=p.cost_usd + event.cost_usd,
+                cost_known=p.cost_known and event.cost_known,
+                reserved_tokens=0,
+                reserved_usd=0.0,
+            )
+        case PlanChanged(plan=plan):
+            done, steps = progress(plan)
+            return replace(p, plan_done=done, plan_steps=steps)
+        case Reflected(rating=rating):
+            return replace(p, rating=rating)
+        case (
+            ApprovalDecided()
+            | ApprovalClosed()
+            | RequestOpened()
+            | RequestMoved()
+            | MemoriesGiven()
+            | ContextCompacted()
+            | FeedbackGiven()
+        ):
             return p
         case _:
             assert_never(event)
@@ -169,7 +201,7 @@ def apply(view: View, record: Record) -> View:
             approvals = {**approvals, approval.id: approval}
         case ApprovalDecided(approval_id=key) | ApprovalClosed(approval_id=key):
             approvals = {k: v for k, v in approvals.items() if k != key}
-        case ModelAnswered(cost_usd=cost) | ModelFailed(charged_usd=cost):
+        case ModelAnswered(cost_usd=cost) | AuxiliaryAnswered(cost_usd=cost) | ModelFailed(charged_usd=cost):
             spend = msgspec.structs.replace(spend, cost_usd=spend.cost_usd + cost)
         case _:
             pass

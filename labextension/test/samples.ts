@@ -32,6 +32,9 @@ export function aProcess(given: Partial<Process> = {}): Process {
     origin: 'api',
     signal: null,
     head: 1,
+    plan_done: 0,
+    plan_steps: 0,
+    rating: null,
     ...given
   };
 }

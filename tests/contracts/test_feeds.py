@@ -18,7 +18,11 @@ from aether_jupyter.model.events import (
     ApprovalClosed,
     ApprovalDecided,
     ApprovalRequested,
+    AuxiliaryAnswered,
+    AuxiliaryRequested,
+    ContextCompacted,
     Event,
+    FeedbackGiven,
     Guidance,
     LimitsExtended,
     MemoriesGiven,
@@ -26,10 +30,12 @@ from aether_jupyter.model.events import (
     ModelAnswered,
     ModelFailed,
     ModelRequested,
+    PlanChanged,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
     Record,
+    Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
@@ -38,6 +44,7 @@ from aether_jupyter.model.events import (
     ToolStarted,
 )
 from aether_jupyter.model.message import Text, Thinking, ToolCall, Usage
+from aether_jupyter.model.plan import parse_plan
 from aether_jupyter.model.process import ExitStatus, Process, Signal, State, WaitReason
 from aether_jupyter.model.request import Request
 from aether_jupyter.model.tool import Approval, Decision, Evidence, Outcome, Risk
@@ -114,6 +121,10 @@ def a_life() -> list[Record]:
     say(1, ToolEnded(1, "c1", "run_command", Outcome(ok=True, content="exit 0\n\nremoved", evidence=evidence)))
     say(1, ModelRequested(2, "scripted:risky", 950, 0.02), ModelAnswered(2, "scripted:risky", (), Usage(known=False)))
     say(1, MemoriesGiven("tidy up", 1, (3, 4), "From your memory: [3] The build folder may go.", by_meaning=True))
+    plan = parse_plan("- [x] look\n- [~] tidy\n  - [x] old\n  - [-] young\n  - [!] odd (asks Ana)\n- [ ] tell")
+    say(1, PlanChanged(plan, "agent"), AuxiliaryRequested("summary", "scripted:echo", 300, 0.01))
+    say(1, AuxiliaryAnswered("summary", "scripted:echo", Usage(200, 20), 0.004, True, 0.5))
+    say(1, ContextCompacted(2, 1, 1, "It found the build folder.", 900, 400))
     say(1, Guidance("empty", "You answered with nothing. Call a tool or give the result.", 1))
     say(1, MessageSent("m1", "ana", "Is it gone?"), LimitsExtended(Limits(steps=28, cost_usd=0.5)))
     broken = ToolCall(id="c2", tool="read_file", arguments=None, raw='{"path": ')
@@ -124,7 +135,11 @@ def a_life() -> list[Record]:
     say(1, RequestOpened(wanted), RequestMoved("q1", "accepted"))
     say(1, ToolEnded(2, "c2", "read_file", Outcome(ok=False, content="No such file", error="tool_failed")))
     say(1, ModelAnswered(3, "scripted:risky", (Text("Gone."),), Usage(800, 3), 0.02, False))
-    say(1, ProcessExited(ExitStatus(0, "completed", "The build folder is gone.")), ProcessReaped(home_kept=False))
+    say(1, ProcessExited(ExitStatus(0, "completed", "The build folder is gone.")))
+    say(1, AuxiliaryRequested("reflection", "scripted:echo", 300, 0.01))
+    say(1, AuxiliaryAnswered("reflection", "scripted:echo", Usage(300, 30), 0.005, False))
+    say(1, Reflected(4, ("looking first",), (), ("Ask before rm.",), "Look, ask, remove.", (5,)))
+    say(1, FeedbackGiven(1, "ana", "up", "Well asked.", (3,)), ProcessReaped(home_kept=False))
     question = Approval(id="a2", pid=2, owner="ana", name="agent 2", kind="question", step=1, created_at=START + 40)
     say(2, StateChanged(State.RUNNING), ApprovalRequested(question))
     say(2, StateChanged(State.WAITING, WaitReason("answer", "Which one?", ("a2",))), SignalSent(Signal.KILL))

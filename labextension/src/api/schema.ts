@@ -736,6 +736,46 @@ export interface components {
             uses: number;
         };
         /**
+         * AuxiliaryAnswered
+         * @description What that came to. `error` is a code of `model.errors` and `message` its sentence, both '' where it went well.
+         */
+        AuxiliaryAnswered: {
+            /** @enum {unknown} */
+            type: "auxiliary.answered";
+            /** @enum {unknown} */
+            purpose: "reflection" | "summary";
+            model: string;
+            /** @default {} */
+            usage?: components["schemas"]["Usage"];
+            /** @default 0 */
+            cost_usd?: number;
+            /** @default true */
+            cost_known?: boolean;
+            /** @default 0 */
+            duration_s?: number;
+            /** @default  */
+            error?: string;
+            /** @default  */
+            message?: string;
+        };
+        /**
+         * AuxiliaryRequested
+         * @description A model is about to be asked beside the agent's own steps; what it may cost at most is reserved.
+         */
+        AuxiliaryRequested: {
+            /** @enum {unknown} */
+            type: "auxiliary.requested";
+            /** @enum {unknown} */
+            purpose: "reflection" | "summary";
+            model: string;
+            /** @default 0 */
+            reserved_tokens?: number;
+            /** @default 0 */
+            reserved_usd?: number;
+            /** @default  */
+            why?: string;
+        };
+        /**
          * Availability
          * @description Whether a sandbox or model can be used here, and if not, why and what to do.
          */
@@ -776,6 +816,22 @@ export interface components {
             fix: string;
             /** @default false */
             fatal: boolean;
+        };
+        /**
+         * ContextCompacted
+         * @description The first `turns` turns after the goal are told by `summary` from now on; the journal keeps them whole.
+         *
+         *     `first` and `last` are the steps that it covers. Tokens are estimates of the whole context.
+         */
+        ContextCompacted: {
+            /** @enum {unknown} */
+            type: "context.compacted";
+            turns: number;
+            first: number;
+            last: number;
+            summary: string;
+            tokens_before: number;
+            tokens_after: number;
         };
         /**
          * Decide
@@ -895,6 +951,27 @@ export interface components {
             wall_s?: number | null;
         };
         /**
+         * FeedbackGiven
+         * @description A person's judgement of one step: `thumb` is up, down, or none for a comment alone. It replaces the one before.
+         *
+         *     `memories` are those whose importance it moved.
+         */
+        FeedbackGiven: {
+            /** @enum {unknown} */
+            type: "feedback.given";
+            step: number;
+            by: string;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            thumb?: "down" | "none" | "up";
+            /** @default  */
+            comment?: string;
+            /** @default [] */
+            memories?: number[];
+        };
+        /**
          * FileInfo
          * @description One entry of an agent's home; `path` is relative to it. Sizes in bytes, times in seconds since the epoch.
          */
@@ -993,7 +1070,7 @@ export interface components {
          * @description What the agent remembers that bears on `about` was put before the model, as `text`.
          *
          *     `memories` are their ids, the best first. `said` is how much of what was said to the agent had been looked up by
-         *     then. `tainted` says that words of strangers are among them.
+         *     then. `tainted` says that words of strangers are among them. `weighed` is all that came into question.
          */
         MemoriesGiven: {
             /** @enum {unknown} */
@@ -1006,6 +1083,8 @@ export interface components {
             tainted?: boolean;
             /** @default false */
             by_meaning?: boolean;
+            /** @default [] */
+            weighed?: components["schemas"]["Weighed"][];
         };
         /**
          * Memory
@@ -1090,7 +1169,7 @@ export interface components {
         Mode: "accept_edits" | "ask_always" | "ask_risky" | "autonomous" | "plan";
         /**
          * ModelAnswered
-         * @description The whole answer of one step.
+         * @description The whole answer of one step. `cited` are the memories it rests on, of those that were given.
          */
         ModelAnswered: {
             /** @enum {unknown} */
@@ -1107,6 +1186,8 @@ export interface components {
             duration_s?: number;
             /** @default 1 */
             attempts?: number;
+            /** @default [] */
+            cited?: number[];
         };
         /**
          * ModelFailed
@@ -1150,6 +1231,9 @@ export interface components {
         /**
          * ModelRequested
          * @description A model is about to be asked; what it may cost at most is reserved. `step` counts from 1.
+         *
+         *     `why` is the reason for the choice of this model, '' where the spec names it. `system` and `tools` are the digests
+         *     of the standing instructions and the tools' schemas as they were sent.
          */
         ModelRequested: {
             /** @enum {unknown} */
@@ -1160,6 +1244,12 @@ export interface components {
             reserved_tokens?: number;
             /** @default 0 */
             reserved_usd?: number;
+            /** @default  */
+            why?: string;
+            /** @default  */
+            system?: string;
+            /** @default  */
+            tools?: string;
         };
         /**
          * Note
@@ -1282,6 +1372,35 @@ export interface components {
             why?: string;
         };
         /**
+         * Plan
+         * @description What an agent means to do. An empty one is no plan.
+         */
+        Plan: {
+            /** @default [] */
+            steps?: components["schemas"]["PlanStep"][];
+        };
+        /**
+         * PlanChanged
+         * @description The plan is this now. `by` is who changed it: `agent`, or a person's name.
+         */
+        PlanChanged: {
+            /** @enum {unknown} */
+            type: "plan.changed";
+            plan: components["schemas"]["Plan"];
+            by: string;
+        };
+        /**
+         * PlanStep
+         * @description One step, with those below it.
+         */
+        PlanStep: {
+            text: string;
+            /** @default  */
+            status: components["schemas"]["StepStatus"];
+            /** @default [] */
+            steps: components["schemas"]["PlanStep"][];
+        };
+        /**
          * Preparing
          * @description Long work before a step can go on (weights joined, image built); `done` lies in 0–1 or is None.
          */
@@ -1311,7 +1430,7 @@ export interface components {
          *
          *     `strip` holds the kinds of the last 20 timeline entries, oldest first: `t` thought, `a` action, `o` observation,
          *     `p` approval, `m` message, `e` error. `run_s` is the time spent RUNNING in claims that ended; while RUNNING add
-         *     the time since `run_since`.
+         *     the time since `run_since`. `plan_done` of `plan_steps` are done; `rating` is what a reflection gave, from 1 to 5.
          */
         Process: {
             pid: number;
@@ -1364,6 +1483,12 @@ export interface components {
             signal: components["schemas"]["Signal"] | null;
             /** @default 0 */
             head: number;
+            /** @default 0 */
+            plan_done: number;
+            /** @default 0 */
+            plan_steps: number;
+            /** @default null */
+            rating: number | null;
         };
         /**
          * ProcessExited
@@ -1431,7 +1556,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList
@@ -1447,6 +1572,25 @@ export interface components {
         RecordsFrame: {
             records: components["schemas"]["Record"][];
             cursor: number;
+        };
+        /**
+         * Reflected
+         * @description What an ended agent learnt. `rating` is from 1 (failed) to 5; `memories` are the lessons that were kept.
+         */
+        Reflected: {
+            /** @enum {unknown} */
+            type: "process.reflected";
+            rating: number;
+            /** @default [] */
+            worked?: string[];
+            /** @default [] */
+            failed?: string[];
+            /** @default [] */
+            lessons?: string[];
+            /** @default  */
+            strategy?: string;
+            /** @default [] */
+            memories?: number[];
         };
         /**
          * Request
@@ -1747,6 +1891,12 @@ export interface components {
             why?: string;
         };
         /**
+         * StepStatus
+         * @description How a step stands; the value is the mark in an outline. A step that has others below it follows from them.
+         * @enum {unknown}
+         */
+        StepStatus: " " | "!" | "-" | "x" | "~";
+        /**
          * Template
          * @description A request to begin from. What stands in `<angle brackets>` in the goal of its `spec` is for the person to say.
          *
@@ -1981,6 +2131,22 @@ export interface components {
          */
         Watch: {
             watch: number[];
+        };
+        /**
+         * Weighed
+         * @description A memory that was weighed for a model unasked. `left_out` is why it was not given, '' where it was.
+         *
+         *     Room: the reminder was full. Likeness: too far from what was said. Repeats: one that says the same was given. Given:
+         *     the model was told before.
+         */
+        Weighed: {
+            memory: number;
+            why: components["schemas"]["Why"];
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            left_out?: "" | "given" | "likeness" | "repeats" | "room";
         };
         /**
          * Why

@@ -13,6 +13,7 @@ import type {
   Voice,
   VoiceKind
 } from '../api/types';
+import { progress } from './plan';
 
 const VOICE_CHARS = 280;
 const STRIP = 20;
@@ -63,7 +64,10 @@ export function applyAll(view: View, records: readonly JournalRecord[]): View {
       event.type === 'approval.closed'
     ) {
       approvals = without(approvals, event.approval_id);
-    } else if (event.type === 'model.answered') {
+    } else if (
+      event.type === 'model.answered' ||
+      event.type === 'auxiliary.answered'
+    ) {
       spend = { ...spend, cost_usd: spend.cost_usd + (event.cost_usd ?? 0) };
     } else if (event.type === 'model.failed') {
       spend = { ...spend, cost_usd: spend.cost_usd + (event.charged_usd ?? 0) };
@@ -196,7 +200,31 @@ function step(p: Process, event: AetherEvent, at: number): Process {
     }
     case 'approval.requested':
       return { ...p, strip: strip(p, 'p') };
+    case 'auxiliary.requested':
+      return {
+        ...p,
+        reserved_tokens: event.reserved_tokens ?? 0,
+        reserved_usd: event.reserved_usd ?? 0
+      };
+    case 'auxiliary.answered':
+      return {
+        ...p,
+        input_tokens: p.input_tokens + (event.usage?.input_tokens ?? 0),
+        output_tokens: p.output_tokens + (event.usage?.output_tokens ?? 0),
+        cost_usd: p.cost_usd + (event.cost_usd ?? 0),
+        cost_known: p.cost_known && (event.cost_known ?? true),
+        reserved_tokens: 0,
+        reserved_usd: 0
+      };
+    case 'plan.changed': {
+      const { done, steps } = progress(event.plan);
+      return { ...p, plan_done: done, plan_steps: steps };
+    }
+    case 'process.reflected':
+      return { ...p, rating: event.rating };
     case 'memory.given':
+    case 'context.compacted':
+    case 'feedback.given':
     case 'approval.decided':
     case 'approval.closed':
     case 'request.opened':

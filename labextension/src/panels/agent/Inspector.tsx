@@ -9,6 +9,7 @@ import type {
   Process
 } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
+import { progress } from '../../state/plan';
 import { runSeconds, tokens } from '../../state/selectors';
 import type { Block, StepBlock } from '../../state/timeline';
 import { describe } from '../../state/view';
@@ -432,6 +433,8 @@ const SOURCES = [
   'model',
   'tool',
   'gate',
+  'plan',
+  'person',
   'state',
   'message',
   'memory'
@@ -495,6 +498,37 @@ function logLine(
       return {
         source: 'memory',
         text: `given ${event.memories.length}: ${event.text}`
+      };
+    case 'auxiliary.requested':
+      return { source: 'model', text: `${event.purpose}: ${event.model}` };
+    case 'auxiliary.answered':
+      return {
+        source: 'model',
+        text: event.error
+          ? `no ${event.purpose} (${event.error}): ${event.message ?? ''}`
+          : `${event.purpose}: ${event.model}`
+      };
+    case 'context.compacted':
+      return {
+        source: 'memory',
+        text: `compacted steps ${event.first} to ${event.last}: ${event.summary}`
+      };
+    case 'plan.changed': {
+      const { done, steps } = progress(event.plan);
+      return {
+        source: 'plan',
+        text: `changed by ${event.by}: ${done} of ${steps} done`
+      };
+    }
+    case 'process.reflected':
+      return {
+        source: 'memory',
+        text: `reflected, ${event.rating} of 5: ${(event.lessons ?? []).join(' ')}`
+      };
+    case 'feedback.given':
+      return {
+        source: 'person',
+        text: `${event.by} on step ${event.step}: ${event.thumb ?? 'comment'} ${event.comment ?? ''}`
       };
     case 'model.guided':
       return {
