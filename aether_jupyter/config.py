@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     default_model: str = ""
     fallback_models: tuple[str, ...] = ()
+    cheap_models: tuple[str, ...] = ()
     sandbox: str = "auto"
     allow_host_sandbox: bool = False
     max_mode: Mode = Mode.AUTONOMOUS
@@ -93,6 +94,10 @@ class Aether(Configurable):
     fallback_models = List(Unicode(), help="Models tried in order when the first is not to be reached.").tag(
         config=True
     )
+    cheap_models = List(
+        Unicode(),
+        help="Models for work beside an agent's steps (summaries, reflections), tried in order before its own.",
+    ).tag(config=True)
     sandbox = Enum(
         ["auto", "docker", "bubblewrap", "host"],
         "auto",
@@ -157,6 +162,7 @@ class Aether(Configurable):
             changes["home"] = Path(self.home).expanduser().absolute()
         changes["max_mode"] = Mode(self.max_mode)
         changes["fallback_models"] = tuple(self.fallback_models)
+        changes["cheap_models"] = tuple(self.cheap_models)
         changes["permissions"] = tuple(self.permissions)
         changes["daily_budget_usd"] = self.daily_budget_usd or None
         return from_environment(environ, **changes)

@@ -155,6 +155,10 @@ class Language:
                     return info.id
         raise ModelNotConfigured(f"No language model is set up. {WAYS_OUT}")
 
+    def auxiliary(self, models: Sequence[str]) -> tuple[str, ...]:
+        """Whom to ask beside the steps of an agent that is asked from `models`: the cheap ones, then its own."""
+        return tuple(dict.fromkeys((*self._settings.cheap_models, *models)))
+
     def estimate(
         self,
         model_id: str,
