@@ -31,7 +31,19 @@ from ..model.errors import (
     ModelUnavailable,
     UnknownName,
 )
-from ..model.message import ModelTurn, Part, Text, Thinking, ToolCall, ToolTurn, Turn, Usage, UserTurn, encodable
+from ..model.message import (
+    KERNEL,
+    ModelTurn,
+    Part,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolTurn,
+    Turn,
+    Usage,
+    UserTurn,
+    encodable,
+)
 from ..model.tool import ToolSpec
 
 if TYPE_CHECKING:
@@ -166,9 +178,10 @@ class Language:
         turns: Sequence[Turn],
         tools: Sequence[ToolSpec],
         max_output_tokens: int,
+        tail: str = "",
     ) -> tuple[int, float]:
         """What one call may use at most, in tokens and dollars: the reservation. Unknown prices count as 0."""
-        chars = len(system) + sum(map(_chars, turns)) + sum(_tool_chars(tool) for tool in tools)
+        chars = len(system) + sum(map(_chars, turns)) + len(tail) + sum(_tool_chars(tool) for tool in tools)
         given = int(chars / CHARS_A_TOKEN) + 16
         price = self._price(model_id)
         usd = (given * price.input_usd + max_output_tokens * price.output_usd) / 1e6 if price is not None else 0.0
@@ -186,8 +199,11 @@ class Language:
         on_text: OnText | None = None,
         on_prepare: OnPrepare | None = None,
         session: Session | None = None,
+        tail: str = "",
     ) -> Answer:
         """The answer of the first of `model_ids` that can be reached.
+
+        `tail` is said after the transcript, in this request alone: what holds now, and may read otherwise next time.
 
         Each is tried up to `settings.model_attempts` times; the next is asked only where one is unavailable. Raises
         `ModelNotConfigured`, `ModelRefused`, `ModelUnavailable`, `ModelRateLimited` or `ModelAnswerCut`. Nothing of a
@@ -197,7 +213,7 @@ class Language:
             model_ids = (self.default_model(),)
         await _import_pydantic_ai()
         session = session if session is not None else Session()
-        messages = _translate(session, system, turns)
+        messages = _translate(session, system, turns, tail)
         parameters = _parameters(session, tools)
         options: ModelSettings = {"max_tokens": max_output_tokens, "timeout": self._settings.model_timeout_s}
         if temperature is not None:
@@ -587,8 +603,8 @@ def _parameters(session: Session, tools: Sequence[ToolSpec]) -> ModelRequestPara
     return session.parameters
 
 
-def _translate(session: Session, system: str, turns: Sequence[Turn]) -> list[ModelMessage]:
-    """pydantic-ai's messages for the transcript; what ends with a model's turn is translated once."""
+def _translate(session: Session, system: str, turns: Sequence[Turn], tail: str) -> list[ModelMessage]:
+    """pydantic-ai's messages for the transcript; what ends with a model's turn is translated once, `tail` each time."""
     done = session.closed_turns
     if done and (
         session.system != system
@@ -610,6 +626,8 @@ def _translate(session: Session, system: str, turns: Sequence[Turn]) -> list[Mod
             group = []
         else:
             group.append(turn)
+    if tail:
+        group.append(UserTurn(tail, KERNEL))
     return session.closed + _messages(group, session, system)
 
 

@@ -417,6 +417,25 @@ async def test_a_session_translates_only_what_is_new() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_tail_is_said_last_in_its_own_request_and_never_kept() -> None:
+    fake = Fake("a", [("hi",)])
+    it = language(fake)
+    session = it.session()
+    called = ToolCall("c1", "read_file", {"path": "a"})
+    turns: list[Turn] = [UserTurn("go"), ModelTurn((called,)), ToolTurn("c1", "read_file", "text")]
+    await it.ask(("a:one",), system="s", turns=turns, session=session, tail="the plan as it is")
+    turns += [ModelTurn((Text("two"),)), UserTurn("more")]
+    await it.ask(("a:one",), system="s", turns=turns, session=session, tail="the plan as it became")
+    await it.ask(("a:one",), system="s", turns=turns, session=session)
+    first, second, third = (
+        [getattr(part, "content", None) for message in asked for part in message.parts] for asked in fake.asked
+    )
+    assert first[-2:] == ["text", "the plan as it is"]
+    assert second[-2:] == ["more", "the plan as it became"]
+    assert third == second[:-1]
+
+
+@pytest.mark.anyio
 async def test_a_session_whose_past_changed_is_translated_anew() -> None:
     fake = Fake("a", [("hi",)])
     it = language(fake)
@@ -472,6 +491,8 @@ async def test_the_reservation_covers_prompt_and_answer() -> None:
     tokens, usd = it.estimate("openai:gpt-5-mini", "s" * 3500, (UserTurn("u" * 3500),), (READ,), 1000)
     assert 3000 < tokens < 3200
     assert 0.002 < usd < 0.01
+    with_tail, _ = it.estimate("openai:gpt-5-mini", "", (), (), 1000, tail="t" * 3500)
+    assert 2000 <= with_tail < 2100
 
 
 @pytest.mark.parametrize(
