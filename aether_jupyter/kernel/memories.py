@@ -123,23 +123,31 @@ class Memories:
     ) -> Sequence[Memory]:
         """Keep many notes in one transaction."""
         kept = await self._remember(actor, agent, notes, source or Source(actor.name))
+        self.changed()
+        return kept
+
+    def changed(self) -> None:
+        """Tell those who listen that something was kept: whoever called `keep` calls this after the commit."""
         self._changes += 1
         for listener in self._listeners:
             listener()
-        return kept
 
     @action("memory:write")
     def _remember(
         self, tx: Transaction, actor: Principal, agent: str, notes: Sequence[Note], source: Source
     ) -> Sequence[Memory]:
+        return self.keep(tx, actor.owner, agent, notes, source)
+
+    def keep(self, tx: Transaction, owner: str, agent: str, notes: Sequence[Note], source: Source) -> Sequence[Memory]:
+        """Keep notes inside the transaction of another action."""
         blank = next((note for note in notes if not note.text.strip()), None)
         if blank is not None or not agent.strip():
             raise BadRequest("text: an empty memory tells nothing" if blank is not None else "agent: whose memory?")
-        space, last = self._end(tx, actor.owner, agent)
+        space, last = self._end(tx, owner, agent)
         fresh = [
             Memory(
                 id=0,
-                owner=actor.owner,
+                owner=owner,
                 agent=agent,
                 layer=note.layer,
                 text=note.text,
@@ -189,9 +197,9 @@ class Memories:
         if change.text is not None and not change.text.strip():
             raise BadRequest("text: an empty memory tells nothing; forget it instead")
         set_ = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
-        new = msgspec.structs.replace(old, **set_, changed_at=tx.now, version=old.version + 1)
-        if msgspec.structs.replace(new, changed_at=old.changed_at, version=old.version) == old:
+        if msgspec.structs.replace(old, **set_) == old:
             return old
+        new = msgspec.structs.replace(old, **set_, changed_at=tx.now, version=old.version + 1, changed_by=actor.name)
         self._save(tx, row.space, old, new, actor.name)
         if new.text != old.text:
             search.drop(tx, row.space, [key])
@@ -210,12 +218,39 @@ class Memories:
         for key in dict.fromkeys(keys):
             row = self._row(tx, actor, key)
             new = msgspec.structs.replace(
-                row.memory, forgotten_at=tx.now, changed_at=tx.now, version=row.memory.version + 1
+                row.memory,
+                forgotten_at=tx.now,
+                changed_at=tx.now,
+                version=row.memory.version + 1,
+                changed_by=actor.name,
             )
             self._save(tx, row.space, row.memory, new, actor.name)
             self._unindex(tx, row.space, [key])
             gone.append(new)
         return gone
+
+    def reweigh(self, tx: Transaction, owner: str, moves: Mapping[int, float], why: str) -> dict[int, float]:
+        """Move the importance of memories, each within 0–1, in the transaction of another action.
+
+        Returns by how much each was really moved; what was forgotten meanwhile is left out. `why` stands as the one
+        who made the new version.
+        """
+        moved = {}
+        for key, by in moves.items():
+            found = tx.one(_ONE.where(m.c.id == key, s.c.owner == owner, m.c.forgotten.is_(False)))
+            if found is None:
+                continue
+            old = _read(found)
+            importance = round(min(1.0, max(0.0, old.importance + by)), 6)
+            if importance == old.importance:
+                moved[key] = 0.0
+                continue
+            new = msgspec.structs.replace(
+                old, importance=importance, changed_at=tx.now, version=old.version + 1, changed_by=why
+            )
+            self._save(tx, found.space, old, new, why)
+            moved[key] = round(importance - old.importance, 6)
+        return moved
 
     async def grant(self, actor: Principal, agent: str, reader: str, *, allow: bool = True) -> None:
         """Let another agent of the same owner recall what this one remembers, or no longer."""
@@ -514,7 +549,9 @@ class Memories:
         )
         for row in faded:
             old = _read(row)
-            new = msgspec.structs.replace(old, forgotten_at=tx.now, changed_at=tx.now, version=old.version + 1)
+            new = msgspec.structs.replace(
+                old, forgotten_at=tx.now, changed_at=tx.now, version=old.version + 1, changed_by="runtime"
+            )
             self._save(tx, space, old, new, "runtime")
         self._unindex(tx, space, [row.id for row in faded])
 

@@ -5,6 +5,8 @@ The layers are those of CoALA (Sumers et al. 2023): what happened, what is so, h
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -16,6 +18,7 @@ from .process import Pid
 TEXT_CHARS = 1_000_000
 NAME_CHARS = 200
 TAGS = 20
+BELOW = " › "
 Importance = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Tag = Annotated[str, msgspec.Meta(pattern=r"^[^,\n]{1,60}$")]
 AgentName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS)]
@@ -68,7 +71,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """One memory of the agent `agent` of `owner`. Times are seconds since the epoch.
 
     `uses` counts how often it was recalled, `used_at` is the last time. Each edit makes a new `version`; the old ones
-    stay readable. A pinned memory is neither evicted nor merged.
+    stay readable. `changed_by` is who made this version, '' for the first. A pinned memory is neither evicted nor
+    merged.
     """
 
     id: int
@@ -85,6 +89,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     used_at: float | None = None
     uses: int = 0
     version: int = 1
+    changed_by: str = ""
     forgotten_at: float | None = None
 
 
@@ -138,6 +143,18 @@ class MemorySpace(msgspec.Struct, frozen=True):
 
 
 _DAY_S = 86_400.0
+
+
+def memory_name(name: str, parents: Sequence[str]) -> str:
+    """Under which name an agent remembers; `parents` are the names above its own, the nearest first.
+
+    An agent names its children, so a child's memory lies below its parent's: it can be nobody else's. The mark between
+    them stands in no name.
+    """
+    whole = BELOW.join(part.replace(BELOW.strip(), ">") for part in (*reversed(parents), name))
+    if len(whole) <= NAME_CHARS:
+        return whole
+    return f"{whole[: NAME_CHARS - 17]}…{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 
 def told(memory: Memory, now: float, most: int) -> str:

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from ..kernel.memories import Memories
 from ..model.access import Principal
 from ..model.errors import MemoryNotFound
-from ..model.memory import NAME_CHARS, Layer, Memory, Note, Recall, Source
-
-BELOW = " › "
-
-
-def memory_name(name: str, parents: Sequence[str]) -> str:
-    """Under which name an agent remembers; `parents` are the names above its own, the nearest first.
-
-    An agent names its children, so a child's memory lies below its parent's: it can be nobody else's. The mark between
-    them stands in no name.
-    """
-    whole = BELOW.join(part.replace(BELOW.strip(), ">") for part in (*reversed(parents), name))
-    if len(whole) <= NAME_CHARS:
-        return whole
-    return f"{whole[: NAME_CHARS - 17]}…{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+from ..model.memory import Layer, Memory, Note, Recall, Source
 
 
 class AgentMemory:

@@ -59,12 +59,13 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import plain
+from ..model.memory import memory_name
 from ..model.message import ToolCall
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.tool import Approval, Outcome, Risk
 from .language import Language
 from .machines import Machines
-from .own_memory import AgentMemory, memory_name
+from .own_memory import AgentMemory
 from .peers import AgentPeers
 from .results import fitting
 from .toolbox import Toolbox

@@ -136,6 +136,23 @@ async def test_an_edit_keeps_what_was_there_and_two_edits_do_not_overwrite_each_
         await memories.edit(ANA, kept.id, Change(text="  "))
 
 
+async def test_a_version_tells_who_made_it_and_why(memories: Memories, database: Database) -> None:
+    kept = await memories.remember(ANA, "clerk", Note(text="The meeting is on Monday.", importance=0.95))
+    await memories.edit(ANA, kept.id, Change(text="The meeting is on Tuesday."))
+    moves = {kept.id: 0.1, 4711: 0.1}
+    moved = await database.write(lambda tx: memories.reweigh(tx, "ana", moves, "feedback of ana on step 4 of 12"))
+    # What is not there is left out, and importance ends at 1.
+    assert moved == {kept.id: 0.05}
+    assert await database.write(lambda tx: memories.reweigh(tx, "bob", moves, "feedback of bob")) == {}
+    assert [(each.changed_by, each.importance) for each in await memories.versions(ANA, kept.id)] == [
+        ("feedback of ana on step 4 of 12", 1.0),
+        ("ana", 0.95),
+        ("", 0.95),
+    ]
+    (gone,) = await memories.forget(ANA, [kept.id])
+    assert gone.changed_by == "ana"
+
+
 async def test_what_is_forgotten_is_found_no_more_but_its_versions_can_be_read(memories: Memories) -> None:
     kept = await memories.remember(ANA, "clerk", Note(text="An old address."))
     (gone,) = await memories.forget(ANA, [kept.id])

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from aether_jupyter.model.agent import AgentSpec
-from aether_jupyter.model.memory import Layer, Note
+from aether_jupyter.model.memory import Layer, Note, memory_name
 from aether_jupyter.model.message import Part, Text, ToolCall, ToolTurn, Turn, UserTurn
 from aether_jupyter.model.process import Process
-from aether_jupyter.runtime.own_memory import memory_name
 
 from .conftest import ANA, House
 

@@ -1091,7 +1091,8 @@ export interface components {
          * @description One memory of the agent `agent` of `owner`. Times are seconds since the epoch.
          *
          *     `uses` counts how often it was recalled, `used_at` is the last time. Each edit makes a new `version`; the old ones
-         *     stay readable. A pinned memory is neither evicted nor merged.
+         *     stay readable. `changed_by` is who made this version, '' for the first. A pinned memory is neither evicted nor
+         *     merged.
          */
         Memory: {
             id: number;
@@ -1116,6 +1117,8 @@ export interface components {
             uses: number;
             /** @default 1 */
             version: number;
+            /** @default  */
+            changed_by: string;
             /** @default null */
             forgotten_at: number | null;
         };
