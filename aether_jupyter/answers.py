@@ -14,7 +14,7 @@ from .abc import Check, FileInfo, ModelInfo, SandboxInfo
 from .model.agent import Template
 from .model.events import Notice, Record
 from .model.ledger import UsageRow
-from .model.memory import Memory, MemorySpace
+from .model.memory import Alike, Layer, Memory, MemorySpace, MemoryUse
 from .model.process import Process
 from .model.request import Request
 from .model.tool import Approval, ApprovalRule, ToolSpec
@@ -118,10 +118,30 @@ class MemoryList(msgspec.Struct, frozen=True):
 
 
 class SpaceList(msgspec.Struct, frozen=True):
-    """Whose memories there are. `waiting` counts those not found by meaning yet; None where that is never so."""
+    """Whose memories there are. `waiting` counts those not found by meaning yet; None where that is never so.
+
+    The strength of a memory is its importance, halved with each `half_life_s` of its layer since it was last of use
+    (created or used); pinned ones have 1. Below `faded` none is given to a model unasked. A layer keeps `limit`.
+    """
 
     spaces: list[MemorySpace]
     waiting: int | None
+    half_life_s: dict[Layer, float]
+    faded: float
+    limit: int
+
+
+class AlikeList(msgspec.Struct, frozen=True):
+    """Pairs of memories that say nearly the same, the most alike first, among the `looked_at` newest."""
+
+    pairs: list[Alike]
+    looked_at: int
+
+
+class UseList(msgspec.Struct, frozen=True):
+    """Where a memory was given to a model, the last first."""
+
+    uses: list[MemoryUse]
 
 
 class Health(msgspec.Struct, frozen=True):

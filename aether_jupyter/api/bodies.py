@@ -106,6 +106,24 @@ class ChangeMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return Change(text=self.text, layer=self.layer, importance=self.importance, tags=self.tags, pinned=self.pinned)
 
 
+class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Memories of one agent that shall be one: the first of `keys` stays. What is left out is taken from them all.
+
+    `dry_run` tells what it would come to and changes nothing.
+    """
+
+    keys: Annotated[tuple[Key, ...], msgspec.Meta(min_length=2, max_length=50)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS)] | None = None
+    layer: Layer | None = None
+    importance: Importance | None = None
+    tags: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=TAGS)] | None = None
+    dry_run: bool = False
+
+    def change(self) -> Change:
+        """What the one shall be."""
+        return Change(text=self.text, layer=self.layer, importance=self.importance, tags=self.tags)
+
+
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That `reader` may recall what `agent` remembers, or no longer."""
 

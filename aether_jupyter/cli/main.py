@@ -1,5 +1,5 @@
 """`aether run | ps | logs | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
-memories | recall | remember | forget | doctor | serve`, over the same API.
+memories | recall | remember | forget | restore | merge | similar | uses | doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -287,24 +287,37 @@ def revoke(key: str, url: str, token: str, as_json: bool) -> None:
     _put({"id": key}, f"Rule {key} is withdrawn; such calls ask again.", as_json)
 
 
+KIND = click.Choice(["agent", "person", "journal", "reflection", "consolidation", "import"])
 LAYER = click.Choice(["episodic", "semantic", "procedural", "social"])
 
 
 @cli.command()
 @click.argument("agent", required=False)
-@click.option("--layer", type=LAYER, default=None, help="Only this layer.")
+@click.option("--layer", "layers", type=LAYER, multiple=True, help="Only this layer; may be given often.")
+@click.option("--tag", "tags", multiple=True, help="Only with this tag; may be given often.")
+@click.option("--kind", "kinds", type=KIND, multiple=True, help="Only from there; may be given often.")
+@click.option(
+    "--sort",
+    type=click.Choice(["newest", "strength", "importance", "used"]),
+    default="newest",
+    show_default=True,
+    help="used: what was of use last.",
+)
+@click.option("--forgotten", is_flag=True, help="What it has forgotten instead; `aether restore ID` brings one back.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=1000, show_default=True)
+@click.option("--cursor", default="", help="The next page, as the one before names it.")
 @common
-def memories(agent: str | None, layer: str | None, url: str, token: str, as_json: bool) -> None:
+def memories(agent: str | None, url: str, token: str, as_json: bool, **asked: Any) -> None:
     """List what AGENT remembers, newest first; without AGENT, who remembers something."""
-    from ..client.show import memories_text, spaces_text
+    from ..client.show import page_text, spaces_text
 
     with _client(url, token) as client:
         if agent is None:
             spaces = client.spaces()
             _put(spaces, spaces_text(spaces), as_json)
             return
-        found = client.memories(agent, layer=layer, limit=1000)
-    _put(found, memories_text(found), as_json)
+        found = client.memories(agent, **asked)
+    _put(found, page_text(found, agent), as_json)
 
 
 @cli.command()
@@ -359,6 +372,57 @@ def forget(key: int, url: str, token: str, as_json: bool) -> None:
     with _client(url, token) as client:
         gone = client.forget(key)
     _put(gone, f"{gone.agent} remembers {gone.id} no more.", as_json)
+
+
+@cli.command()
+@click.argument("key", metavar="ID", type=click.IntRange(1))
+@common
+def restore(key: int, url: str, token: str, as_json: bool) -> None:
+    """Bring back the memory ID, which was forgotten or went into another."""
+    with _client(url, token) as client:
+        back = client.restore_memory(key)
+    _put(back, f"{back.agent} remembers {back.id} again.", as_json)
+
+
+@cli.command()
+@click.argument("keys", metavar="ID ID...", nargs=-1, required=True, type=click.IntRange(1))
+@click.option("--text", default=None, help="What it shall say; else what the first says.")
+@click.option("--dry-run", is_flag=True, help="Only tell what it would come to.")
+@common
+def merge(keys: tuple[int, ...], text: str | None, dry_run: bool, url: str, token: str, as_json: bool) -> None:
+    """Make one memory of several of one agent: the first ID stays, the others go into it."""
+    from ..client.show import merged_text
+    from ..model.memory import Change
+
+    with _client(url, token) as client:
+        done = client.merge_memories(*keys, change=Change(text=text), dry_run=dry_run)
+    _put(done, merged_text(done, dry_run=dry_run), as_json)
+
+
+@cli.command()
+@click.argument("agent")
+@click.option("--least", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="How alike they must be.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@common
+def similar(agent: str, least: float, limit: int, url: str, token: str, as_json: bool) -> None:
+    """Pairs of AGENT's memories that say nearly the same."""
+    from ..client.show import alike_text
+
+    with _client(url, token) as client:
+        found = client.similar_memories(agent, least=least, limit=limit)
+    _put(found, alike_text(found), as_json)
+
+
+@cli.command()
+@click.argument("key", metavar="ID", type=click.IntRange(1))
+@common
+def uses(key: int, url: str, token: str, as_json: bool) -> None:
+    """Where the memory ID was given to a model, and which answers rest on it."""
+    from ..client.show import uses_text
+
+    with _client(url, token) as client:
+        found = client.memory_uses(key)
+    _put(found, uses_text(found), as_json)
 
 
 @cli.command()

@@ -12,7 +12,19 @@ from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageRepor
 from ..model.agent import AgentSpec
 from ..model.errors import ServerNotFound
 from ..model.events import Record
-from ..model.memory import Change, Layer, Memory, Note, Recall
+from ..model.memory import (
+    Alike,
+    Change,
+    Layer,
+    Memory,
+    MemoryPage,
+    MemoryUse,
+    Merged,
+    Note,
+    Recall,
+    Sort,
+    SourceKind,
+)
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -253,10 +265,23 @@ class AsyncAether:
         return await self.ask(requests.recall(agent, query, layers, tags, limit))
 
     async def memories(
-        self, agent: str, *, layer: Layer | str | None = None, before: int | None = None, limit: int = 200
-    ) -> list[Memory]:
-        """What an agent remembers, newest first; `before` is the id to go on from."""
-        return await self.ask(requests.memories(agent, layer, before, limit))
+        self,
+        agent: str,
+        *,
+        sort: Sort = "newest",
+        layers: Iterable[Layer | str] = (),
+        tags: Iterable[str] = (),
+        kinds: Iterable[SourceKind] = (),
+        forgotten: bool = False,
+        cursor: str = "",
+        limit: int = 200,
+    ) -> MemoryPage:
+        """A page of what an agent remembers, or has forgotten; `cursor` is the `next` of the page before.
+
+        Sorted by newest, strength, importance or used (last use). `kinds` are where memories came from: agent, person …
+        """
+        asked = requests.memory_page(agent, sort, layers, tags, kinds, forgotten, cursor, limit)
+        return await self.ask(asked)
 
     async def spaces(self) -> SpaceList:
         """The agents that remember something, and who may read it besides."""
@@ -273,6 +298,28 @@ class AsyncAether:
     async def forget(self, key: int) -> Memory:
         """Forget a memory: it is found no more; its versions stay readable."""
         return await self.ask(requests.forget(key))
+
+    async def restore_memory(self, key: int) -> Memory:
+        """Undo that a memory was forgotten or merged into another."""
+        return await self.ask(requests.restore_memory(key))
+
+    async def merge_memories(self, *keys: int, change: Change | None = None, dry_run: bool = False) -> Merged:
+        """Make one memory of several of one agent: the first stays. `dry_run` only tells what it would come to."""
+        return await self.ask(requests.merge_memories(keys, change or Change(), dry_run))
+
+    async def similar_memories(
+        self, agent: str, *, layers: Iterable[Layer | str] = (), least: float = 0.8, limit: int = 50
+    ) -> list[Alike]:
+        """Pairs of an agent's memories that say nearly the same, the most alike first."""
+        return await self.ask(requests.similar_memories(agent, layers, least, limit))
+
+    async def memories_like(self, key: int, *, least: float = 0.8, limit: int = 20) -> list[Alike]:
+        """What says nearly the same as this memory."""
+        return await self.ask(requests.memories_like(key, least, limit))
+
+    async def memory_uses(self, key: int) -> list[MemoryUse]:
+        """Where a memory was given to a model, and which answers rest on it; the last first."""
+        return await self.ask(requests.memory_uses(key))
 
     async def grant_memory(self, agent: str, reader: str, *, allow: bool = True) -> None:
         """Let one agent recall what another remembers, or no longer."""
@@ -470,10 +517,23 @@ class Aether:
         return self.ask(requests.recall(agent, query, layers, tags, limit))
 
     def memories(
-        self, agent: str, *, layer: Layer | str | None = None, before: int | None = None, limit: int = 200
-    ) -> list[Memory]:
-        """What an agent remembers, newest first; `before` is the id to go on from."""
-        return self.ask(requests.memories(agent, layer, before, limit))
+        self,
+        agent: str,
+        *,
+        sort: Sort = "newest",
+        layers: Iterable[Layer | str] = (),
+        tags: Iterable[str] = (),
+        kinds: Iterable[SourceKind] = (),
+        forgotten: bool = False,
+        cursor: str = "",
+        limit: int = 200,
+    ) -> MemoryPage:
+        """A page of what an agent remembers, or has forgotten; `cursor` is the `next` of the page before.
+
+        Sorted by newest, strength, importance or used (last use). `kinds` are where memories came from: agent, person …
+        """
+        asked = requests.memory_page(agent, sort, layers, tags, kinds, forgotten, cursor, limit)
+        return self.ask(asked)
 
     def spaces(self) -> SpaceList:
         """The agents that remember something, and who may read it besides."""
@@ -490,6 +550,28 @@ class Aether:
     def forget(self, key: int) -> Memory:
         """Forget a memory: it is found no more; its versions stay readable."""
         return self.ask(requests.forget(key))
+
+    def restore_memory(self, key: int) -> Memory:
+        """Undo that a memory was forgotten or merged into another."""
+        return self.ask(requests.restore_memory(key))
+
+    def merge_memories(self, *keys: int, change: Change | None = None, dry_run: bool = False) -> Merged:
+        """Make one memory of several of one agent: the first stays. `dry_run` only tells what it would come to."""
+        return self.ask(requests.merge_memories(keys, change or Change(), dry_run))
+
+    def similar_memories(
+        self, agent: str, *, layers: Iterable[Layer | str] = (), least: float = 0.8, limit: int = 50
+    ) -> list[Alike]:
+        """Pairs of an agent's memories that say nearly the same, the most alike first."""
+        return self.ask(requests.similar_memories(agent, layers, least, limit))
+
+    def memories_like(self, key: int, *, least: float = 0.8, limit: int = 20) -> list[Alike]:
+        """What says nearly the same as this memory."""
+        return self.ask(requests.memories_like(key, least, limit))
+
+    def memory_uses(self, key: int) -> list[MemoryUse]:
+        """Where a memory was given to a model, and which answers rest on it; the last first."""
+        return self.ask(requests.memory_uses(key))
 
     def grant_memory(self, agent: str, reader: str, *, allow: bool = True) -> None:
         """Let one agent recall what another remembers, or no longer."""

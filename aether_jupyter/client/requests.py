@@ -10,6 +10,7 @@ import msgspec
 
 from ..abc import FileInfo, SandboxInfo
 from ..answers import (
+    AlikeList,
     ApprovalList,
     FileList,
     Health,
@@ -26,11 +27,12 @@ from ..answers import (
     TemplateList,
     ToolList,
     UsageReport,
+    UseList,
 )
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
-from ..model.memory import Change, Layer, Memory, Note, Recall
+from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -265,9 +267,45 @@ def recall(agent: str, query: str, layers: Iterable[Layer | str], tags: Iterable
     return Request("GET", f"{API}/memories/recall", Recall, query={k: v for k, v in asked.items() if v}, wait_s=30.0)
 
 
-def memories(agent: str, layer: Layer | str | None, before: int | None, limit: int) -> Request[list[Memory]]:
-    asked = {"agent": agent, "limit": str(limit), "layer": str(layer or ""), "before": str(before or "")}
-    return Request("GET", f"{API}/memories", MemoryList, "memories", {k: v for k, v in asked.items() if v})
+def memory_page(
+    agent: str,
+    sort: Sort,
+    layers: Iterable[Layer | str],
+    tags: Iterable[str],
+    kinds: Iterable[str],
+    forgotten: bool,
+    cursor: str,
+    limit: int,
+) -> Request[MemoryPage]:
+    asked = {"agent": agent, "sort": sort, "limit": str(limit), "cursor": cursor}
+    asked |= {"layer": ",".join(Layer(layer) for layer in layers), "tag": ",".join(tags), "kind": ",".join(kinds)}
+    asked |= {"forgotten": "true" if forgotten else ""}
+    return Request("GET", f"{API}/memories", MemoryPage, query={k: v for k, v in asked.items() if v})
+
+
+def merge_memories(keys: Iterable[int], change: Change, dry_run: bool) -> Request[Merged]:
+    body = {"keys": list(keys), "dry_run": dry_run} | msgspec.to_builtins(change)
+    return Request("POST", f"{API}/memories/merge", Merged, body=body)
+
+
+def restore_memory(key: int) -> Request[Memory]:
+    return Request("POST", f"{API}/memories/{key}/restore", Memory)
+
+
+def similar_memories(agent: str, layers: Iterable[Layer | str], least: float, limit: int) -> Request[list[Alike]]:
+    asked = {"agent": agent, "layer": ",".join(Layer(layer) for layer in layers)}
+    asked |= {"least": str(least), "limit": str(limit)}
+    path = f"{API}/memories/similar"
+    return Request("GET", path, AlikeList, "pairs", {k: v for k, v in asked.items() if v}, wait_s=30.0)
+
+
+def memories_like(key: int, least: float, limit: int) -> Request[list[Alike]]:
+    asked = {"least": str(least), "limit": str(limit)}
+    return Request("GET", f"{API}/memories/{key}/similar", AlikeList, "pairs", asked, wait_s=30.0)
+
+
+def memory_uses(key: int) -> Request[list[MemoryUse]]:
+    return Request("GET", f"{API}/memories/{key}/uses", UseList, "uses")
 
 
 def spaces() -> Request[SpaceList]:

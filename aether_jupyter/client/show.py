@@ -38,7 +38,7 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import code, formatted, line, markdown, plain
-from ..model.memory import Memory, Recall
+from ..model.memory import Alike, Memory, MemoryPage, MemoryUse, Merged, Recall
 from ..model.message import Text, Thinking
 from ..model.plan import outline
 from ..model.process import Process, State
@@ -364,3 +364,35 @@ def recall_text(found: Recall) -> str:
     if found.found and not found.by_meaning:
         rows.append("Found by words alone.")
     return "\n".join(rows) or "Nothing fits."
+
+
+def page_text(found: MemoryPage, agent: str) -> str:
+    """One line a memory, and how to see the next page."""
+    more = [f"There are {found.total}; the next: aether memories {agent} --cursor {found.next}"] if found.next else []
+    return "\n".join([memories_text(found.memories), *more])
+
+
+def alike_text(found: Iterable[Alike]) -> str:
+    """Three lines a pair: how alike, and the two."""
+    rows = []
+    for each in found:
+        how = "by meaning" if each.by_meaning else "by words"
+        rows.append(f"{each.likeness:.2f} {how}: aether merge {each.first.id} {each.second.id}")
+        rows += [f"{memory.id:>6}  {line(memory.text, 200)}" for memory in (each.first, each.second)]
+    return "\n".join(rows) or "No two of them say the same."
+
+
+def merged_text(found: Merged, *, dry_run: bool) -> str:
+    """What stays, and what went into it."""
+    gone = ", ".join(str(each.id) for each in found.gone)
+    did = f"{gone} would go into {found.memory.id}" if dry_run else f"{gone} went into {found.memory.id}"
+    return f"{did}; `aether restore ID` undoes it.\n{memories_text([found.memory])}"
+
+
+def uses_text(found: Iterable[MemoryUse]) -> str:
+    """One line for each time that a model was given it."""
+    rows = []
+    for each in found:
+        cited = f"cited at step {each.cited}" if each.cited is not None else "not cited"
+        rows.append(f"agent {each.pid}, step {each.step}: {each.how} with {each.score:.2f}, {cited}")
+    return "\n".join(rows) or "No model was given it yet."

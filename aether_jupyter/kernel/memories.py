@@ -15,12 +15,30 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, union_all, update
 
-from ..engine.recall import contenders, explain, fuse, terms, vitality
+from ..engine.likeness import ALIKE, alike_by_words
+from ..engine.recall import contenders, explain, fuse, share, terms, vitality
 from ..model.access import RUNTIME, Principal, require
 from ..model.errors import BadRequest, Conflict, Forbidden, MemoryNotFound, ModelNotConfigured
-from ..model.memory import Change, Layer, Memory, MemorySpace, Note, Recall, Recalled, Source
+from ..model.memory import (
+    TAGS,
+    Alike,
+    Change,
+    Layer,
+    Memory,
+    MemoryPage,
+    MemorySpace,
+    MemoryUse,
+    Merged,
+    Note,
+    Recall,
+    Recalled,
+    Sort,
+    Source,
+    SourceKind,
+)
 from ..store import search, tables
 from ..store.database import Database, Transaction
+from . import pages, uses
 from .action import action
 
 if TYPE_CHECKING:
@@ -33,6 +51,8 @@ FILTERED = 15_000
 """As many where only some layers or tags are wanted, and how many are read by one statement."""
 Matches = dict[int, tuple[float, float]]
 LIST_MOST = 1_000
+ALIKE_AMONG = 2_000
+"""Among how many of the newest pairs are looked for: their number grows with the square."""
 KNOWN_S = 1.0
 """Seconds until it is seen that an agent began to remember on another server."""
 EVICT_EVERY, EVICT_MOST = 64, 1_000
@@ -40,7 +60,7 @@ EVICT_EVERY, EVICT_MOST = 64, 1_000
 
 _memory = msgspec.json.Decoder(Memory).decode
 _encode = msgspec.json.Encoder().encode
-s, m, g = tables.memory_space, tables.memory, tables.memory_grant
+s, m, g, t = tables.memory_space, tables.memory, tables.memory_grant, tables.memory_tag
 _SPACE = select(s.c.id, s.c.vectors).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
 _READABLE = union_all(
     _SPACE,
@@ -64,6 +84,7 @@ _END = select(
 ).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
 _THESE = select(m.c.id, m.c.body).where(m.c.id.in_(bindparam("keys", expanding=True)), m.c.forgotten.is_(False))
 """By key alone: with the space in it SQLite would rather walk through all of the space."""
+_TAG = insert(t)
 _INSERT = insert(m).returning(m.c.id, sort_by_parameter_order=True)
 
 
@@ -161,22 +182,12 @@ class Memories:
         ]
         if not fresh:
             return []
-        rows = [
-            {
-                "space": space,
-                "layer": str(memory.layer),
-                "forgotten": False,
-                "created_at": memory.created_at,
-                "vitality": vitality(memory),
-                "model": "",
-                "body": _encode(memory),
-            }
-            for memory in fresh
-        ]
+        rows = [{"space": space, "created_at": memory.created_at, "model": ""} | _columns(memory) for memory in fresh]
         keys = [row.id for row in tx.run(_INSERT, rows)]
         kept = [msgspec.structs.replace(memory, id=key) for key, memory in zip(keys, fresh, strict=True)]
         befores = [last, *(memory.text for memory in kept[:-1])]
         search.add(tx, space, [(k.id, k.text, before) for k, before in zip(kept, befores, strict=True)])
+        self._tag(tx, space, kept)
         for layer in {memory.layer for memory in kept}:
             self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
         return kept
@@ -203,12 +214,7 @@ class Memories:
         self._save(tx, row.space, old, new, actor.name)
         if new.text != old.text:
             search.drop(tx, row.space, [key])
-            before = self._neighbour(tx, row.space, m.c.id < key, m.c.id.desc())
-            search.add(tx, row.space, [(key, new.text, before.text if before else "")])
-            after = self._neighbour(tx, row.space, m.c.id > key, m.c.id.asc())
-            if after is not None:
-                search.set_before(tx, row.space, after.id, new.text)
-            self._unembed(tx, row.space, [key])
+            self._index(tx, row.space, new)
         return new
 
     @action("memory:write")
@@ -272,16 +278,65 @@ class Memories:
         if allow:
             tx.run(insert(g), {"space": space, "reader": reader, "at": tx.now, "actor": actor.name})
 
+    async def restore(self, actor: Principal, key: int) -> Memory:
+        """Undo that a memory was forgotten, evicted or merged into another: it is found again, as a new version."""
+        back = await self._restore(actor, key)
+        self.changed()
+        return back
+
     @action("memory:write")
-    def touch(self, tx: Transaction, actor: Principal, agent: str, keys: Sequence[int]) -> None:
-        """These of the agent's own were of use: they fade later."""
-        for key in keys:
-            found = tx.one(_ONE.where(m.c.id == key, s.c.owner == actor.owner, s.c.agent == agent))
-            if found is None or found.forgotten:
-                continue
-            memory = _read(found)
-            used = msgspec.structs.replace(memory, uses=memory.uses + 1, used_at=tx.now)
-            tx.run(update(m).where(m.c.id == key).values(vitality=vitality(used), body=_encode(used)))
+    def _restore(self, tx: Transaction, actor: Principal, key: int) -> Memory:
+        row = self._row(tx, actor, key, forgotten=True)
+        old = row.memory
+        if old.forgotten_at is None:
+            return old
+        new = msgspec.structs.replace(
+            old, forgotten_at=None, merged_into=None, changed_at=tx.now, version=old.version + 1, changed_by=actor.name
+        )
+        self._save(tx, row.space, old, new, actor.name)
+        self._index(tx, row.space, new)
+        return new
+
+    async def merge(
+        self, actor: Principal, keys: Sequence[int], change: Change | None = None, *, dry_run: bool = False
+    ) -> Merged:
+        """Make one memory of several of one agent: the first stays, the others go into it and can be restored.
+
+        It keeps the greatest importance, all tags and all sources, and counts as words of strangers if one of them
+        does; `change` says otherwise where it says anything. `dry_run` only tells what it would come to.
+        """
+        if dry_run:
+            require(actor, "memory:write")
+            memories = [await self.get(actor, key) for key in dict.fromkeys(keys)]
+            return _merged(memories, change or Change(), time.time(), actor.name)
+        done = await self._merge(actor, keys, change or Change())
+        self.changed()
+        return done
+
+    @action("memory:write")
+    def _merge(self, tx: Transaction, actor: Principal, keys: Sequence[int], change: Change) -> Merged:
+        rows = [self._row(tx, actor, key) for key in dict.fromkeys(keys)]
+        return self.merge_rows(tx, actor.name, rows, change)
+
+    def merge_rows(self, tx: Transaction, by: str, rows: Sequence[MemoryRow], change: Change) -> Merged:
+        """Merge what was read in this transaction; the first row stays."""
+        done = _merged([row.memory for row in rows], change, tx.now, by)
+        space, old = rows[0].space, rows[0].memory
+        self._save(tx, space, old, done.memory, by)
+        for row, gone in zip(rows[1:], done.gone, strict=True):
+            self._save(tx, space, row.memory, gone, by)
+        self._unindex(tx, space, [gone.id for gone in done.gone])
+        if done.memory.text != old.text:
+            search.drop(tx, space, [old.id])
+            self._index(tx, space, done.memory)
+        return done
+
+    @action("memory:write")
+    def touch(self, tx: Transaction, actor: Principal, agent: str, step: int, found: Sequence[Recalled]) -> None:
+        """An agent was given these by its tool, and its own are of use: they fade later."""
+        if actor.pid is not None:
+            uses.recalled(tx, actor.pid, step, found)
+        uses.touch(tx, [each.memory.id for each in found if each.memory.agent == agent], actor.owner)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -297,6 +352,7 @@ class Memories:
     ) -> Recall:
         """What this agent remembers, or was granted to read, that fits the query: best first, each with its reasons."""
         require(actor, "memory:read")
+        began = time.perf_counter()
         words = terms(query)
         if not words:
             return Recall([], False)
@@ -327,7 +383,7 @@ class Memories:
             if (not layers or memory.layer in layers) and set(tags) <= set(memory.tags)
         ]
         fitting.sort(key=lambda each: (-each.why.score, -each.memory.id))
-        return Recall(fitting[:limit], bool(by_meaning))
+        return Recall(fitting[:limit], bool(by_meaning), time.perf_counter() - began)
 
     async def _readers(self, owner: str) -> frozenset[str]:
         """The agents of this owner that have something to recall: a thousand that have not cost one look a while."""
@@ -380,6 +436,116 @@ class Memories:
             statement = statement.where(m.c.id < before)
         rows = await self._database.fetch(statement.order_by(m.c.id.desc()).limit(min(limit, LIST_MOST)))
         return [_read(row) for row in rows]
+
+    async def page(
+        self,
+        actor: Principal,
+        agent: str,
+        *,
+        sort: Sort = "newest",
+        layers: Sequence[Layer] = (),
+        tags: Sequence[str] = (),
+        kinds: Sequence[SourceKind] = (),
+        forgotten: bool = False,
+        cursor: str = "",
+        limit: int = 200,
+    ) -> MemoryPage:
+        """One page of what an agent remembers, or has forgotten. `cursor` is the `next` of the page before."""
+        require(actor, "memory:read")
+        at = pages.read(cursor, sort, time.time())
+        wanted = pages.Wanted(sort, tuple(layers), tuple(tags), tuple(kinds), forgotten, min(limit, LIST_MOST))
+        who = {"owner": actor.owner, "agent": agent}
+
+        def look(connection: Connection) -> MemoryPage:
+            space = connection.execute(_SPACE, who).first()
+            if space is None:
+                return MemoryPage([], "", 0, {})
+            rows, following = pages.rows(connection, space.id, wanted, at)
+            found = [_read(row) for row in rows]
+            total, layers = pages.counts(connection, space.id, wanted)
+            return MemoryPage(found, following, total, layers)
+
+        return await self._database.look(look)
+
+    async def uses(self, actor: Principal, key: int) -> Sequence[MemoryUse]:
+        """Where a memory was given to a model, the last first."""
+        await self.get(actor, key)
+        u = tables.memory_use
+        statement = select(u).where(u.c.memory == key).order_by(u.c.at.desc(), u.c.pid.desc()).limit(uses.USES_MOST)
+        return [uses.read(row) for row in await self._database.fetch(statement)]
+
+    async def alike(
+        self, actor: Principal, agent: str, *, layers: Sequence[Layer] = (), least: float = ALIKE, limit: int = 50
+    ) -> tuple[Sequence[Alike], int]:
+        """Pairs that say nearly the same, the most alike first, and among how many of the newest it was looked.
+
+        By meaning where both have vectors, else by their words.
+        """
+        require(actor, "memory:read")
+        who = {"owner": actor.owner, "agent": agent}
+        newest = select(m.c.id, m.c.body, m.c.model).where(m.c.forgotten.is_(False), m.c.space == bindparam("space"))
+        if layers:
+            newest = newest.where(m.c.layer.in_([str(layer) for layer in layers]))
+
+        def look(connection: Connection) -> tuple[Sequence[Alike], int]:
+            space = connection.execute(_SPACE, who).first()
+            if space is None:
+                return [], 0
+            rows = connection.execute(newest.order_by(m.c.id.desc()).limit(ALIKE_AMONG), {"space": space.id}).all()
+            found = {row.id: _read(row) for row in rows}
+            mine = self._embedder.name if self._embedder is not None else ""
+            embedded = [row.id for row in rows if mine and row.model == mine]
+            pairs = [(a, b, near, True) for a, b, near in self._near_pairs(connection, space, embedded, least)]
+            bare = [] if len(embedded) == len(rows) else [(key, memory.text) for key, memory in found.items()]
+            known = set(embedded)
+            pairs += [
+                (a, b, near, False) for a, b, near in alike_by_words(bare, least) if a not in known or b not in known
+            ]
+            pairs.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
+            return [Alike(found[a], found[b], near, by) for a, b, near, by in pairs[:limit]], len(rows)
+
+        return await self._database.look(look)
+
+    def _near_pairs(
+        self, connection: Connection, space: Any, keys: Sequence[int], least: float
+    ) -> Sequence[tuple[int, int, float]]:
+        if self._vectors is None or len(keys) < 2:
+            return []
+        return self._vectors.pairs(connection, space.id, space.vectors, keys, least)
+
+    async def like(self, actor: Principal, key: int, *, least: float = ALIKE, limit: int = 20) -> Sequence[Alike]:
+        """What says nearly the same as this one, in all of its agent's memory."""
+        memory = await self.get(actor, key)
+        if memory.forgotten_at is not None:
+            return []
+        who = {"owner": actor.owner, "agent": memory.agent}
+        words = terms(memory.text)
+
+        def look(connection: Connection) -> Sequence[Alike]:
+            space = connection.execute(_SPACE, who).first()
+            assert space is not None
+            near: Mapping[int, float] = {}
+            if self._vectors is not None:
+                near = self._vectors.like(connection, space.id, space.vectors, key, limit + 1)
+            worded = search.by_words(connection, [space.id], words, CANDIDATES)
+            rows = connection.execute(_THESE, {"keys": [*{*near, *worded} - {key}]})
+            found = []
+            for other in map(_read, rows):
+                by_meaning = other.id in near
+                if not by_meaning and near:
+                    # Its vector lies farther off than those, or is still to come.
+                    continue
+                likeness = near[other.id] if by_meaning else share(words, terms(other.text))
+                if likeness >= least:
+                    found.append(Alike(memory, other, likeness, by_meaning))
+            return sorted(found, key=lambda pair: -pair.likeness)[:limit]
+
+        return await self._database.look(look)
+
+    @property
+    def limit(self) -> int:
+        """How many memories an agent keeps in each layer."""
+        return self._keep
 
     async def spaces(self, actor: Principal) -> Sequence[MemorySpace]:
         """The agents of this owner that remember something; who remembered the last thing is first."""
@@ -492,11 +658,11 @@ class Memories:
             return self._space(tx, owner, agent), ""
         return found.id, _memory(found.body).text if found.body is not None else ""
 
-    def _row(self, tx: Transaction, actor: Principal, key: int) -> _Row:
+    def _row(self, tx: Transaction, actor: Principal, key: int, *, forgotten: bool = False) -> MemoryRow:
         found = tx.one(_ONE.where(m.c.id == key)) if 0 < key < 2**63 else None
-        if found is None or found.owner != actor.owner or found.forgotten:
+        if found is None or found.owner != actor.owner or (found.forgotten and not forgotten):
             raise MemoryNotFound(f"No memory {key}")
-        return _Row(_read(found), found.space)
+        return MemoryRow(_read(found), found.space)
 
     def _neighbour(self, tx: Transaction, space: int, side: ColumnElement[bool], order: Any) -> Memory | None:
         statement = select(m.c.id, m.c.body).where(m.c.space == space, m.c.forgotten.is_(False), side)
@@ -507,16 +673,17 @@ class Memories:
         """Write what a memory is now, and keep what it was."""
         was = {"memory": old.id, "version": old.version, "at": tx.now, "actor": actor, "body": _encode(old)}
         tx.run(insert(tables.memory_version), was)
-        tx.run(
-            update(m)
-            .where(m.c.id == new.id)
-            .values(
-                layer=str(new.layer),
-                forgotten=new.forgotten_at is not None,
-                vitality=vitality(new),
-                body=_encode(new),
-            )
-        )
+        tx.run(update(m).where(m.c.id == new.id).values(_columns(new)))
+        if new.tags != old.tags:
+            tx.run(delete(t).where(t.c.memory == new.id))
+            self._tag(tx, space, (new,))
+
+    def _tag(self, tx: Transaction, space: int, memories: Sequence[Memory]) -> None:
+        rows = [
+            {"space": space, "tag": tag, "memory": each.id} for each in memories for tag in dict.fromkeys(each.tags)
+        ]
+        if rows:
+            tx.run(_TAG, rows)
 
     def _unembed(self, tx: Transaction, space: int, keys: Sequence[int]) -> None:
         tx.run(delete(tables.memory_vector).where(tables.memory_vector.c.memory.in_(keys)))
@@ -555,6 +722,15 @@ class Memories:
             self._save(tx, space, old, new, "runtime")
         self._unindex(tx, space, [row.id for row in faded])
 
+    def _index(self, tx: Transaction, space: int, memory: Memory) -> None:
+        """Put a changed or restored memory into the searches, and its words beside the memory after it."""
+        before = self._neighbour(tx, space, m.c.id < memory.id, m.c.id.desc())
+        search.add(tx, space, [(memory.id, memory.text, before.text if before else "")])
+        after = self._neighbour(tx, space, m.c.id > memory.id, m.c.id.asc())
+        if after is not None:
+            search.set_before(tx, space, after.id, memory.text)
+        self._unembed(tx, space, [memory.id])
+
     def _unindex(self, tx: Transaction, space: int, keys: Sequence[int]) -> None:
         """Take forgotten memories out of the searches, their words beside the memory after them as well."""
         search.drop(tx, space, keys)
@@ -566,10 +742,66 @@ class Memories:
         self._unembed(tx, space, keys)
 
 
-class _Row(msgspec.Struct, frozen=True):
+class MemoryRow(msgspec.Struct, frozen=True):
+    """A memory as the writer holds it inside one transaction, and its space."""
+
     memory: Memory
     space: int
 
 
 def _read(row: Any) -> Memory:
     return msgspec.structs.replace(_memory(row.body), id=row.id)
+
+
+def _columns(memory: Memory) -> dict[str, Any]:
+    """What statements ask for, and the whole."""
+    return {
+        "layer": str(memory.layer),
+        "forgotten": memory.forgotten_at is not None,
+        "vitality": vitality(memory),
+        "importance": memory.importance,
+        "used_at": memory.used_at or 0.0,
+        "kind": memory.source.kind,
+        "body": _encode(memory),
+    }
+
+
+def _merged(memories: Sequence[Memory], change: Change, now: float, by: str) -> Merged:
+    """What these become. Raises `BadRequest` where they are not several of one agent."""
+    if len(memories) < 2:
+        raise BadRequest("keys: name at least two memories to merge")
+    keep, *others = memories
+    if any(each.agent != keep.agent for each in others):
+        raise BadRequest("keys: these belong to different agents; memories are merged within one agent")
+    lost = next((each.id for each in memories if each.forgotten_at is not None), None)
+    if lost is not None:
+        raise BadRequest(f"keys: memory {lost} is forgotten; restore it first")
+    if change.text is not None and not change.text.strip():
+        raise BadRequest("text: an empty memory tells nothing")
+    tainted = any(each.source.tainted for each in memories)
+    sources = dict.fromkeys(source for each in memories for source in (each.source, *each.sources))
+    used = [each.used_at or each.created_at for each in memories if each.used_at or each.created_at > keep.created_at]
+    fields: dict[str, Any] = {
+        "importance": max(each.importance for each in memories),
+        "tags": tuple(dict.fromkeys(tag for each in memories for tag in each.tags))[:TAGS],
+        "pinned": any(each.pinned for each in memories),
+    } | {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+    one = msgspec.structs.replace(
+        keep,
+        **fields,
+        source=msgspec.structs.replace(keep.source, tainted=tainted),
+        sources=tuple(source for source in sources if source != keep.source),
+        uses=sum(each.uses for each in memories),
+        used_at=max(used, default=None),
+        merged=tuple(dict.fromkeys(key for each in memories for key in (*each.merged, each.id) if key != keep.id)),
+        changed_at=now,
+        version=keep.version + 1,
+        changed_by=by,
+    )
+    gone = [
+        msgspec.structs.replace(
+            each, forgotten_at=now, merged_into=keep.id, changed_at=now, version=each.version + 1, changed_by=by
+        )
+        for each in others
+    ]
+    return Merged(one, gone)

@@ -30,6 +30,7 @@ from ..model.events import (
     AuxiliaryRequested,
     Event,
     LimitsExtended,
+    MemoriesGiven,
     MessageSent,
     ModelAnswered,
     ModelFailed,
@@ -47,6 +48,7 @@ from ..model.view import advance
 from ..store import tables
 from ..store.database import Database, Transaction
 from ..store.journal import Entry, Journal, decode_event, to_record
+from . import uses
 from .action import action
 from .budgets import Budgets
 
@@ -525,6 +527,10 @@ class Processes:
                     self._budgets.check(tx, process.owner, wanted)
                 case ModelAnswered() | AuxiliaryAnswered() | ModelFailed():
                     self._budgets.charge(tx, process, event)
+                    if isinstance(event, ModelAnswered) and event.cited:
+                        uses.cited(tx, process, event)
+                case MemoriesGiven():
+                    uses.given(tx, process, event)
                 case _:
                     pass
             process = advance(process, event, tx.now, process.head + 1)

@@ -33,6 +33,9 @@ class Layer(StrEnum):
     SOCIAL = "social"
 
 
+SourceKind = Literal["agent", "person", "journal", "reflection", "consolidation", "import"]
+
+
 class Source(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a memory came from. `by` is a person's name or `agent:PID`.
 
@@ -41,7 +44,7 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     by: str
-    kind: Literal["agent", "person", "journal", "reflection", "consolidation", "import"] = "person"
+    kind: SourceKind = "person"
     pid: Pid | None = None
     step: int | None = None
     tainted: bool = False
@@ -70,9 +73,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """One memory of the agent `agent` of `owner`. Times are seconds since the epoch.
 
-    `uses` counts how often it was recalled, `used_at` is the last time. Each edit makes a new `version`; the old ones
-    stay readable. `changed_by` is who made this version, '' for the first. A pinned memory is neither evicted nor
-    merged.
+    `uses` counts how often it was recalled or cited, `used_at` is the last time. Each edit makes a new `version`; the
+    old ones stay readable; `changed_by` is who made this one, '' for the first. A pinned memory is neither evicted nor
+    merged by itself. `merged` are the memories that went into this one and `sources` where those came from; each of
+    them is forgotten and names this one in `merged_into`.
     """
 
     id: int
@@ -91,6 +95,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     changed_by: str = ""
     forgotten_at: float | None = None
+    merged: tuple[int, ...] = ()
+    merged_into: int | None = None
+    sources: tuple[Source, ...] = ()
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -115,22 +122,74 @@ class Recalled(msgspec.Struct, frozen=True):
 
 
 class Recall(msgspec.Struct, frozen=True):
-    """The answer to one recall, best first. `by_meaning` is False where full text alone was searched."""
+    """The answer to one recall, best first, after `took_s` seconds. `by_meaning`: not by full text alone."""
 
     found: list[Recalled]
     by_meaning: bool
+    took_s: float = 0.0
+
+
+LeftOut = Literal["", "room", "likeness", "repeats", "given", "faded"]
 
 
 class Weighed(msgspec.Struct, frozen=True, omit_defaults=True):
     """A memory that was weighed for a model unasked. `left_out` is why it was not given, '' where it was.
 
     Room: the reminder was full. Likeness: too far from what was said. Repeats: one that says the same was given. Given:
-    the model was told before.
+    the model was told before. Faded: it was of no use for too long.
     """
 
     memory: int
     why: Why
-    left_out: Literal["", "room", "likeness", "repeats", "given"] = ""
+    left_out: LeftOut = ""
+
+
+class MemoryUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a memory was given to a model: before which step of which process, and with what score.
+
+    `how`: `reminded` unasked, `recalled` by the tool. `cited` is the step whose answer rests on it, None where none
+    does.
+    """
+
+    memory: int
+    pid: Pid
+    step: int
+    at: float
+    how: Literal["reminded", "recalled"]
+    score: float
+    cited: int | None = None
+
+
+Sort = Literal["newest", "strength", "importance", "used"]
+"""`used`: what was of use last."""
+
+
+class MemoryPage(msgspec.Struct, frozen=True):
+    """One page of what an agent remembers. `next` is the cursor of the next one, '' after the last.
+
+    `total` is how many fit the filters, `layers` how many there are in each layer whatever is asked for.
+    """
+
+    memories: list[Memory]
+    next: str
+    total: int
+    layers: dict[Layer, int]
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """Two memories that say nearly the same. `likeness` is their cosine (`by_meaning`) or share of words."""
+
+    first: Memory
+    second: Memory
+    likeness: float
+    by_meaning: bool
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """What memories became: `memory` is the one that stays, `gone` those that went into it."""
+
+    memory: Memory
+    gone: list[Memory]
 
 
 class MemorySpace(msgspec.Struct, frozen=True):

@@ -27,9 +27,8 @@ class AgentMemory:
     async def recall(self, query: str, *, layers: Sequence[Layer] = (), limit: int = 10) -> Recall:
         """What it remembers, or was granted to read, that fits. What is its own fades later for it."""
         found = await self._memories.recall(self._principal, self._agent, query, layers=layers, limit=limit)
-        own = [each.memory.id for each in found.found if each.memory.agent == self._agent]
-        if own:
-            await self._memories.touch(self._principal, self._agent, own)
+        if found.found:
+            await self._memories.touch(self._principal, self._agent, self._step, found.found)
         return found
 
     async def forget(self, key: int) -> Memory:

@@ -21,6 +21,7 @@ from ..abc import Clock, ToolContext
 from ..config import Settings
 from ..engine import context, loop, permissions, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
+from ..engine.likeness import cited, other_words, said_by, told_in
 from ..engine.recall import REMINDERS, reminder
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import next_day
@@ -60,7 +61,7 @@ from ..model.events import (
 )
 from ..model.harmless import plain
 from ..model.memory import memory_name
-from ..model.message import ToolCall
+from ..model.message import Part, ToolCall
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.tool import Approval, Outcome, Risk
 from .language import Language
@@ -116,6 +117,9 @@ class Run:
         self._steps = 0
         self._model = ""
         self._looked = 0
+        self._read = 0
+        self._told: dict[int, str] = {}
+        self._elsewhere: set[str] = set()
         self._session = runner.language.session()
 
     def deliver(self, signal: Signal, n: int) -> None:
@@ -311,6 +315,7 @@ class Run:
                 answer.cost_known and answer.usage.known,
                 answer.duration_s,
                 answer.attempts,
+                self._cited(answer.parts),
             )
         )
         return False
@@ -636,6 +641,22 @@ class Run:
         given = reminder(about, len(said), found, self._state.given, self._r.clock.now())
         if given is not None:
             self._note(given)
+
+    def _cited(self, parts: Sequence[Part]) -> tuple[int, ...]:
+        """Which of the memories it was given an answer rests on."""
+        if "recall" not in self._by_name:
+            return ()
+        turns = self._state.turns
+        if len(turns) < self._read:
+            self._read = 0
+        new, self._read = turns[self._read :], len(turns)
+        if told := told_in(new, "recall"):
+            # Whatever had been said before there was something to cite counts as well.
+            new, self._told = (turns if not self._told else new), self._told | told
+        if not self._told:
+            return ()
+        self._elsewhere |= other_words(new, "recall")
+        return cited(said_by(parts), self._told, self._elsewhere)
 
     def _notify(self, notice: Notice) -> None:
         if not isinstance(notice, OutputDelta) or self._r.feed.watched(self._claim.pid):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BEFORE_CHARS = 2_000
 MATRIX_BYTES = 512 * 1024 * 1024
 
+_BLOCK = 256
 SPACE_BITS = 40
 """A row of the index is the space, then the memory in this many bits: a search is one range of rows."""
 
@@ -105,6 +106,18 @@ class Vectors:
             found |= self._matrix(connection, space, revision).nearest(query, most, wanted)
         return found
 
+    def like(self, connection: Connection, space: int, revision: int, key: int, most: int) -> dict[int, float]:
+        """The memories of a space nearest in meaning to one of them, with their cosine; none if it has no vector."""
+        matrix = self._matrix(connection, space, revision)
+        vector = matrix.vector(key)
+        return {} if vector is None else matrix.nearest(vector, most, ())
+
+    def pairs(
+        self, connection: Connection, space: int, revision: int, keys: Sequence[int], least: float
+    ) -> list[tuple[int, int, float]]:
+        """Pairs of these memories whose cosine is at least this, the nearest first."""
+        return self._matrix(connection, space, revision).pairs(keys, least)
+
     def added(self, space: int, revision: int, rows: Sequence[tuple[int, NDArray[np.float32]]]) -> None:
         """Follow vectors that this server has just written; they may take the place of old ones."""
         with self._lock:
@@ -186,6 +199,30 @@ class _Matrix:
             return self
         rows = int(stays.sum())
         return _Matrix(self._keys[: self._rows][stays], self._vectors[: self._rows][stays], rows, self.revision)
+
+    def vector(self, key: int) -> NDArray[np.float32] | None:
+        """The vector of one."""
+        import numpy as np
+
+        places = np.flatnonzero(self._keys[: self._rows] == key)
+        return self._vectors[places[0]] if len(places) else None
+
+    def pairs(self, keys: Sequence[int], least: float) -> list[tuple[int, int, float]]:
+        """Pairs of these whose cosine is at least this, the nearest first, the smaller id before the greater."""
+        import numpy as np
+
+        rows = np.flatnonzero(np.isin(self._keys[: self._rows], np.asarray(keys, np.int64)))
+        ids, vectors = self._keys[rows], self._vectors[rows]
+        found: list[tuple[int, int, float]] = []
+        for start in range(0, len(rows), _BLOCK):
+            near = vectors[start : start + _BLOCK] @ vectors.T
+            firsts, seconds = np.nonzero(near >= least)
+            later = seconds > firsts + start
+            firsts, seconds = firsts[later], seconds[later]
+            scores = near[firsts, seconds].tolist()
+            some, others = ids[firsts + start], ids[seconds]
+            found += zip(np.minimum(some, others).tolist(), np.maximum(some, others).tolist(), scores, strict=True)
+        return sorted(found, key=lambda pair: (-pair[2], pair[0], pair[1]))
 
     def nearest(self, query: NDArray[np.float32], most: int, also: Sequence[int]) -> dict[int, float]:
         """The nearest ones, and those asked for by their ids, with their cosine."""

@@ -125,14 +125,55 @@ memory = Table(
     Column("forgotten", Boolean, nullable=False, default=False),
     Column("created_at", Float, nullable=False),
     Column("vitality", Float, nullable=False),
+    Column("importance", Float, nullable=False, default=0.5),
+    Column("used_at", Float, nullable=False, default=0.0),
+    Column("kind", String(16), nullable=False, default="person"),
     Column("model", String(100), nullable=False, default=""),
     Column("body", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )
 Index("memory_listed", memory.c.space, memory.c.forgotten, memory.c.layer, memory.c.id)
-Index("memory_newest", memory.c.space, memory.c.forgotten, memory.c.id)
-Index("memory_fading", memory.c.space, memory.c.forgotten, memory.c.layer, memory.c.vitality)
+Index("memory_newest", memory.c.space, memory.c.forgotten, memory.c.id, memory.c.kind)
+Index(
+    "memory_fading", memory.c.space, memory.c.forgotten, memory.c.layer, memory.c.vitality, memory.c.id, memory.c.kind
+)
+Index(
+    "memory_important",
+    memory.c.space,
+    memory.c.forgotten,
+    memory.c.importance,
+    memory.c.id,
+    memory.c.layer,
+    memory.c.kind,
+)
+Index("memory_used", memory.c.space, memory.c.forgotten, memory.c.used_at, memory.c.id, memory.c.layer, memory.c.kind)
 Index("memory_unembedded", memory.c.model, memory.c.forgotten, memory.c.id)
+
+memory_tag = Table(
+    "memory_tag",
+    metadata,
+    Column("space", Key, nullable=False),
+    Column("tag", String(60), nullable=False),
+    Column("memory", Key, nullable=False),
+    PrimaryKeyConstraint("space", "tag", "memory"),
+    sqlite_with_rowid=False,
+)
+Index("memory_tag_memory", memory_tag.c.memory)
+
+memory_use = Table(
+    "memory_use",
+    metadata,
+    Column("memory", Key, nullable=False),
+    Column("pid", Key, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("how", String(8), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("cited", Integer),
+    PrimaryKeyConstraint("memory", "pid", "step", "how"),
+    sqlite_with_rowid=False,
+)
+Index("memory_use_process", memory_use.c.pid)
 
 memory_vector = Table(
     "memory_vector",

@@ -47,6 +47,58 @@ async def test_a_memory_is_kept_recalled_changed_and_forgotten(call: Any) -> Non
     ]
 
 
+async def test_a_screen_can_page_sort_restore_merge_and_compare(call: Any) -> None:
+    texts = ("The safe is blue.", "The safe is blue!", "Tea is at four.")
+    notes = [
+        {"text": text, "tags": ["safe"] if "safe" in text else [], "importance": 0.2 * n}
+        for n, text in enumerate(texts)
+    ]
+    first, second, tea = (await call("POST", "memories", {"agent": "clerk", "notes": notes})).json["memories"]
+
+    async def page(**more: Any) -> Any:
+        return (await call("GET", "memories", params={"agent": "clerk", **more})).json
+
+    begin = await page(sort="importance", limit="2")
+    assert [each["id"] for each in begin["memories"]] == [tea["id"], second["id"]]
+    rest = await page(sort="importance", limit="2", cursor=begin["next"])
+    assert ([each["id"] for each in rest["memories"]], rest["next"]) == ([first["id"]], "")
+    assert (begin["total"], begin["layers"]) == (3, {"semantic": 3})
+    assert (await page(tag="safe", kind="person", layer="semantic,social"))["total"] == 2
+    assert (await page(kind="journal"))["total"] == 0
+
+    spaces = (await call("GET", "memories/spaces")).json
+    assert spaces["half_life_s"]["episodic"] < spaces["half_life_s"]["semantic"]
+    assert 0 < spaces["faded"] < 0.5
+    assert spaces["limit"] > 1000
+    assert (await call("GET", "memories/recall", params={"agent": "clerk", "query": "tea"})).json["took_s"] > 0
+
+    pairs = (await call("GET", "memories/similar", params={"agent": "clerk"})).json
+    assert [(pair["first"]["id"], pair["second"]["id"]) for pair in pairs["pairs"]] == [(first["id"], second["id"])]
+    like = (await call("GET", f"memories/{second['id']}/similar")).json["pairs"]
+    assert [pair["second"]["id"] for pair in like] == [first["id"]]
+
+    body = {"keys": [first["id"], second["id"]], "text": "The safe is light blue."}
+    seen = (await call("POST", "memories/merge", {**body, "dry_run": True})).json
+    assert (await page())["total"] == 3
+    done = (await call("POST", "memories/merge", body)).json
+    assert (done["memory"]["text"], seen["memory"]["text"]) == (body["text"], body["text"])
+    assert [each["merged_into"] for each in done["gone"]] == [first["id"]]
+    assert [each["id"] for each in (await page(forgotten="true"))["memories"]] == [second["id"]]
+    assert (await call("POST", f"memories/{second['id']}/restore")).json["forgotten_at"] is None
+    assert (await page())["total"] == 3
+    assert (await call("GET", f"memories/{tea['id']}/uses")).json == {"uses": []}
+
+    for refused in (
+        await call("POST", "memories/merge", {"keys": [first["id"]]}),
+        await call("GET", "memories", params={"agent": "clerk", "cursor": "x"}),
+        await call("GET", "memories", params={"agent": "clerk", "sort": "size"}),
+    ):
+        assert refused.status == 400
+    for path in ("memories/424242/restore", "memories/merge"):
+        body = {"keys": [424242, first["id"]]} if path.endswith("merge") else None
+        assert (await call("POST", path, body)).status == 404
+
+
 async def test_what_is_no_memory_is_refused_with_the_field(call: Any) -> None:
     for body, words in (
         ({"agent": "clerk", "notes": []}, "notes"),

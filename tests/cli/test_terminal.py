@@ -89,6 +89,20 @@ def test_memories_are_kept_found_and_forgotten(server: Server) -> None:
     assert data("forget", str(kept["id"]), env=server.environment)["forgotten_at"]
     assert aether("forget", str(kept["id"]), env=server.environment).returncode == 4
     assert "Nothing is remembered" in aether("memories", "clerk", env=server.environment).stdout
+    assert "4711" in aether("memories", "clerk", "--forgotten", env=server.environment).stdout
+    assert data("restore", str(kept["id"]), env=server.environment)["version"] == 3
+
+
+def test_memories_that_say_the_same_are_shown_and_merged(server: Server) -> None:
+    kept = [data("remember", "twin", "The", "cellar", "is", n, env=server.environment) for n in ("dry", "dry!", "wet")]
+    first, second = (str(each["id"]) for each in kept[:2])
+    assert f"aether merge {first} {second}" in aether("similar", "twin", env=server.environment).stdout
+    seen = aether("merge", first, second, "--dry-run", env=server.environment).stdout
+    assert f"{second} would go into {first}" in seen
+    assert data("merge", first, second, "--text", "Dry.", env=server.environment)["memory"]["text"] == "Dry."
+    pages = aether("memories", "twin", "--sort", "strength", "--limit", "1", env=server.environment).stdout
+    assert "There are 2; the next: aether memories twin --cursor" in pages
+    assert "No model was given it yet." in aether("uses", first, env=server.environment).stdout
 
 
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:

@@ -70,7 +70,7 @@ def test_memories_through_the_client(server: Server) -> None:
         assert client.spaces().spaces[0].readers == ("other",)
         assert client.recall("other", "safe").found[0].memory.text == "The safe is green."
         client.forget(first.id)
-        assert [each.id for each in client.memories("clerk")] == [second.id]
+        assert [each.id for each in client.memories("clerk").memories] == [second.id]
         with pytest.raises(MemoryNotFound):
             client.forget(first.id)
 

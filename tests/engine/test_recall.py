@@ -6,6 +6,7 @@ import pytest
 
 from aether_jupyter.engine.recall import (
     DAY_S,
+    FADED,
     HALF_LIFE_S,
     REMINDER_CHARS,
     REMINDERS,
@@ -13,6 +14,7 @@ from aether_jupyter.engine.recall import (
     explain,
     fuse,
     reminder,
+    strength,
     terms,
     vitality,
 )
@@ -22,8 +24,9 @@ NOW = 1_000 * DAY_S
 GOAL = "How does the blue safe open?"
 
 
-def memory(key: int = 1, text: str = "text", **fields: object) -> Memory:
+def memory(key: int = 1, text: str = "", **fields: object) -> Memory:
     given = {"layer": Layer.SEMANTIC, "source": Source("ana"), "created_at": NOW} | fields
+    text = text or f"text{key}"
     return Memory(id=key, owner="ana", agent="clerk", text=text, **given)  # type: ignore[arg-type]
 
 
@@ -80,13 +83,47 @@ def test_an_older_memory_of_twice_the_importance_is_worth_the_same_a_half_life_l
     assert vitality(memory(pinned=True, importance=0.0)) == float("inf")
 
 
+def test_strength_halves_with_each_half_life_since_the_last_use() -> None:
+    half = HALF_LIFE_S[Layer.SOCIAL]
+    old = memory(layer=Layer.SOCIAL, importance=0.8, created_at=NOW - 2 * half)
+    assert strength(old, NOW) == pytest.approx(0.2)
+    assert strength(memory(layer=Layer.SOCIAL, importance=0.8, created_at=0.0, used_at=NOW - half), NOW) == 0.4
+    assert strength(memory(importance=0.0, created_at=0.0, pinned=True), NOW) == 1
+    # A clock that was set back makes nothing stronger than it began.
+    assert strength(memory(importance=0.8), NOW - half) == 0.8
+
+
+def test_a_faded_memory_is_not_told_unasked_unless_it_was_of_use_or_is_pinned() -> None:
+    long_ago = NOW - 5 * HALF_LIFE_S[Layer.SEMANTIC]
+    faded = [memory(1, created_at=long_ago), memory(2, created_at=long_ago, used_at=NOW), memory(3, pinned=True)]
+    assert strength(faded[0], NOW) < FADED
+    given = reminder(GOAL, 1, recall(*faded), (), NOW)
+    assert given is not None
+    assert given.memories == (2, 3)
+    assert [each.left_out for each in given.weighed] == ["faded", "", ""]
+
+
+def test_a_reminder_says_of_all_it_weighed_why_it_left_out_what_it_did() -> None:
+    twins = [memory(1, "The blue safe opens with 4711."), memory(2, "The blue safe opens with 4711, I think.")]
+    many = [memory(key, f"fact{key}") for key in range(10, 10 + REMINDERS)]
+    given = reminder(GOAL, 1, recall(*twins, memory(3), *many), {3}, NOW)
+    assert given is not None
+    why = {each.memory: each.left_out for each in given.weighed}
+    assert (why[1], why[2], why[3], why[15]) == ("", "repeats", "given", "room")
+    assert all(each.why.score == 1.0 for each in given.weighed)
+    far = Recall([*recall(memory(1)).found, *recall(memory(2), likeness=0.1).found], True)
+    given = reminder(GOAL, 1, far, (), NOW)
+    assert given is not None
+    assert [each.left_out for each in given.weighed] == ["", "likeness"]
+
+
 def test_a_reminder_tells_what_is_near_and_new_within_its_room() -> None:
-    many = [memory(key, f"fact {key}") for key in range(1, 20)]
+    many = [memory(key, f"fact{key}") for key in range(1, 20)]
     given = reminder(GOAL, 1, recall(*many), {1, 2}, NOW)
     assert given is not None
     assert given.memories == tuple(range(3, 3 + REMINDERS))
-    assert "[3] (semantic, today) fact 3" in given.text
-    long = reminder(GOAL, 1, recall(*(memory(key, "x" * 5_000) for key in range(1, 20))), (), NOW)
+    assert "[3] (semantic, today) fact3" in given.text
+    long = reminder(GOAL, 1, recall(*(memory(key, f"x{key}" + "x" * 5_000) for key in range(1, 20))), (), NOW)
     assert long is not None
     assert len(long.text) <= REMINDER_CHARS + 100
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from aether_jupyter.engine.recall import strength
 from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden, MemoryNotFound
@@ -342,4 +344,150 @@ async def test_vectors_follow_edits_and_another_model_begins_anew(database: Data
     embedder.name = "another model"
     assert await Memories(database, embedder, 1_000).outdate(Principal("runtime", "", frozenset({"system:run"}))) == 1
     assert len(await memories.unembedded(10)) == 1
+    await embedder.close()
+
+
+async def every(memories: Memories, **asked: object) -> list[str]:
+    """The texts of all pages, two at a time."""
+    found, cursor = [], ""
+    while True:
+        page = await memories.page(ANA, "clerk", cursor=cursor, limit=2, **asked)  # type: ignore[arg-type]
+        found += [each.text for each in page.memories]
+        if not (cursor := page.next):
+            return found
+
+
+async def test_pages_are_sorted_and_none_is_told_twice_or_left_out(memories: Memories) -> None:
+    day = 86_400.0
+    for n in range(9):
+        await memories.remember(
+            ANA, "clerk", Note(text=f"{n}", layer=list(Layer)[n % 4], importance=(n % 3 + 1) / 4, at=1e9 + n * day)
+        )
+    pinned = (await memories.page(ANA, "clerk")).memories[4]
+    await memories.edit(ANA, pinned.id, Change(pinned=True))
+    await memories.touch(ANA, "clerk", 1, (await memories.recall(ANA, "clerk", "2")).found[:1])
+    assert await every(memories) == [f"{n}" for n in range(8, -1, -1)]
+    assert (await every(memories, sort="importance"))[:3] == ["8", "5", "2"]
+    assert (await every(memories, sort="used"))[0] == "2"
+    strongest = (await memories.page(ANA, "clerk", sort="strength")).memories
+    now = time.time()
+    assert await every(memories, sort="strength") == [each.text for each in strongest]
+    assert [strength(each, now) for each in strongest] == sorted((strength(e, now) for e in strongest), reverse=True)
+    assert strongest[0].id == pinned.id
+    assert sorted(each.text for each in strongest) == [f"{n}" for n in range(9)]
+
+
+async def test_equally_strong_memories_are_all_told(memories: Memories) -> None:
+    await memories.remember_many(ANA, "clerk", [Note(text=f"{n}", at=1e9) for n in range(7)])
+    assert sorted(await every(memories, sort="strength")) == [f"{n}" for n in range(7)]
+
+
+async def test_a_page_is_filtered_and_counts(memories: Memories) -> None:
+    journal = Source("agent:7", "journal", 7, 3)
+    await memories.remember(ANA, "clerk", Note(text="a", tags=("x", "y"), layer=Layer.SOCIAL), journal)
+    for text, tags in (("b", ("x",)), ("c", ()), ("d", ("x", "y"))):
+        await memories.remember(ANA, "clerk", Note(text=text, tags=tags))
+    await memories.remember(ANA, "other", Note(text="not this", tags=("x", "y")))
+    for sort in ("newest", "strength", "importance", "used"):
+        assert sorted(await every(memories, sort=sort, tags=("x", "y"))) == ["a", "d"]
+        assert await every(memories, sort=sort, kinds=("journal",)) == ["a"]
+        assert sorted(await every(memories, sort=sort, layers=(Layer.SEMANTIC,))) == ["b", "c", "d"]
+    page = await memories.page(ANA, "clerk", tags=("x",), limit=1)
+    assert (page.total, page.layers) == (3, {Layer.SEMANTIC: 3, Layer.SOCIAL: 1})
+    await memories.edit(ANA, page.memories[0].id, Change(tags=("z",)))
+    assert await every(memories, tags=("z",)) == ["d"]
+    assert await every(memories, tags=("x",)) == ["b", "a"]
+    await memories.forget(ANA, [page.memories[0].id])
+    assert await every(memories, tags=("z",)) == []
+    assert await every(memories, forgotten=True) == ["d"]
+    assert (await memories.page(ANA, "nobody")).memories == []
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "é", "k6ZuZXdlc3TLQdpX6xhAAACA" * 3])
+async def test_a_cursor_that_no_list_gave_is_refused(memories: Memories, cursor: str) -> None:
+    with pytest.raises(BadRequest, match="cursor"):
+        await memories.page(ANA, "clerk", cursor=cursor)
+
+
+async def test_a_cursor_of_another_order_is_refused(memories: Memories) -> None:
+    await memories.remember_many(ANA, "clerk", [Note(text=f"{n}") for n in range(3)])
+    following = (await memories.page(ANA, "clerk", limit=1)).next
+    with pytest.raises(BadRequest, match="sorted by newest"):
+        await memories.page(ANA, "clerk", sort="used", cursor=following)
+
+
+async def test_what_was_forgotten_comes_back_as_a_new_version(memories: Memories) -> None:
+    notes = ("Lunch is at noon.", "The password is hunter2.", "Tea is at four.")
+    kept = await memories.remember_many(ANA, "clerk", [Note(text=text) for text in notes])
+    await memories.forget(ANA, [kept[1].id])
+    with pytest.raises(MemoryNotFound):
+        await memories.restore(BOB, kept[1].id)
+    back = await memories.restore(ANA, kept[1].id)
+    assert (back.version, back.forgotten_at, back.text) == (3, None, notes[1])
+    assert await memories.restore(ANA, kept[1].id) == back
+    assert await texts(memories, "hunter2") == [notes[1], notes[2]]
+    assert len(await memories.versions(ANA, kept[1].id)) == 3
+
+
+async def test_merged_memories_keep_what_each_knew(memories: Memories) -> None:
+    journal = Source("agent:7", "journal", 7, 3, tainted=True)
+    first = await memories.remember(ANA, "clerk", Note(text="The safe is blue.", tags=("a",), importance=0.2))
+    second = await memories.remember(ANA, "clerk", Note(text="The safe is blue!", tags=("b",), importance=0.7), journal)
+    await memories.touch(ANA, "clerk", 1, (await memories.recall(ANA, "clerk", "safe")).found)
+    seen = await memories.merge(ANA, (first.id, second.id), dry_run=True)
+    assert (await memories.get(ANA, second.id)).forgotten_at is None
+    done = await memories.merge(ANA, (first.id, second.id), Change(text="The safe is light blue."))
+    one = done.memory
+    assert (one.id, one.text, seen.memory.text) == (first.id, "The safe is light blue.", "The safe is blue.")
+    for each in (one, seen.memory):
+        assert (each.importance, each.tags, each.uses, each.merged) == (0.7, ("a", "b"), 2, (second.id,))
+        assert each.source == Source("ana", tainted=True)
+        assert each.sources == (journal,)
+    assert await texts(memories, "safe") == ["The safe is light blue."]
+    (gone,) = done.gone
+    assert (gone.merged_into, (await memories.get(ANA, second.id)).merged_into) == (first.id, first.id)
+    assert [each.text for each in await memories.versions(ANA, first.id)][-1] == "The safe is blue."
+    back = await memories.restore(ANA, second.id)
+    assert (back.merged_into, back.source) == (None, journal)
+
+
+async def test_only_several_memories_of_one_agent_are_merged(memories: Memories) -> None:
+    mine, other = [await memories.remember(ANA, agent, Note(text="tea")) for agent in ("clerk", "other")]
+    theirs = await memories.remember(BOB, "clerk", Note(text="tea"))
+    for dry_run in (False, True):
+        with pytest.raises(BadRequest, match="different agents"):
+            await memories.merge(ANA, (mine.id, other.id), dry_run=dry_run)
+        with pytest.raises(BadRequest, match="at least two"):
+            await memories.merge(ANA, (mine.id, mine.id), dry_run=dry_run)
+        with pytest.raises(MemoryNotFound):
+            await memories.merge(ANA, (mine.id, theirs.id), dry_run=dry_run)
+
+
+async def embed_all(memories: Memories, embedder: MiniLM) -> None:
+    while batch := await memories.unembedded(64):
+        await memories.keep_vectors(list(zip(batch, await embedder.embed([b.text for b in batch]), strict=True)))
+
+
+async def test_what_says_the_same_is_found_by_words_and_by_meaning(database: Database) -> None:
+    embedder = MiniLM()
+    worded, both = Memories(database, None, 1_000), Memories(database, embedder, 1_000)
+    notes = (
+        "The plumber's invoice has not been paid.",
+        "The invoice of the plumber has not been paid.",
+        "The cat likes fish.",
+    )
+    first, second, _ = await both.remember_many(ANA, "clerk", [Note(text=text) for text in notes])
+    await both.remember(ANA, "other", Note(text=notes[0]))
+    for memories, by_meaning in ((worded, False), (both, False), (both, True)):
+        if by_meaning:
+            await embed_all(both, embedder)
+        pairs, looked_at = await memories.alike(ANA, "clerk")
+        assert [(pair.first.id, pair.second.id, pair.by_meaning) for pair in pairs] == [
+            (first.id, second.id, by_meaning)
+        ]
+        assert looked_at == 3
+        assert [pair.second.id for pair in await memories.like(ANA, first.id)] == [second.id]
+    assert await both.alike(BOB, "clerk") == ([], 0)
+    with pytest.raises(MemoryNotFound):
+        await both.like(BOB, first.id)
     await embedder.close()

@@ -6,10 +6,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec
+from aether_jupyter.model.errors import MemoryNotFound
+from aether_jupyter.model.events import MemoriesGiven, ModelAnswered
 from aether_jupyter.model.memory import Layer, Note, memory_name
 from aether_jupyter.model.message import Part, Text, ToolCall, ToolTurn, Turn, UserTurn
 from aether_jupyter.model.process import Process
+from aether_jupyter.model.tool import Decision
 
 from .conftest import ANA, House
 
@@ -116,7 +120,54 @@ async def test_an_agent_forgets_its_own_only_and_what_it_recalls_counts_as_used(
     assert (await house.app.memories.get(ANA, kept.id)).uses == 0
     await house.run(script("ask", plays(("recall", {"query": "blue safe"}))), name="clerk")
     used = await house.app.memories.get(ANA, kept.id)
-    assert (used.uses, used.used_at is not None, used.forgotten_at) == (1, True, None)
+    assert (used.uses, used.used_at is not None, used.forgotten_at) == (2, True, None)
+
+
+async def test_where_a_memory_was_given_and_cited_can_be_read(house: House, script: Script) -> None:
+    blue = await house.app.memories.remember(ANA, "clerk", Note(text="The blue safe in the cellar opens with 4711."))
+    tea = await house.app.memories.remember(ANA, "clerk", Note(text="Marta prefers tea without milk."))
+
+    def answer(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        return [Text("Type 4711.")] if n else [ToolCall("", "recall", {"query": "Marta"})]
+
+    spec = AgentSpec(goal="Open the blue safe of the cellar.", model=script("answer", answer), name="clerk")
+    pid = (await house.app.processes.spawn(ANA, spec)).pid
+    await house.settled(pid)
+    events = [record.event for record in await house.app.processes.records(ANA, pid)]
+    (given,) = [event for event in events if isinstance(event, MemoriesGiven)]
+    assert given.memories == (blue.id,)
+    weighed = {each.memory: each.left_out for each in given.weighed}
+    # Not even found where there are no vectors yet.
+    assert weighed.pop(tea.id, "likeness") == "likeness"
+    assert weighed == {blue.id: ""}
+    assert [event.cited for event in events if isinstance(event, ModelAnswered)] == [(), (blue.id,)]
+    uses = [use for use in await house.app.memories.uses(ANA, blue.id) if use.how == "reminded"]
+    assert [(use.pid, use.step, use.cited) for use in uses] == [(pid, 1, 2)]
+    assert uses[0].score == next(each.why.score for each in given.weighed if each.memory == blue.id)
+    assert [(use.how, use.step, use.cited) for use in await house.app.memories.uses(ANA, tea.id)] == [
+        ("recalled", 1, None)
+    ]
+    assert (await house.app.memories.get(ANA, tea.id)).uses == 1
+    assert (await house.app.memories.get(ANA, blue.id)).uses >= 1
+    with pytest.raises(MemoryNotFound):
+        await house.app.memories.uses(Principal.person("bob"), blue.id)
+
+
+async def test_what_was_given_before_a_wait_can_be_cited_after_it(house: House, script: Script) -> None:
+    kept = await house.app.memories.remember(ANA, "clerk", Note(text="The blue safe opens with 4711."))
+
+    def answer(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        return [Text("Type 4711.")] if n else [ToolCall("", "ask_person", {"question": "May I?"})]
+
+    # What waits for a person ends its run; the one that goes on has only the journal.
+    spec = AgentSpec(goal="Open the blue safe.", model=script("answer", answer), name="clerk")
+    pid = (await house.app.processes.spawn(ANA, spec)).pid
+    waiting = await house.settled(pid)
+    assert waiting.wait is not None
+    await house.app.approvals.decide(ANA, waiting.wait.approvals[0], Decision(verdict="answer", answer="yes"))
+    await house.settled(pid)
+    (use,) = await house.app.memories.uses(ANA, kept.id)
+    assert (use.how, use.step, use.cited) == ("reminded", 1, 2)
 
 
 async def test_a_fault_of_recall_ends_no_agent(house: House, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import stat
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
+from aether_jupyter.kernel.memories import Memories
+from aether_jupyter.model.access import Principal
 from aether_jupyter.model.errors import Conflict, StorageBusy, StorageFull
 from aether_jupyter.store import tables
 from aether_jupyter.store.database import Database, Transaction, instance_id
+from aether_jupyter.store.migrate import upgrade
 
 
 def put(key: str, value: str = "v"):
@@ -106,6 +110,35 @@ async def test_the_migrations_lead_to_the_tables(tmp_path: Path) -> None:
         differences = compare_metadata(MigrationContext.configure(connection, opts=ours), tables.metadata)
     engine.dispose()
     assert differences == []
+
+
+async def test_memories_of_an_earlier_version_can_be_sorted_and_filtered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {
+        "id": 0, "owner": "ana", "agent": "clerk", "layer": "social", "text": "Marta drinks tea.", "importance": 0.8,
+        "source": {"by": "agent:7", "kind": "agent", "pid": 7}, "tags": ["tea"], "created_at": 5.0, "used_at": 6.0,
+    }  # fmt: skip
+    with monkeypatch.context() as earlier:
+        earlier.setattr("aether_jupyter.store.migrate.HEAD", "0003")
+        upgrade(tmp_path / "a.db")
+    with sqlite3.connect(tmp_path / "a.db") as plain:
+        plain.execute("INSERT INTO memory_space (id, owner, agent, vectors) VALUES (1, 'ana', 'clerk', 0)")
+        plain.execute(
+            "INSERT INTO memory (space, layer, forgotten, created_at, vitality, model, body) "
+            "VALUES (1, 'social', 0, 5.0, 1.0, '', ?)",
+            (json.dumps(body).encode(),),
+        )
+    plain.close()
+    async with Database.open(tmp_path / "a.db") as database:
+        memories, ana = Memories(database, None, 100), Principal.person("ana")
+        for asked in ({"sort": "importance"}, {"sort": "used"}, {"tags": ("tea",)}, {"kinds": ("agent",)}):
+            (memory,) = (await memories.page(ana, "clerk", **asked)).memories
+            assert (memory.text, memory.id) == ("Marta drinks tea.", 1)
+        assert (await memories.page(ana, "clerk", kinds=("person",))).memories == []
+        m = tables.memory.c
+        (row,) = await database.fetch(select(m.importance, m.used_at))
+        assert tuple(row) == (0.8, 6.0)
 
 
 async def test_two_servers_open_one_new_file_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What agents remember: keep, recall, list, change, share, forget."""
+"""What agents remember: keep, recall, list, change, merge, share, forget."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Annotated
 
 import msgspec
 
-from ...answers import MemoryList, SpaceList
+from ...answers import AlikeList, MemoryList, SpaceList, UseList
+from ...engine.likeness import ALIKE
+from ...engine.recall import FADED, HALF_LIFE_S
 from ...model.access import Principal
 from ...model.errors import Conflict, MemoryNotFound
-from ...model.memory import AgentName, Layer, Memory, Recall, Source
-from ..bodies import ChangeMemory, Grant, KeepNotes, Key
+from ...model.memory import AgentName, Layer, Memory, MemoryPage, Merged, Recall, Sort, Source, SourceKind
+from ..bodies import ChangeMemory, Grant, KeepNotes, Key, Merge
 from ..routing import House, route
 
 Query = Annotated[str, msgspec.Meta(max_length=20_000)]
@@ -22,12 +24,29 @@ async def list_memories(
     who: Principal,
     *,
     agent: AgentName,
-    layer: Layer | None = None,
-    before: Key | None = None,
+    sort: Sort = "newest",
+    layer: tuple[Layer, ...] = (),
+    tag: tuple[str, ...] = (),
+    kind: tuple[SourceKind, ...] = (),
+    forgotten: bool = False,
+    cursor: Annotated[str, msgspec.Meta(max_length=1_000)] = "",
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200,
-) -> MemoryList:
-    """What an agent remembers, newest first; `before` is the id to go on from."""
-    return MemoryList(list(await house.memories.list(who, agent, layer=layer, before=before, limit=limit)))
+) -> MemoryPage:
+    """What an agent remembers, or has forgotten, a page at a time; `cursor` is the `next` of the page before.
+
+    It sorts by newest, strength, importance or last use. `kind` is where memories came from.
+    """
+    return await house.memories.page(
+        who,
+        agent,
+        sort=sort,
+        layers=layer,
+        tags=tag,
+        kinds=kind,
+        forgotten=forgotten,
+        cursor=cursor,
+        limit=limit,
+    )
 
 
 @route("POST", "/memories", scope="memory:write", status=201)
@@ -55,7 +74,29 @@ async def recall(
 @route("GET", "/memories/spaces", scope="memory:read")
 async def list_spaces(house: House, who: Principal) -> SpaceList:
     """The agents that remember something, the last changed first, and who may read it besides."""
-    return SpaceList(list(await house.memories.spaces(who)), await house.memories.waiting(who))
+    spaces, waiting = await house.memories.spaces(who), await house.memories.waiting(who)
+    return SpaceList(list(spaces), waiting, HALF_LIFE_S, FADED, house.memories.limit)
+
+
+@route("GET", "/memories/similar", scope="memory:read")
+async def list_similar(
+    house: House,
+    who: Principal,
+    *,
+    agent: AgentName,
+    layer: tuple[Layer, ...] = (),
+    least: Annotated[float, msgspec.Meta(ge=0.5, le=1)] = ALIKE,
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50,
+) -> AlikeList:
+    """Pairs of an agent's memories that say nearly the same, the most alike first: offered for merging."""
+    pairs, looked_at = await house.memories.alike(who, agent, layers=layer, least=least, limit=limit)
+    return AlikeList(list(pairs), looked_at)
+
+
+@route("POST", "/memories/merge", scope="memory:write", errors=(MemoryNotFound,))
+async def merge_memories(house: House, who: Principal, body: Merge) -> Merged:
+    """Make one memory of several. The first stays and keeps all sources; the others go into it and can be restored."""
+    return await house.memories.merge(who, body.keys, body.change(), dry_run=body.dry_run)
 
 
 @route("POST", "/memories/grants", scope="memory:write", status=204)
@@ -80,3 +121,29 @@ async def change_memory(house: House, who: Principal, memory_id: Key, body: Chan
 async def forget_memory(house: House, who: Principal, memory_id: Key) -> Memory:
     """Forget a memory: it is found no more. Its versions stay readable."""
     return (await house.memories.forget(who, (memory_id,)))[0]
+
+
+@route("POST", "/memories/{memory_id}/restore", scope="memory:write", errors=(MemoryNotFound,))
+async def restore_memory(house: House, who: Principal, memory_id: Key) -> Memory:
+    """Undo that a memory was forgotten or merged into another: it is found again, as a new version."""
+    return await house.memories.restore(who, memory_id)
+
+
+@route("GET", "/memories/{memory_id}/similar", scope="memory:read", errors=(MemoryNotFound,))
+async def list_like(
+    house: House,
+    who: Principal,
+    memory_id: Key,
+    *,
+    least: Annotated[float, msgspec.Meta(ge=0.5, le=1)] = ALIKE,
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 20,
+) -> AlikeList:
+    """What says nearly the same as this memory, in all that its agent remembers."""
+    pairs = await house.memories.like(who, memory_id, least=least, limit=limit)
+    return AlikeList(list(pairs), 0)
+
+
+@route("GET", "/memories/{memory_id}/uses", scope="memory:read", errors=(MemoryNotFound,))
+async def list_uses(house: House, who: Principal, memory_id: Key) -> UseList:
+    """Where a memory was given to a model, the last first: the step, the score, and whether the answer rests on it."""
+    return UseList(list(await house.memories.uses(who, memory_id)))

@@ -467,7 +467,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What an agent remembers, newest first; `before` is the id to go on from */
+        /**
+         * What an agent remembers, or has forgotten, a page at a time; `cursor` is the `next` of the page before.
+         *
+         *     It sorts by newest, strength, importance or last use
+         * @description `kind` is where memories came from.
+         */
         get: operations["listMemories"];
         put?: never;
         /**
@@ -515,6 +520,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/memories/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Pairs of an agent's memories that say nearly the same, the most alike first: offered for merging */
+        get: operations["listSimilar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make one memory of several
+         * @description The first stays and keeps all sources; the others go into it and can be restored.
+         */
+        post: operations["mergeMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/memories/grants": {
         parameters: {
             query?: never;
@@ -552,6 +594,57 @@ export interface paths {
          * @description Its versions stay readable.
          */
         delete: operations["forgetMemory"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/{memory_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undo that a memory was forgotten or merged into another: it is found again, as a new version */
+        post: operations["restoreMemory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/{memory_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What says nearly the same as this memory, in all that its agent remembers */
+        get: operations["listLike"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/{memory_id}/uses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a memory was given to a model, the last first: the step, the score, and whether the answer rests on it */
+        get: operations["listUses"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -643,6 +736,24 @@ export interface components {
             };
             /** @default api */
             origin: string;
+        };
+        /**
+         * Alike
+         * @description Two memories that say nearly the same. `likeness` is their cosine (`by_meaning`) or share of words.
+         */
+        Alike: {
+            first: components["schemas"]["Memory"];
+            second: components["schemas"]["Memory"];
+            likeness: number;
+            by_meaning: boolean;
+        };
+        /**
+         * AlikeList
+         * @description Pairs of memories that say nearly the same, the most alike first, among the `looked_at` newest.
+         */
+        AlikeList: {
+            pairs: components["schemas"]["Alike"][];
+            looked_at: number;
         };
         /**
          * Approval
@@ -1090,9 +1201,10 @@ export interface components {
          * Memory
          * @description One memory of the agent `agent` of `owner`. Times are seconds since the epoch.
          *
-         *     `uses` counts how often it was recalled, `used_at` is the last time. Each edit makes a new `version`; the old ones
-         *     stay readable. `changed_by` is who made this version, '' for the first. A pinned memory is neither evicted nor
-         *     merged.
+         *     `uses` counts how often it was recalled or cited, `used_at` is the last time. Each edit makes a new `version`; the
+         *     old ones stay readable; `changed_by` is who made this one, '' for the first. A pinned memory is neither evicted nor
+         *     merged by itself. `merged` are the memories that went into this one and `sources` where those came from; each of
+         *     them is forgotten and names this one in `merged_into`.
          */
         Memory: {
             id: number;
@@ -1121,6 +1233,12 @@ export interface components {
             changed_by: string;
             /** @default null */
             forgotten_at: number | null;
+            /** @default [] */
+            merged: number[];
+            /** @default null */
+            merged_into: number | null;
+            /** @default [] */
+            sources: components["schemas"]["Source"][];
         };
         /**
          * MemoryList
@@ -1128,6 +1246,20 @@ export interface components {
          */
         MemoryList: {
             memories: components["schemas"]["Memory"][];
+        };
+        /**
+         * MemoryPage
+         * @description One page of what an agent remembers. `next` is the cursor of the next one, '' after the last.
+         *
+         *     `total` is how many fit the filters, `layers` how many there are in each layer whatever is asked for.
+         */
+        MemoryPage: {
+            memories: components["schemas"]["Memory"][];
+            next: string;
+            total: number;
+            layers: {
+                [key: string]: number;
+            };
         };
         /**
          * MemorySpace
@@ -1142,6 +1274,51 @@ export interface components {
             readers: string[];
             /** @default 0 */
             newest_at: number;
+        };
+        /**
+         * MemoryUse
+         * @description Where a memory was given to a model: before which step of which process, and with what score.
+         *
+         *     `how`: `reminded` unasked, `recalled` by the tool. `cited` is the step whose answer rests on it, None where none
+         *     does.
+         */
+        MemoryUse: {
+            memory: number;
+            pid: number;
+            step: number;
+            at: number;
+            /** @enum {unknown} */
+            how: "recalled" | "reminded";
+            score: number;
+            /** @default null */
+            cited: number | null;
+        };
+        /**
+         * Merge
+         * @description Memories of one agent that shall be one: the first of `keys` stays. What is left out is taken from them all.
+         *
+         *     `dry_run` tells what it would come to and changes nothing.
+         */
+        Merge: {
+            keys: number[];
+            /** @default null */
+            text?: string | null;
+            /** @default null */
+            layer?: components["schemas"]["Layer"] | null;
+            /** @default null */
+            importance?: number | null;
+            /** @default null */
+            tags?: string[] | null;
+            /** @default false */
+            dry_run?: boolean;
+        };
+        /**
+         * Merged
+         * @description What memories became: `memory` is the one that stays, `gone` those that went into it.
+         */
+        Merged: {
+            memory: components["schemas"]["Memory"];
+            gone: components["schemas"]["Memory"][];
         };
         /**
          * MessageSent
@@ -1530,11 +1707,13 @@ export interface components {
         };
         /**
          * Recall
-         * @description The answer to one recall, best first. `by_meaning` is False where full text alone was searched.
+         * @description The answer to one recall, best first, after `took_s` seconds. `by_meaning`: not by full text alone.
          */
         Recall: {
             found: components["schemas"]["Recalled"][];
             by_meaning: boolean;
+            /** @default 0 */
+            took_s: number;
         };
         /**
          * Recalled
@@ -1793,10 +1972,18 @@ export interface components {
         /**
          * SpaceList
          * @description Whose memories there are. `waiting` counts those not found by meaning yet; None where that is never so.
+         *
+         *     The strength of a memory is its importance, halved with each `half_life_s` of its layer since it was last of use
+         *     (created or used); pinned ones have 1. Below `faded` none is given to a model unasked. A layer keeps `limit`.
          */
         SpaceList: {
             spaces: components["schemas"]["MemorySpace"][];
             waiting: number | null;
+            half_life_s: {
+                [key: string]: number;
+            };
+            faded: number;
+            limit: number;
         };
         /**
          * Spawn
@@ -2079,6 +2266,13 @@ export interface components {
             cost_usd: number;
         };
         /**
+         * UseList
+         * @description Where a memory was given to a model, the last first.
+         */
+        UseList: {
+            uses: components["schemas"]["MemoryUse"][];
+        };
+        /**
          * View
          * @description One person's fleet at `cursor` (the `seq` of the last record that is in it).
          */
@@ -2140,7 +2334,7 @@ export interface components {
          * @description A memory that was weighed for a model unasked. `left_out` is why it was not given, '' where it was.
          *
          *     Room: the reminder was full. Likeness: too far from what was said. Repeats: one that says the same was given. Given:
-         *     the model was told before.
+         *     the model was told before. Faded: it was of no use for too long.
          */
         Weighed: {
             memory: number;
@@ -2149,7 +2343,7 @@ export interface components {
              * @default
              * @enum {unknown}
              */
-            left_out?: "" | "given" | "likeness" | "repeats" | "room";
+            left_out?: "" | "faded" | "given" | "likeness" | "repeats" | "room";
         };
         /**
          * Why
@@ -3874,8 +4068,12 @@ export interface operations {
         parameters: {
             query: {
                 agent: string;
-                layer?: components["schemas"]["Layer"];
-                before?: number;
+                sort?: "importance" | "newest" | "strength" | "used";
+                layer?: components["schemas"]["Layer"][];
+                tag?: string[];
+                kind?: ("agent" | "consolidation" | "import" | "journal" | "person" | "reflection")[];
+                forgotten?: boolean;
+                cursor?: string;
                 limit?: number;
             };
             header?: never;
@@ -3890,7 +4088,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MemoryList"];
+                    "application/json": components["schemas"]["MemoryPage"];
                 };
             };
             /** @description `bad_request` */
@@ -4073,6 +4271,136 @@ export interface operations {
             };
             /** @description `forbidden` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSimilar: {
+        parameters: {
+            query: {
+                agent: string;
+                layer?: components["schemas"]["Layer"][];
+                least?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlikeList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mergeMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Merge"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merged"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4323,6 +4651,183 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Memory"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restoreMemory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                memory_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Memory"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listLike: {
+        parameters: {
+            query?: {
+                least?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                memory_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlikeList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listUses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                memory_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UseList"];
                 };
             };
             /** @description `bad_request` */
