@@ -17,6 +17,7 @@ from .kernel.budgets import Budgets
 from .kernel.catalog import Catalog
 from .kernel.feed import Feed
 from .kernel.memories import Memories
+from .kernel.memory_files import MemoryFiles
 from .kernel.processes import Processes
 from .kernel.requests import Requests
 from .model.errors import ModelNotConfigured
@@ -49,6 +50,7 @@ class App:
     surroundings: LiveSurroundings
     catalog: Catalog
     memories: Memories
+    memory_files: MemoryFiles
 
 
 @asynccontextmanager
@@ -89,7 +91,19 @@ async def open_app(
             task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)
         instance = await instance_id(database)
-        yield App(settings, instance, processes, requests, approvals, feed, budgets, surroundings, Catalog(), memories)
+        yield App(
+            settings=settings,
+            instance=instance,
+            processes=processes,
+            requests=requests,
+            approvals=approvals,
+            feed=feed,
+            budgets=budgets,
+            surroundings=surroundings,
+            catalog=Catalog(),
+            memories=memories,
+            memory_files=MemoryFiles(database, memories),
+        )
 
 
 def _chosen(embedders: Mapping[str, Embedder], name: str) -> Embedder | None:

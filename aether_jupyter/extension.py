@@ -71,6 +71,7 @@ class Tenure:
                         surroundings=app.surroundings,
                         catalog=app.catalog,
                         memories=app.memories,
+                        memory_files=app.memory_files,
                     )
                     self._settle(house)
                     pause_s = 1.0

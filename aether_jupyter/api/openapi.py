@@ -22,7 +22,7 @@ from ..model.access import SCOPES
 from ..model.errors import AetherError, BadRequest, Forbidden, NotFound
 from .bodies import Watch
 from .routes import ROUTES
-from .routing import PROBLEM, Argument, Attachment, Route
+from .routing import PROBLEM, ZIP, Argument, Attachment, Route, Upload
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -30,7 +30,7 @@ REFERENCE = "#/components/schemas/{name}"
 @functools.cache
 def document() -> dict[str, Any]:
     """The whole document as plain JSON."""
-    requests = [each.body for each in ROUTES if each.body is not None]
+    requests = [each.body for each in ROUTES if each.body not in (None, Upload)]
     answers = [each.returns for each in ROUTES if each.returns not in (None, type(None), Attachment)]
     frames = list(typing.get_args(Frame))
     arguments = [argument.type for each in ROUTES for argument in (*each.in_path, *each.in_query)]
@@ -109,7 +109,9 @@ def _operation(each: Route, schema_of: Any) -> dict[str, Any]:
     ]
     if parameters:
         operation["parameters"] = parameters
-    if each.body is not None:
+    if each.body is Upload:
+        operation["requestBody"] = {"required": True, "content": {ZIP: {"schema": {"format": "binary"}}}}
+    elif each.body is not None:
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": schema_of(each.body)}},
@@ -141,7 +143,7 @@ def _answer(each: Route, schema_of: Any) -> dict[str, Any]:
             "description": "a file",
             "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
             "content": {
-                media: {"schema": {"format": "binary"} if media == "application/octet-stream" else {}}
+                media: {"schema": {"format": "binary"} if media in ("application/octet-stream", ZIP) else {}}
                 for media in each.media
             },
         }

@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from ..kernel.catalog import Catalog
     from ..kernel.feed import Feed
     from ..kernel.memories import Memories
+    from ..kernel.memory_files import MemoryFiles
     from ..kernel.processes import Processes
 from ..kernel.requests import Requests
 
 PREFIX = "/aether/api/v1"
 BODY_BYTES = 4_000_000
+UPLOAD_BYTES = 256_000_000
 NESTED = 100
 RESOURCE = "aether"
 PROBLEM = "application/problem+json"
@@ -62,6 +64,7 @@ class House:
     surroundings: Surroundings
     catalog: Catalog
     memories: Memories
+    memory_files: MemoryFiles
 
 
 class Entrance(Protocol):
@@ -77,6 +80,16 @@ class Attachment:
     filename: str
     media_type: str
     content: bytes | AsyncGenerator[bytes, None]
+
+
+ZIP = "application/zip"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A body that is a zip file."""
+
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,7 @@ def route(
             body=body,
             returns=hints["return"],
             errors=errors,
-            decoder=msgspec.json.Decoder(body) if body is not None else None,
+            decoder=msgspec.json.Decoder(body) if body not in (None, Upload) else None,
         )
 
     return made
@@ -226,15 +239,26 @@ class Door(APIHandler):
     def _arguments(self, chosen: Route, in_path: dict[str, str]) -> dict[str, Any]:
         found = {a.name: _parsed(a.name, in_path[a.name], a.type) for a in chosen.in_path}
         found.update(parse_query(chosen.in_query, self.request.query_arguments))
-        if chosen.decoder is not None:
+        if chosen.body is Upload:
+            found["body"] = self._upload()
+        elif chosen.decoder is not None:
             found["body"] = self._body(chosen.decoder)
         return found
+
+    def _media_type(self) -> str:
+        return self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def _upload(self) -> Upload:
+        if len(self.request.body) > UPLOAD_BYTES:
+            raise web.HTTPError(413, f"the file is larger than {UPLOAD_BYTES} bytes")
+        if self._media_type() != ZIP:
+            raise web.HTTPError(415, f"the body must be a zip file; send Content-Type: {ZIP}")
+        return Upload(self.request.body)
 
     def _body(self, decoder: msgspec.json.Decoder[Any]) -> Any:
         if len(self.request.body) > BODY_BYTES:
             raise web.HTTPError(413, f"the body is larger than {BODY_BYTES} bytes")
-        media_type = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
+        if self._media_type() != "application/json":
             raise web.HTTPError(415, "the body must be JSON; send Content-Type: application/json")
         body = self.request.body
         try:

@@ -19,7 +19,7 @@ from ..model.harmless import line, plain
 from ..model.message import ToolCall
 from ..model.process import Process, Signal, State
 from ..model.tool import Approval
-from .main import INTERRUPTED, WAITS
+from .common import INTERRUPTED, WAITS
 
 COLOURS = {"error": "red", "failed": "red", "asks": "yellow", "answer": "green", "action": "blue"}
 

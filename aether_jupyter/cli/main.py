@@ -1,5 +1,5 @@
 """`aether run | ps | logs | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
-memories | recall | remember | forget | restore | merge | similar | uses | doctor | serve`, over the same API.
+memory | doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -9,31 +9,18 @@ Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from .. import __version__
+from .common import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, client_of, common, put, safe
+from .memory import memory
 
 if TYPE_CHECKING:
     from ..client.client import Aether
     from ..model.errors import AetherError
     from ..model.tool import Approval, Remember
-
-F = TypeVar("F", bound=Callable[..., Any])
-NO_SERVER, NOT_THERE, CONFLICT, WAITS, INTERRUPTED = 3, 4, 5, 6, 130
-
-
-def common(command: F) -> F:
-    """The options that every command has."""
-    for option in (
-        click.option("--url", default="", help="Address of the server; else it is found (AETHER_URL)."),
-        click.option("--token", default="", help="Its token (better in AETHER_TOKEN: others can read command lines)."),
-        click.option("--json", "as_json", is_flag=True, help="JSON for programs."),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -119,7 +106,7 @@ def run(
     with found_or_started(url, token, detach=detach) as client:
         process = client.spawn(spec)
         if detach:
-            _put(process, str(process.pid), as_json)
+            put(process, str(process.pid), as_json)
             return
         sys.exit(follow(client, process, as_json=as_json, yes=yes))
 
@@ -131,9 +118,9 @@ def ps(everything: bool, url: str, token: str, as_json: bool) -> None:
     """List agents, newest first."""
     from ..client.show import Table
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         found = client.processes(reaped=everything)
-    _put(found, repr(Table(found)), as_json)
+    put(found, repr(Table(found)), as_json)
 
 
 @cli.command()
@@ -144,7 +131,7 @@ def logs(pid: int, on: bool, url: str, token: str, as_json: bool) -> None:
     """Show what agent PID thought and did; with --json one record a line."""
     from .follow import show_record, tail
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         if on:
             tail(client, pid, as_json=as_json)
             return
@@ -163,9 +150,9 @@ def logs(pid: int, on: bool, url: str, token: str, as_json: bool) -> None:
 def send(pid: int, words: tuple[str, ...], interrupt: bool, url: str, token: str, as_json: bool) -> None:
     """Write WORDS to agent PID; `-` reads them from standard input."""
     text = sys.stdin.read() if words == ("-",) else " ".join(words)
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         key = client.send(pid, text, interrupt=interrupt)
-    _put({"id": key}, f"Sent to agent {pid}; it reads it before its next step.", as_json)
+    put({"id": key}, f"Sent to agent {pid}; it reads it before its next step.", as_json)
 
 
 @cli.command()
@@ -174,11 +161,11 @@ def send(pid: int, words: tuple[str, ...], interrupt: bool, url: str, token: str
 @common
 def signal(what: str, pids: tuple[int, ...], url: str, token: str, as_json: bool) -> None:
     """Send a signal to PIDS: STOP pauses, CONT goes on, INT drops the step, TERM ends after it, KILL at once."""
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         report = client.signal_many(what.upper(), pids)
     lines = [f"Agent {pid}: {what.upper()}" for pid in report.delivered]
     lines += [f"Agent {pid}: {why}" for pid, why in report.failed.items()]
-    _put(report, "\n".join(lines), as_json)
+    put(report, "\n".join(lines), as_json)
     if report.failed:
         sys.exit(CONFLICT if report.delivered or len(report.failed) > 1 else 1)
 
@@ -190,10 +177,10 @@ def approvals(everything: bool, url: str, token: str, as_json: bool) -> None:
     """List what waits for your decision."""
     from ..client.show import call_text
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         found = client.approvals(waiting=not everything)
     text = "\n\n".join(f"{a.id}  agent {a.pid}, step {a.step}, {a.kind}\n{call_text(a)}" for a in found)
-    _put(found, text or "Nothing waits for you.", as_json)
+    put(found, text or "Nothing waits for you.", as_json)
 
 
 @cli.command()
@@ -205,7 +192,7 @@ def approve(which: str, remember: Remember | None, url: str, token: str, as_json
     """Approve WHICH: the id of an approval, or the PID of an agent that asks for one thing."""
     from ..client import decisions
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         one = _approval(client, which)
         done = client.decide(one, **decisions.yes(one, remember=remember or "once"))
     _decided(done, "Approved", as_json)
@@ -219,7 +206,7 @@ def refuse(which: str, reason: str, url: str, token: str, as_json: bool) -> None
     """Refuse WHICH: the id of an approval, or the PID of an agent that asks for one thing."""
     from ..client import decisions
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         one = _approval(client, which)
         done = client.decide(one, **decisions.no(one, reason))
     _decided(done, "Refused", as_json)
@@ -233,7 +220,7 @@ def answer(which: str, words: tuple[str, ...], url: str, token: str, as_json: bo
     """Answer the question WHICH with WORDS."""
     from ..client import decisions
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         one = _approval(client, which)
         done = client.decide(one, **decisions.answer(one, " ".join(words)))
     _decided(done, "Answered", as_json)
@@ -261,9 +248,9 @@ def extend(
 
     if steps is tokens is cost is wall is None:
         steps = 25
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         process = client.extend(pid, steps=steps, tokens=tokens, cost_usd=cost, wall_s=wall)
-    _put(process, summary_text(process), as_json)
+    put(process, summary_text(process), as_json)
 
 
 @cli.command()
@@ -272,9 +259,9 @@ def rules(url: str, token: str, as_json: bool) -> None:
     """List standing approvals."""
     from ..client.show import rules_text
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         found = client.rules()
-    _put(found, rules_text(found), as_json)
+    put(found, rules_text(found), as_json)
 
 
 @cli.command()
@@ -282,147 +269,12 @@ def rules(url: str, token: str, as_json: bool) -> None:
 @common
 def revoke(key: str, url: str, token: str, as_json: bool) -> None:
     """Withdraw the standing approval ID; such calls ask again."""
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         client.revoke(key)
-    _put({"id": key}, f"Rule {key} is withdrawn; such calls ask again.", as_json)
+    put({"id": key}, f"Rule {key} is withdrawn; such calls ask again.", as_json)
 
 
-KIND = click.Choice(["agent", "person", "journal", "reflection", "consolidation", "import"])
-LAYER = click.Choice(["episodic", "semantic", "procedural", "social"])
-
-
-@cli.command()
-@click.argument("agent", required=False)
-@click.option("--layer", "layers", type=LAYER, multiple=True, help="Only this layer; may be given often.")
-@click.option("--tag", "tags", multiple=True, help="Only with this tag; may be given often.")
-@click.option("--kind", "kinds", type=KIND, multiple=True, help="Only from there; may be given often.")
-@click.option(
-    "--sort",
-    type=click.Choice(["newest", "strength", "importance", "used"]),
-    default="newest",
-    show_default=True,
-    help="used: what was of use last.",
-)
-@click.option("--forgotten", is_flag=True, help="What it has forgotten instead; `aether restore ID` brings one back.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=1000, show_default=True)
-@click.option("--cursor", default="", help="The next page, as the one before names it.")
-@common
-def memories(agent: str | None, url: str, token: str, as_json: bool, **asked: Any) -> None:
-    """List what AGENT remembers, newest first; without AGENT, who remembers something."""
-    from ..client.show import page_text, spaces_text
-
-    with _client(url, token) as client:
-        if agent is None:
-            spaces = client.spaces()
-            _put(spaces, spaces_text(spaces), as_json)
-            return
-        found = client.memories(agent, **asked)
-    _put(found, page_text(found, agent), as_json)
-
-
-@cli.command()
-@click.argument("agent")
-@click.argument("query", nargs=-1, required=True)
-@click.option("--layer", "layers", type=LAYER, multiple=True, help="Only this layer; may be given often.")
-@click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True)
-@common
-def recall(
-    agent: str, query: tuple[str, ...], layers: tuple[str, ...], limit: int, url: str, token: str, as_json: bool
-) -> None:
-    """Find what AGENT remembers that fits QUERY, and why."""
-    from ..client.show import recall_text
-
-    with _client(url, token) as client:
-        found = client.recall(agent, " ".join(query), layers=layers, limit=limit)
-    _put(found, recall_text(found), as_json)
-
-
-@cli.command()
-@click.argument("agent")
-@click.argument("text", nargs=-1, required=True)
-@click.option("--layer", type=LAYER, default="semantic", show_default=True)
-@click.option("--importance", type=click.FloatRange(0, 1), default=0.5, show_default=True)
-@click.option("--tag", "tags", multiple=True, help="A word to find it by; may be given often.")
-@common
-def remember(
-    agent: str,
-    text: tuple[str, ...],
-    layer: str,
-    importance: float,
-    tags: tuple[str, ...],
-    url: str,
-    token: str,
-    as_json: bool,
-) -> None:
-    """Have AGENT remember TEXT; `-` reads it from standard input."""
-    from ..model.memory import Layer, Note
-
-    words = sys.stdin.read() if text == ("-",) else " ".join(text)
-    note = Note(text=words, layer=Layer(layer), importance=importance, tags=tags)
-    with _client(url, token) as client:
-        [kept] = client.remember(agent, note)
-    _put(kept, f"{agent} remembers it as {kept.id}.", as_json)
-
-
-@cli.command()
-@click.argument("key", metavar="ID", type=click.IntRange(1))
-@common
-def forget(key: int, url: str, token: str, as_json: bool) -> None:
-    """Forget the memory ID; it is found no more."""
-    with _client(url, token) as client:
-        gone = client.forget(key)
-    _put(gone, f"{gone.agent} remembers {gone.id} no more.", as_json)
-
-
-@cli.command()
-@click.argument("key", metavar="ID", type=click.IntRange(1))
-@common
-def restore(key: int, url: str, token: str, as_json: bool) -> None:
-    """Bring back the memory ID, which was forgotten or went into another."""
-    with _client(url, token) as client:
-        back = client.restore_memory(key)
-    _put(back, f"{back.agent} remembers {back.id} again.", as_json)
-
-
-@cli.command()
-@click.argument("keys", metavar="ID ID...", nargs=-1, required=True, type=click.IntRange(1))
-@click.option("--text", default=None, help="What it shall say; else what the first says.")
-@click.option("--dry-run", is_flag=True, help="Only tell what it would come to.")
-@common
-def merge(keys: tuple[int, ...], text: str | None, dry_run: bool, url: str, token: str, as_json: bool) -> None:
-    """Make one memory of several of one agent: the first ID stays, the others go into it."""
-    from ..client.show import merged_text
-    from ..model.memory import Change
-
-    with _client(url, token) as client:
-        done = client.merge_memories(*keys, change=Change(text=text), dry_run=dry_run)
-    _put(done, merged_text(done, dry_run=dry_run), as_json)
-
-
-@cli.command()
-@click.argument("agent")
-@click.option("--least", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="How alike they must be.")
-@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
-@common
-def similar(agent: str, least: float, limit: int, url: str, token: str, as_json: bool) -> None:
-    """Pairs of AGENT's memories that say nearly the same."""
-    from ..client.show import alike_text
-
-    with _client(url, token) as client:
-        found = client.similar_memories(agent, least=least, limit=limit)
-    _put(found, alike_text(found), as_json)
-
-
-@cli.command()
-@click.argument("key", metavar="ID", type=click.IntRange(1))
-@common
-def uses(key: int, url: str, token: str, as_json: bool) -> None:
-    """Where the memory ID was given to a model, and which answers rest on it."""
-    from ..client.show import uses_text
-
-    with _client(url, token) as client:
-        found = client.memory_uses(key)
-    _put(found, uses_text(found), as_json)
+cli.add_command(memory)
 
 
 @cli.command()
@@ -434,7 +286,7 @@ def doctor(url: str, token: str, as_json: bool) -> None:
 
     checks = examine(url, token)
     failed = any(check.fatal and not check.ok for check in checks)
-    _put({"ok": not failed, "checks": checks}, checks_text(checks), as_json)
+    put({"ok": not failed, "checks": checks}, checks_text(checks), as_json)
     if failed:
         sys.exit(1)
 
@@ -473,7 +325,7 @@ def main() -> None:
         if "--json" in sys.argv:
             _say(error)
         else:
-            click.echo(_safe(error.message), err=True)
+            click.echo(safe(error.message), err=True)
         kinds = ((ServerNotFound, NO_SERVER), (NotFound, NOT_THERE), (Conflict, CONFLICT), (BadRequest, 2))
         sys.exit(next((code for kind, code in kinds if isinstance(error, kind)), 1))
 
@@ -482,27 +334,6 @@ def _say(error: AetherError) -> None:
     import msgspec
 
     click.echo(msgspec.json.encode(error.to_json()).decode())
-
-
-def _client(url: str, token: str) -> Aether:
-    from ..client.client import Aether
-
-    return Aether(url, token)
-
-
-def _put(value: Any, text: str, as_json: bool) -> None:
-    if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.encode(value).decode())
-    else:
-        click.echo(_safe(text))
-
-
-def _safe(text: str) -> str:
-    from ..model.harmless import plain
-
-    return plain(text)
 
 
 def _approval(client: Aether, which: str) -> Approval:
@@ -515,4 +346,4 @@ def _decided(approval: Approval, word: str, as_json: bool) -> None:
     from ..client.show import call_text
     from ..model.harmless import line
 
-    _put(approval, f"{word}: {line(call_text(approval))}", as_json)
+    put(approval, f"{word}: {line(call_text(approval))}", as_json)

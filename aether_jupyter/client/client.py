@@ -25,6 +25,7 @@ from ..model.memory import (
     Sort,
     SourceKind,
 )
+from ..model.memory_file import ImportReport
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -325,6 +326,16 @@ class AsyncAether:
         """Let one agent recall what another remembers, or no longer."""
         await self.ask(requests.grant_memory(agent, reader, allow))
 
+    async def export_memories(self, agent: str) -> bytes:
+        """What an agent remembers as a zip of Markdown files; `client.folder.unpack` writes them to a folder."""
+        return await self.ask(requests.export_memories(agent))
+
+    async def import_memories(
+        self, agent: str, content: bytes, *, forget_missing: bool = False, apply: str = ""
+    ) -> ImportReport:
+        """What a zip of memories (`client.folder.pack`) would change; with a preview's digest as `apply`, do it."""
+        return await self.ask(requests.import_memories(agent, content, forget_missing, apply))
+
 
 class Aether:
     """A server, spoken to from a plain program; the methods are those of `AsyncAether`, without `await`.
@@ -577,6 +588,16 @@ class Aether:
         """Let one agent recall what another remembers, or no longer."""
         self.ask(requests.grant_memory(agent, reader, allow))
 
+    def export_memories(self, agent: str) -> bytes:
+        """What an agent remembers as a zip of Markdown files; `client.folder.unpack` writes them to a folder."""
+        return self.ask(requests.export_memories(agent))
+
+    def import_memories(
+        self, agent: str, content: bytes, *, forget_missing: bool = False, apply: str = ""
+    ) -> ImportReport:
+        """What a zip of memories (`client.folder.pack`) would change; with a preview's digest as `apply`, do it."""
+        return self.ask(requests.import_memories(agent, content, forget_missing, apply))
+
 
 def _connection(address: Address) -> dict[str, Any]:
     return {
@@ -594,7 +615,7 @@ def _arguments(request: Request[Any]) -> dict[str, Any]:
         "url": request.path,
         "params": request.query,
         "content": request.content,
-        "headers": {"Content-Type": "application/json"} if request.body is not None else {},
+        "headers": {"Content-Type": request.media_type} if request.media_type else {},
         "timeout": TIMEOUT_S + request.wait_s,
     }
 

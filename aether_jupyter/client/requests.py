@@ -33,6 +33,7 @@ from ..model.agent import AgentSpec
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
 from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
+from ..model.memory_file import ImportReport
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -45,7 +46,8 @@ API = "aether/api/v1"
 class Request(Generic[T]):
     """One call. `answer` is the class that the JSON becomes; `bytes` takes the body as it is, `None` no body.
 
-    `unwrap` names the member of the answer that is wanted, where the rest is only its wrapping.
+    `unwrap` names the member of the answer that is wanted, where the rest is only its wrapping. A body of bytes is a
+    zip file; any other is sent as JSON.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -58,8 +60,15 @@ class Request(Generic[T]):
 
     @property
     def content(self) -> bytes | None:
-        """The body as JSON."""
-        return None if self.body is None else msgspec.json.encode(self.body)
+        """The body as it is sent."""
+        return self.body if self.body is None or isinstance(self.body, bytes) else msgspec.json.encode(self.body)
+
+    @property
+    def media_type(self) -> str:
+        """What the body is; '' where there is none."""
+        if self.body is None:
+            return ""
+        return "application/zip" if isinstance(self.body, bytes) else "application/json"
 
     def read(self, status: int, content_type: str, body: bytes, where: str) -> T:
         """The answer, or the error that the server raised. `where` is the server's address."""
@@ -329,3 +338,13 @@ def forget(key: int) -> Request[Memory]:
 
 def grant_memory(agent: str, reader: str, allow: bool) -> Request[None]:
     return Request("POST", f"{API}/memories/grants", None, body={"agent": agent, "reader": reader, "allow": allow})
+
+
+def export_memories(agent: str) -> Request[bytes]:
+    return Request("GET", f"{API}/memories/export", bytes, query={"agent": agent}, wait_s=600.0)
+
+
+def import_memories(agent: str, content: bytes, forget_missing: bool, apply: str) -> Request[ImportReport]:
+    query = {"agent": agent, "forget_missing": "true" if forget_missing else "", "apply": apply}
+    given = {name: value for name, value in query.items() if value}
+    return Request("POST", f"{API}/memories/import", ImportReport, query=given, body=content, wait_s=600.0)

@@ -39,6 +39,7 @@ from ..model.events import (
 )
 from ..model.harmless import code, formatted, line, markdown, plain
 from ..model.memory import Alike, Memory, MemoryPage, MemoryUse, Merged, Recall
+from ..model.memory_file import ImportReport
 from ..model.message import Text, Thinking
 from ..model.plan import outline
 from ..model.process import Process, State
@@ -368,7 +369,9 @@ def recall_text(found: Recall) -> str:
 
 def page_text(found: MemoryPage, agent: str) -> str:
     """One line a memory, and how to see the next page."""
-    more = [f"There are {found.total}; the next: aether memories {agent} --cursor {found.next}"] if found.next else []
+    more = (
+        [f"There are {found.total}; the next: aether memory list {agent} --cursor {found.next}"] if found.next else []
+    )
     return "\n".join([memories_text(found.memories), *more])
 
 
@@ -377,7 +380,7 @@ def alike_text(found: Iterable[Alike]) -> str:
     rows = []
     for each in found:
         how = "by meaning" if each.by_meaning else "by words"
-        rows.append(f"{each.likeness:.2f} {how}: aether merge {each.first.id} {each.second.id}")
+        rows.append(f"{each.likeness:.2f} {how}: aether memory merge {each.first.id} {each.second.id}")
         rows += [f"{memory.id:>6}  {line(memory.text, 200)}" for memory in (each.first, each.second)]
     return "\n".join(rows) or "No two of them say the same."
 
@@ -386,7 +389,7 @@ def merged_text(found: Merged, *, dry_run: bool) -> str:
     """What stays, and what went into it."""
     gone = ", ".join(str(each.id) for each in found.gone)
     did = f"{gone} would go into {found.memory.id}" if dry_run else f"{gone} went into {found.memory.id}"
-    return f"{did}; `aether restore ID` undoes it.\n{memories_text([found.memory])}"
+    return f"{did}; `aether memory restore ID` undoes it.\n{memories_text([found.memory])}"
 
 
 def uses_text(found: Iterable[MemoryUse]) -> str:
@@ -396,3 +399,39 @@ def uses_text(found: Iterable[MemoryUse]) -> str:
         cited = f"cited at step {each.cited}" if each.cited is not None else "not cited"
         rows.append(f"agent {each.pid}, step {each.step}: {each.how} with {each.score:.2f}, {cited}")
     return "\n".join(rows) or "No model was given it yet."
+
+
+def import_text(report: ImportReport) -> str:
+    """What an import would change, file by file, or what it left alone; and the sum."""
+    rows = []
+    shown = [each for each in report.changes if not report.applied or each.problem]
+    for each in shown:
+        where = f":{each.line}" if each.line else ""
+        number = f" [{each.id}]" if each.id else ""
+        rows.append(f"{each.kind:10}  {line(each.path, 120)}{where}{number}")
+        rows += [f"            {plain(row)}" for row in each.diff.splitlines()]
+        if each.problem:
+            rows.append(f"            {line(each.problem, 400)}")
+    left = sum(report.counts.values()) - report.counts["same"] - report.counts["missing"] - len(shown)
+    if left > 0 and not report.applied:
+        rows.append(f"… and {left} more")
+    counts = [f"{count} {_KINDS[kind]}" for kind, count in report.counts.items() if count and kind in _KINDS]
+    rows.append(f"{report.agent}: {', '.join(counts) or 'nothing to import'}.")
+    if report.counts["missing"]:
+        rows.append(
+            f"{report.counts['missing']} memories have no file here; they stay, unless you say --forget-missing."
+        )
+    return "\n".join(rows)
+
+
+_KINDS = {
+    "new": "new",
+    "changed": "changed",
+    "moved": "moved to another layer",
+    "forgotten": "forgotten",
+    "notes": "MEMORY.md",
+    "older": "older than what is there",
+    "conflict": "in conflict",
+    "unreadable": "unreadable",
+    "same": "the same",
+}

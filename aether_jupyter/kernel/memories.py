@@ -175,6 +175,7 @@ class Memories:
                 source=source,
                 importance=note.importance,
                 tags=note.tags,
+                pinned=note.pinned,
                 created_at=tx.now if note.at is None else note.at,
                 changed_at=tx.now,
             )

@@ -51,13 +51,17 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is to be remembered. `at` is when it happened, in seconds since the epoch; now if it is not said."""
+    """What is to be remembered. `at` is when it happened, in seconds since the epoch; now if it is not said.
+
+    A pinned memory is neither evicted nor merged.
+    """
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS)]
     layer: Layer = Layer.SEMANTIC
     importance: Importance = 0.5
     tags: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=TAGS)] = ()
     at: float | None = None
+    pinned: bool = False
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

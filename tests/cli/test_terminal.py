@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from aether_jupyter.cli import doctor
-from aether_jupyter.cli.main import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, WAITS, cli
+from aether_jupyter.cli.common import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, WAITS
+from aether_jupyter.cli.main import cli
 from tests.faces import ROOT, Server, clean_environment
 
 
@@ -46,9 +48,17 @@ def test_help_comes_at_once() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", sorted(cli.commands))
+COMMANDS = {
+    " ".join((*above, name)): command
+    for above, group in (((), cli), *(((n,), c) for n, c in cli.commands.items() if isinstance(c, click.Group)))
+    for name, command in group.commands.items()
+    if not isinstance(command, click.Group)
+}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_explains_itself_and_speaks_json(name: str) -> None:
-    command = cli.commands[name]
+    command = COMMANDS[name]
     assert command.help
     if name != "serve":
         assert {"as_json", "url", "token"} <= {parameter.name for parameter in command.params}
@@ -76,33 +86,77 @@ def test_run_mounts_shared_folders_by_name(server: Server) -> None:
 
 
 def test_memories_are_kept_found_and_forgotten(server: Server) -> None:
-    given = ("remember", "clerk", "--layer", "procedural", "--importance", "0.8", "--tag", "safe")
+    given = ("memory", "remember", "clerk", "--layer", "procedural", "--importance", "0.8", "--tag", "safe")
     kept = data(*given, "The", "safe", "opens", "with", "4711.", env=server.environment)
     assert (kept["text"], kept["layer"], kept["tags"]) == ("The safe opens with 4711.", "procedural", ["safe"])
-    found = aether("recall", "clerk", "how", "does", "the", "safe", "open", env=server.environment).stdout
+    found = aether("memory", "recall", "clerk", "how", "does", "the", "safe", "open", env=server.environment).stdout
     assert "The safe opens with 4711." in found
     assert "words" in found
     assert "importance" in found
-    assert "clerk: 1 procedural" in aether("memories", env=server.environment).stdout
-    assert "4711" in aether("memories", "clerk", env=server.environment).stdout
-    assert "Nothing fits" in aether("recall", "other", "safe", env=server.environment).stdout
-    assert data("forget", str(kept["id"]), env=server.environment)["forgotten_at"]
-    assert aether("forget", str(kept["id"]), env=server.environment).returncode == 4
-    assert "Nothing is remembered" in aether("memories", "clerk", env=server.environment).stdout
-    assert "4711" in aether("memories", "clerk", "--forgotten", env=server.environment).stdout
-    assert data("restore", str(kept["id"]), env=server.environment)["version"] == 3
+    assert "clerk: 1 procedural" in aether("memory", "list", env=server.environment).stdout
+    assert "4711" in aether("memory", "list", "clerk", env=server.environment).stdout
+    assert "Nothing fits" in aether("memory", "recall", "other", "safe", env=server.environment).stdout
+    assert data("memory", "forget", str(kept["id"]), env=server.environment)["forgotten_at"]
+    assert aether("memory", "forget", str(kept["id"]), env=server.environment).returncode == 4
+    assert "Nothing is remembered" in aether("memory", "list", "clerk", env=server.environment).stdout
+    assert "4711" in aether("memory", "list", "clerk", "--forgotten", env=server.environment).stdout
+    assert data("memory", "restore", str(kept["id"]), env=server.environment)["version"] == 3
 
 
 def test_memories_that_say_the_same_are_shown_and_merged(server: Server) -> None:
-    kept = [data("remember", "twin", "The", "cellar", "is", n, env=server.environment) for n in ("dry", "dry!", "wet")]
+    kept = [
+        data("memory", "remember", "twin", "The", "cellar", "is", n, env=server.environment)
+        for n in ("dry", "dry!", "wet")
+    ]
     first, second = (str(each["id"]) for each in kept[:2])
-    assert f"aether merge {first} {second}" in aether("similar", "twin", env=server.environment).stdout
-    seen = aether("merge", first, second, "--dry-run", env=server.environment).stdout
+    assert f"aether memory merge {first} {second}" in aether("memory", "similar", "twin", env=server.environment).stdout
+    seen = aether("memory", "merge", first, second, "--dry-run", env=server.environment).stdout
     assert f"{second} would go into {first}" in seen
-    assert data("merge", first, second, "--text", "Dry.", env=server.environment)["memory"]["text"] == "Dry."
-    pages = aether("memories", "twin", "--sort", "strength", "--limit", "1", env=server.environment).stdout
-    assert "There are 2; the next: aether memories twin --cursor" in pages
-    assert "No model was given it yet." in aether("uses", first, env=server.environment).stdout
+    assert data("memory", "merge", first, second, "--text", "Dry.", env=server.environment)["memory"]["text"] == "Dry."
+    pages = aether("memory", "list", "twin", "--sort", "strength", "--limit", "1", env=server.environment).stdout
+    assert "There are 2; the next: aether memory list twin --cursor" in pages
+    assert "No model was given it yet." in aether("memory", "uses", first, env=server.environment).stdout
+
+
+def test_memories_go_to_a_folder_and_come_back_edited(server: Server, tmp_path: Path) -> None:
+    with server.client() as client:
+        client.remember("filer", "The safe is blue.", "The lamp is red.")
+    folder = tmp_path / "filer"
+
+    def memory(what: str, *more: str) -> subprocess.CompletedProcess[str]:
+        return aether("memory", what, "filer", str(folder), *more, env=server.environment)
+
+    assert "4 files written" in memory("export").stdout
+    assert "0 files written" in memory("export").stdout
+    safe = next(folder.glob("semantic/*safe*.md"))
+    safe.write_text(safe.read_text().replace("blue", "green").replace("tags: []", "tags: [safe]"))
+    (folder / "social").mkdir()
+    (folder / "social" / "ann.md").write_text("Ann has the key.")
+    (folder / "semantic" / "broken.md").write_text("---\nimportance: much\n---\nx")
+
+    shown = memory("import", "--dry-run")
+    assert shown.returncode == CONFLICT
+    assert "- The safe is blue." in shown.stdout
+    assert "+ The safe is green." in shown.stdout
+    assert "semantic/broken.md:2" in shown.stdout
+    assert "1 unreadable, 1 changed, 1 new, 1 the same" in shown.stdout
+    refused = memory("export")
+    assert refused.returncode == CONFLICT
+    assert "edited and not imported" in refused.stderr
+    assert "--yes does it" in memory("import").stderr
+    with server.client() as client:
+        assert {each.text for each in client.memories("filer").memories} == {"The safe is blue.", "The lamp is red."}
+
+    (folder / "semantic" / "broken.md").unlink()
+    assert memory("import", "--yes").returncode == 0
+    with server.client() as client:
+        found = {each.text: each for each in client.memories("filer").memories}
+    assert set(found) == {"The safe is green.", "The lamp is red.", "Ann has the key."}
+    assert found["The safe is green."].tags == ("safe",)
+    assert found["Ann has the key."].source.kind == "import"
+    assert "nothing to import" not in memory("export").stdout
+    assert sorted(path.name.partition("-")[2] for path in folder.glob("social/*")) == ["ann-has-the-key.md"]
+    assert "3 the same" in memory("import", "--yes").stdout
 
 
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:

@@ -5,6 +5,9 @@ Half of them do not fit. None may end as a server's error, and every answer must
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import hypothesis
 import pytest
 import schemathesis
@@ -34,6 +37,18 @@ def populated(server: Server) -> Server:
             pid = client.spawn(make_spec("x", model="scripted:risky")).pid
             client.wait(pid, timeout_s=20)
     return server
+
+
+@schemathesis.serializer("application/zip")
+def as_zip(context: schemathesis.SerializationContext, value: object) -> bytes:
+    """What is drawn as the one file of a folder of memories, half of the time in a zip."""
+    file = value if isinstance(value, bytes) else repr(value).encode()
+    if len(file) % 2:
+        return file
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("semantic/drawn.md", file)
+    return out.getvalue()
 
 
 described = schemathesis.openapi.from_dict(document()).exclude(operation_id=["feed"])

@@ -9,6 +9,7 @@ import type {
   ApprovalRule,
   Decision,
   FileInfo,
+  ImportReport,
   JournalRecord,
   Me,
   ModelInfo,
@@ -235,6 +236,32 @@ export class AetherClient {
     return this._call('GET', 'templates');
   }
 
+  /** The address of an agent's memories as a zip of Markdown files, for a download link. */
+  memoriesExportUrl(agent: string): string {
+    return this._url('memories/export', { agent });
+  }
+
+  /**
+   * What a zip of memories that was edited by hand would change. With the digest of such a preview as `apply` it is
+   * done; code `conflict` if it would be something else by now.
+   */
+  async importMemories(
+    agent: string,
+    zip: Blob,
+    options: { forgetMissing?: boolean; apply?: string } = {}
+  ): Promise<ImportReport> {
+    const response = await this._request(
+      'POST',
+      this._url('memories/import', {
+        agent,
+        forget_missing: options.forgetMissing,
+        apply: options.apply
+      }),
+      zip
+    );
+    return (await response.json()) as ImportReport;
+  }
+
   private _url(path: string, query: Query = {}): string {
     const given = Object.entries(query)
       .filter(([, value]) => value !== undefined && value !== null)
@@ -263,7 +290,10 @@ export class AetherClient {
     body?: unknown
   ): Promise<Response> {
     const init: RequestInit = { method };
-    if (body !== undefined) {
+    if (body instanceof Blob) {
+      init.body = body;
+      init.headers = { 'Content-Type': 'application/zip' };
+    } else if (body !== undefined) {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };
     }

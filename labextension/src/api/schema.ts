@@ -460,6 +460,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/memories/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an agent remembers as a zip of Markdown files with front matter; the same memories are the same bytes */
+        get: operations["exportMemories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a folder of memories, edited by hand, would change
+         * @description Nothing is written unless `apply` is a preview's digest.
+         *
+         *     Files without an id are new memories, files in another layer's folder move there, and a memory whose file is gone
+         *     is forgotten if `forget_missing` says so. What cannot be read, or was changed here meanwhile, is named and left.
+         */
+        post: operations["importMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/memories": {
         parameters: {
             query?: never;
@@ -1083,6 +1123,26 @@ export interface components {
             memories?: number[];
         };
         /**
+         * FileChange
+         * @description What an import makes of one file, or of a memory that has none any more.
+         *
+         *     Older, conflict and unreadable ones are left as they are; `problem` says why and what to do. `line` counts from 1.
+         *     `diff` is what changes, shortened.
+         */
+        FileChange: {
+            path: string;
+            /** @enum {unknown} */
+            kind: "changed" | "conflict" | "forgotten" | "moved" | "new" | "notes" | "older" | "unreadable";
+            /** @default null */
+            id: number | null;
+            /** @default  */
+            diff: string;
+            /** @default  */
+            problem: string;
+            /** @default null */
+            line: number | null;
+        };
+        /**
          * FileInfo
          * @description One entry of an agent's home; `path` is relative to it. Sizes in bytes, times in seconds since the epoch.
          */
@@ -1129,6 +1189,22 @@ export interface components {
         Health: {
             ok: boolean;
             checks: components["schemas"]["Check"][];
+        };
+        /**
+         * ImportReport
+         * @description A preview of an import, or what it has done (`applied`).
+         *
+         *     `counts` are by kind, with `same` (nothing to do) and `missing` (memories without a file, which stay). `changes` are
+         *     the first thousand, what needs a person before the rest. `digest` names this very preview.
+         */
+        ImportReport: {
+            agent: string;
+            applied: boolean;
+            digest: string;
+            counts: {
+                [key: string]: number;
+            };
+            changes: components["schemas"]["FileChange"][];
         };
         /**
          * KeepNotes
@@ -1434,6 +1510,8 @@ export interface components {
         /**
          * Note
          * @description What is to be remembered. `at` is when it happened, in seconds since the epoch; now if it is not said.
+         *
+         *     A pinned memory is neither evicted nor merged.
          */
         Note: {
             text: string;
@@ -1445,6 +1523,8 @@ export interface components {
             tags?: string[];
             /** @default null */
             at?: number | null;
+            /** @default false */
+            pinned?: boolean;
         };
         /**
          * NoticesFrame
@@ -4046,6 +4126,138 @@ export interface operations {
             };
             /** @description `rule_not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportMemories: {
+        parameters: {
+            query: {
+                agent: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a file */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importMemories: {
+        parameters: {
+            query: {
+                agent: string;
+                forget_missing?: boolean;
+                apply?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/zip": unknown;
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
