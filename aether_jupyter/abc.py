@@ -184,7 +184,10 @@ class Tool(Protocol):
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One model as a person chooses it. Prices are dollars per million tokens, None where not known."""
+    """One model as a person chooses it. Prices are dollars per million tokens, None where not known.
+
+    `own_tokens` and `result_chars` are those of `model.context.Window`.
+    """
 
     id: str
     label: str
@@ -192,6 +195,8 @@ class ModelInfo:
     input_usd: float | None = None
     output_usd: float | None = None
     context_tokens: int = 128_000
+    own_tokens: int | None = None
+    result_chars: int | None = None
     note: str = ""
 
 

@@ -15,6 +15,7 @@ from .config import Settings
 from .kernel.approvals import Approvals
 from .kernel.budgets import Budgets
 from .kernel.catalog import Catalog
+from .kernel.contexts import Contexts
 from .kernel.feed import Feed
 from .kernel.memories import Memories
 from .kernel.memory_files import MemoryFiles
@@ -51,6 +52,7 @@ class App:
     catalog: Catalog
     memories: Memories
     memory_files: MemoryFiles
+    contexts: Contexts
 
 
 @asynccontextmanager
@@ -81,6 +83,7 @@ async def open_app(
         machines = await stack.enter_async_context(Machines(loaded.sandboxes, settings))
         surroundings = LiveSurroundings(settings, database, language, toolbox, machines, memories)
         processes = Processes(database, journal, budgets, surroundings.admit)
+        contexts = Contexts(database, processes, language.window)
         requests = Requests(database, processes)
         approvals = Approvals(database, processes)
         supervisor = Supervisor(
@@ -103,6 +106,7 @@ async def open_app(
             catalog=Catalog(),
             memories=memories,
             memory_files=MemoryFiles(database, memories),
+            contexts=contexts,
         )
 
 

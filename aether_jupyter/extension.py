@@ -72,6 +72,7 @@ class Tenure:
                         catalog=app.catalog,
                         memories=app.memories,
                         memory_files=app.memory_files,
+                        contexts=app.contexts,
                     )
                     self._settle(house)
                     pause_s = 1.0

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..kernel.approvals import Approvals
     from ..kernel.budgets import Budgets
     from ..kernel.catalog import Catalog
+    from ..kernel.contexts import Contexts
     from ..kernel.feed import Feed
     from ..kernel.memories import Memories
     from ..kernel.memory_files import MemoryFiles
@@ -65,6 +66,7 @@ class House:
     catalog: Catalog
     memories: Memories
     memory_files: MemoryFiles
+    contexts: Contexts
 
 
 class Entrance(Protocol):

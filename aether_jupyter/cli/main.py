@@ -1,4 +1,4 @@
-"""`aether run | ps | logs | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
+"""`aether run | ps | logs | context | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
 memory | doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
@@ -140,6 +140,19 @@ def logs(pid: int, on: bool, url: str, token: str, as_json: bool) -> None:
             for record in page:
                 after = record.n
                 show_record(record, as_json)
+
+
+@cli.command()
+@click.argument("pid", type=click.IntRange(1))
+@click.option("--step", type=click.IntRange(1), default=None, help="Which step; the last one where none is given.")
+@common
+def context(pid: int, step: int | None, url: str, token: str, as_json: bool) -> None:
+    """Show what the model was told for a step of agent PID; with --json in full, else in short."""
+    from ..client.show import context_text
+
+    with _client(url, token) as client:
+        found = client.context(pid, step, chars=1_000_000 if as_json else 400)
+    _put(found, context_text(found), as_json)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..abc import FileInfo, SandboxInfo
 from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageReport
 from ..model.agent import AgentSpec
+from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import ServerNotFound
 from ..model.events import Record
 from ..model.memory import (
@@ -150,6 +151,15 @@ class AsyncAether:
     async def spec(self, pid: int) -> AgentSpec:
         """What was asked for when it was spawned."""
         return await self.ask(requests.spec(pid))
+
+    async def context(
+        self, pid: int, step: int | None = None, *, entry: int | None = None, chars: int = ENTRY_CHARS
+    ) -> ContextView:
+        """What the model was told at `step`, the last one if none is named. Texts are cut at `chars` characters.
+
+        With `entry` (the place of one) only that entry has its text, and all of it.
+        """
+        return await self.ask(requests.context(pid, step, entry, chars))
 
     async def asked(self, pid: int) -> list[AgentRequest]:
         """What other agents wait for from it, and what it waits for from them."""
@@ -412,6 +422,15 @@ class Aether:
     def spec(self, pid: int) -> AgentSpec:
         """What was asked for when it was spawned."""
         return self.ask(requests.spec(pid))
+
+    def context(
+        self, pid: int, step: int | None = None, *, entry: int | None = None, chars: int = ENTRY_CHARS
+    ) -> ContextView:
+        """What the model was told at `step`, the last one if none is named. Texts are cut at `chars` characters.
+
+        With `entry` (the place of one) only that entry has its text, and all of it.
+        """
+        return self.ask(requests.context(pid, step, entry, chars))
 
     def asked(self, pid: int) -> list[AgentRequest]:
         """What other agents wait for from it, and what it waits for from them."""

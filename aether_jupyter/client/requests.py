@@ -30,6 +30,7 @@ from ..answers import (
     UseList,
 )
 from ..model.agent import AgentSpec
+from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
 from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
@@ -145,6 +146,12 @@ def get(pid: int) -> Request[Process]:
 
 def spec(pid: int) -> Request[AgentSpec]:
     return Request("GET", f"{API}/processes/{pid}/spec", AgentSpec)
+
+
+def context(pid: int, step: int | None, entry: int | None, chars: int) -> Request[ContextView]:
+    query = {"chars": str(chars)} if chars != ENTRY_CHARS else {}
+    query |= {name: str(value) for name, value in (("step", step), ("entry", entry)) if value is not None}
+    return Request("GET", f"{API}/processes/{pid}/context", ContextView, query=query)
 
 
 def reap(pid: int, keep_home: bool) -> Request[Process]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..abc import Check
 from ..answers import SpaceList
+from ..model.context import ContextView
 from ..model.events import (
     ApprovalClosed,
     ApprovalDecided,
@@ -347,6 +348,33 @@ def memories_text(found: Iterable[Memory]) -> str:
         weight = "pinned" if each.pinned else f"{each.importance:.1f}"
         rows.append(f"{each.id:>6}  {each.layer:10}  {weight:6}  {line(each.text, 200)}")
     return "\n".join(rows) or "Nothing is remembered."
+
+
+def context_text(seen: ContextView) -> str:
+    """What a model was told: the sections with their tokens, each entry on a line, and what came of each memory."""
+    of = f" of {seen.window_tokens:,}" if seen.window_tokens else ""
+    rows = [f"Agent {seen.pid}, step {seen.step} of {seen.last_step}, {seen.model}: {seen.tokens:,}{of} tokens"]
+    if seen.input_tokens is not None:
+        rows[0] += f" (the provider counted {seen.input_tokens:,})"
+    if seen.why:
+        rows.append(f"This model: {line(seen.why, 200)}")
+    if not seen.kept:
+        rows.append("The standing instructions and tools of this step were not kept.")
+    if seen.abridged:
+        rows.append("Its provider says the system part and the tools in its own, shorter words, and shortens results.")
+    for section in seen.sections:
+        rows.append(f"\n{section.title}  {section.tokens:,}")
+        for entry in section.entries:
+            said = " ".join(word for word in (entry.title, "" if entry.ok else "failed") if word)
+            step = "" if entry.step is None else str(entry.step)
+            rows.append(f"  {step:>5}  {entry.kind:8}  {line(f'{said}: {entry.text}' if said else entry.text, 160)}")
+    if seen.memories:
+        rows.append("")
+    for memory in seen.memories:
+        said = f"left out ({memory.left_out})" if memory.left_out else "cited" if memory.cited else "given, not cited"
+        score = f"{memory.why.score:.2f}  " if memory.why is not None else ""
+        rows.append(f"{memory.id:>7}  {score}{said}: {line(memory.text, 120)}")
+    return "\n".join(rows)
 
 
 def recall_text(found: Recall) -> str:

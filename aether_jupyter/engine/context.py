@@ -1,4 +1,4 @@
-"""What a model is told before the transcript; pure."""
+"""What a model is told before the transcript and after it; pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..model.agent import AgentSpec
+from ..model.context import Standing
+from ..model.plan import outline
 from ..model.tool import Risk, ToolSpec
-from .loop import RESULT_TOOL
+from .loop import RESULT_TOOL, AgentState
 
 _RULES = """\
 You are {name}, an agent that works on one task with tools, step by step.
@@ -31,6 +33,23 @@ def system_prompt(spec: AgentSpec, name: str) -> str:
     if spec.system.strip():
         parts.append(spec.system.strip())
     return "\n\n".join(parts)
+
+
+def standing(spec: AgentSpec, name: str) -> tuple[Standing, ...]:
+    """What every request of one run begins with, part by part."""
+    return (Standing("system", system_prompt(spec, name)),)
+
+
+def tail(state: AgentState) -> tuple[Standing, ...]:
+    """What a request ends with: what holds now, and may read otherwise before the next step."""
+    if not state.plan.steps:
+        return ()
+    return (Standing("plan", f"Your plan as it stands:\n{outline(state.plan)}"),)
+
+
+def joined(parts: Sequence[Standing]) -> str:
+    """The parts as one text."""
+    return "\n\n".join(part.text for part in parts)
 
 
 def result_tool(schema: dict[str, Any]) -> ToolSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..model.message import KERNEL, MEMORY, ToolCall, ToolTurn, Turn, UserTurn
+from ..model.message import MEMORY, NOBODY, ToolCall, ToolTurn, Turn, UserTurn
 
 LONGEST = 2_000
 """Characters beyond which a value is content rather than a destination or a name; it is the model's own."""
@@ -44,7 +44,8 @@ class _Search:
     """Looks for values in what was said, and stops when it has worked enough."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
-        said = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source not in (KERNEL, MEMORY)]
+        # A summary is a model's own words, whomever it quotes.
+        said = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source not in NOBODY]
         remembered = [turn for turn in turns if isinstance(turn, UserTurn) and turn.source == MEMORY]
         results = [turn for turn in turns if isinstance(turn, ToolTurn)][-RESULTS:]
         self._texts = [

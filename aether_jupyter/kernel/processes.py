@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -46,7 +46,7 @@ from ..model.request import NoteKind
 from ..model.tool import Approval, Decision
 from ..model.view import advance
 from ..store import tables
-from ..store.database import Database, Transaction
+from ..store.database import Database, Transaction, insert_once
 from ..store.journal import Entry, Journal, decode_event, to_record
 from . import uses
 from .action import action
@@ -56,6 +56,8 @@ CHILDREN, DEPTH = 20, 5
 NAME_CHARS = 80
 LONGEST_LEASE_S = 60.0
 SOME = 500
+TEXTS = 100_000
+"""Of how many texts a server knows that they are written; beyond it asks anew."""
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +99,8 @@ _EVENTS = (
     .where(tables.event.c.pid == bindparam("k"), tables.event.c.n > bindparam("after"))
     .order_by(tables.event.c.n)
 )
+_KEEP_TEXT = insert_once(tables.text)
+_NO_TEXTS: Mapping[str, bytes] = {}
 _WAITING = select(tables.approval.c.id, tables.approval.c.body).where(
     tables.approval.c.pid == bindparam("k"), tables.approval.c.status == "waiting"
 )
@@ -168,6 +172,7 @@ class Processes:
         self._budgets = budgets
         self._admit = admit
         self._waiters: dict[int, set[asyncio.Event]] = {}
+        self._texts: set[tuple[str, str]] = set()
         self._exit_listeners: list[Callable[[Transaction, Process], None]] = [self._tell_parent]
         journal.on_entry(self._wake)
 
@@ -379,22 +384,43 @@ class Processes:
             claims.append((Claim(pid, row.epoch, worker, process.owner, process.name, spec, parents), process))
         return claims
 
+    async def record(
+        self,
+        actor: Principal,
+        claim: Claim,
+        known: int,
+        events: Sequence[Event],
+        conclusion: Sequence[Event] = (),
+        texts: Mapping[str, bytes] = _NO_TEXTS,
+    ) -> Recorded:
+        """Append what a runner did. Raises `Fenced`, with nothing written, if the claim is no longer its own.
+
+        `conclusion` (to wait, to end) was drawn from the first `known` events, so it is written only if those are
+        all: a message or decision that came meanwhile must not be slept through. `texts` are what the events name by
+        their digests; each is written once.
+        """
+        fresh = {digest: body for digest, body in texts.items() if (claim.owner, digest) not in self._texts}
+        recorded = await self._record(actor, claim, known, events, conclusion, fresh)
+        if fresh:
+            if len(self._texts) > TEXTS:
+                self._texts.clear()
+            self._texts.update((claim.owner, digest) for digest in fresh)
+        return recorded
+
     @action("system:run")
-    def record(
+    def _record(
         self,
         tx: Transaction,
         actor: Principal,
         claim: Claim,
         known: int,
         events: Sequence[Event],
-        conclusion: Sequence[Event] = (),
+        conclusion: Sequence[Event],
+        texts: Mapping[str, bytes],
     ) -> Recorded:
-        """Append what a runner did. Raises `Fenced`, with nothing written, if the claim is no longer its own.
-
-        `conclusion` (to wait, to end) was drawn from the first `known` events, so it is written only if those are
-        all: a message or decision that came meanwhile must not be slept through.
-        """
         row = self._fenced(tx, claim)
+        for digest, body in texts.items():
+            tx.run(_KEEP_TEXT, {"owner": claim.owner, "digest": digest, "body": body})
         missed: tuple[tuple[int, float, Event], ...] = ()
         if row.process.head > known:
             found = tx.all(_EVENTS, {"k": claim.pid, "after": known})

@@ -69,6 +69,12 @@ def _logs(client: Aether, rest: str) -> Any:
     return Words("\n".join(rows))
 
 
+def _context(client: Aether, rest: str) -> Any:
+    usage = "context PID [--step N]"
+    [which], options = _parsed(rest, usage, {"--step": int}, least=1, most=1)
+    return Words(show.context_text(client.context(_pid(which, usage), options.get("--step"), chars=400)))
+
+
 def _signal(client: Aether, rest: str) -> Any:
     given, _ = _parsed(rest, "signal PID STOP", least=1, most=2)
     # The terminal names the signal first; both are understood.
@@ -149,6 +155,7 @@ def _doctor(client: Aether, rest: str) -> Any:
 _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "ps": _ps,
     "logs": _logs,
+    "context": _context,
     "signal": _signal,
     "send": _send,
     "extend": _extend,

@@ -12,7 +12,7 @@ import msgspec
 
 from .agent import AgentSpec, Limits
 from .memory import Weighed
-from .message import Part, ToolCall, Usage
+from .message import Part, ToolCall, Usage, UserTurn
 from .plan import Plan
 from .process import ExitStatus, Pid, Process, Signal, State, WaitReason
 from .request import Request, RequestStatus
@@ -169,10 +169,11 @@ class AuxiliaryAnswered(msgspec.Struct, frozen=True, tag="auxiliary.answered", t
     message: str = ""
 
 
-class ContextCompacted(msgspec.Struct, frozen=True, tag="context.compacted", tag_field="type"):
+class ContextCompacted(msgspec.Struct, frozen=True, tag="context.compacted", tag_field="type", omit_defaults=True):
     """The first `turns` turns after the goal are told by `summary` from now on; the journal keeps them whole.
 
-    `first` and `last` are the steps that it covers. Tokens are estimates of the whole context.
+    `first` and `last` are the steps that it covers. `kept` are the words of people among them, which stay as they are.
+    Tokens are estimates of the whole context.
     """
 
     turns: int
@@ -181,6 +182,7 @@ class ContextCompacted(msgspec.Struct, frozen=True, tag="context.compacted", tag
     summary: str
     tokens_before: int
     tokens_after: int
+    kept: tuple[UserTurn, ...] = ()
 
 
 class PlanChanged(msgspec.Struct, frozen=True, tag="plan.changed", tag_field="type"):

@@ -48,12 +48,15 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     known: bool = True
 
 
-KERNEL, MEMORY = "kernel", "memory"
-"""Who speaks in a user's turn where nobody does: the kernel, and what the agent remembers."""
+KERNEL, MEMORY, SUMMARY, ANSWER = "kernel", "memory", "summary", "answer"
+"""Who speaks in a user's turn where nobody does: the kernel, what the agent remembers, the summary of its older steps,
+and what a person answered to a question that lies among these.
+"""
+NOBODY = frozenset((KERNEL, MEMORY, SUMMARY, ANSWER))
 
 
 class UserTurn(msgspec.Struct, frozen=True, tag="user"):
-    """Words of a person, another agent, the kernel or the agent's own memory (`source` says who)."""
+    """Words of a person, another agent, or one of `NOBODY` (`source` says who)."""
 
     text: str
     source: str = "person"

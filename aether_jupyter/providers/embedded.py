@@ -58,6 +58,8 @@ https://www.apache.org/licenses/LICENSE-2.0
 
 CONTEXT_TOKENS = 4096
 ANSWER_TOKENS = 768
+OWN_TOKENS = 1_000
+"""What the instructions and examples come to that are said with every request."""
 KEPT_CHARS = 1500
 OLD_CHARS = 120
 
@@ -138,6 +140,8 @@ class Embedded:
             input_usd=0.0,
             output_usd=0.0,
             context_tokens=CONTEXT_TOKENS,
+            own_tokens=OWN_TOKENS,
+            result_chars=KEPT_CHARS,
             note="small offline model: simple file and shell tasks; check its evidence, it may claim success falsely",
         )
 

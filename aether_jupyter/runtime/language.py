@@ -22,6 +22,8 @@ import msgspec
 
 from ..abc import Clock, ModelInfo, ModelProvider
 from ..config import Settings
+from ..engine import tokens as sizes
+from ..model.context import Window
 from ..model.errors import (
     ModelAnswerCut,
     ModelError,
@@ -59,7 +61,6 @@ WAYS_OUT = (
 ORDER = ("openai", "anthropic", "google", "ollama", "local")
 """Where a default model is looked for, first to last; only what is ready to answer is taken."""
 
-CHARS_A_TOKEN = 3.5
 MAX_CALLS = 64
 MAX_TEXT = 1_000_000
 MAX_ARGUMENTS = 4_000_000
@@ -156,6 +157,12 @@ class Language:
             fix = f"{available.fix.rstrip('.')}. " if available.fix else ""
             raise ModelNotConfigured(f"{detail}. {fix}{WAYS_OUT}", model=model_id)
 
+    def window(self, model_id: str) -> Window:
+        """What the model takes at most. Raises `UnknownName` where its provider is not here."""
+        provider, name = self._find(model_id.partition("?record=")[2] or model_id)
+        info = provider.info(name)
+        return Window(info.context_tokens, info.own_tokens, info.result_chars)
+
     def default_model(self) -> str:
         """The id for agents that name no model. Raises `ModelNotConfigured` where none is ready."""
         if self._settings.default_model:
@@ -181,8 +188,12 @@ class Language:
         tail: str = "",
     ) -> tuple[int, float]:
         """What one call may use at most, in tokens and dollars: the reservation. Unknown prices count as 0."""
-        chars = len(system) + sum(map(_chars, turns)) + len(tail) + sum(_tool_chars(tool) for tool in tools)
-        given = int(chars / CHARS_A_TOKEN) + 16
+        weight = sizes.weight(system) + sizes.weight(tail) + sum(map(sizes.turn_weight, turns))
+        return self.reserve(model_id, sizes.tokens(weight + sizes.tools_weight(tools)), max_output_tokens)
+
+    def reserve(self, model_id: str, given: int, max_output_tokens: int) -> tuple[int, float]:
+        """The same for a request whose `given` tokens are counted already."""
+        given += 16
         price = self._price(model_id)
         usd = (given * price.input_usd + max_output_tokens * price.output_usd) / 1e6 if price is not None else 0.0
         return given + max_output_tokens, usd
@@ -560,30 +571,6 @@ def _backoff(error: ModelError, attempt: int) -> float:
         return min(float(asked), LONGEST_RETRY_AFTER_S) + random.uniform(0.05, 0.3)  # noqa: S311 no secret
     span = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (attempt - 1))
     return span / 2 + random.uniform(0.0, span / 2)  # noqa: S311 no secret
-
-
-def _chars(turn: Turn) -> int:
-    if isinstance(turn, UserTurn):
-        return len(turn.text) + 16
-    if isinstance(turn, ToolTurn):
-        return len(turn.content) + 32
-    return sum(
-        len(msgspec.json.encode(part.arguments)) + len(part.raw) + 32 if isinstance(part, ToolCall) else len(part.text)
-        for part in turn.parts
-    )
-
-
-_TOOL_CHARS: dict[int, tuple[ToolSpec, int]] = {}
-
-
-def _tool_chars(tool: ToolSpec) -> int:
-    found = _TOOL_CHARS.get(id(tool))
-    if found is None or found[0] is not tool:
-        if len(_TOOL_CHARS) > 1000:
-            _TOOL_CHARS.clear()
-        found = (tool, len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters)) + 40)
-        _TOOL_CHARS[id(tool)] = found
-    return found[1]
 
 
 def _parameters(session: Session, tools: Sequence[ToolSpec]) -> ModelRequestParameters:

@@ -25,6 +25,7 @@ from ..engine.likeness import cited, other_words, said_by, told_in
 from ..engine.recall import REMINDERS, reminder
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import next_day
+from ..kernel.contexts import digested
 from ..kernel.feed import Feed
 from ..kernel.memories import Memories
 from ..kernel.processes import Claim, Processes
@@ -204,7 +205,9 @@ class Run:
         self._principal = Principal.agent(self._claim.pid, self._claim.owner)
         self._memory_name = memory_name(self._claim.name, self._claim.parents)
         self._workspaces = r.machines.workspaces(self._claim.owner, self._spec.workspaces)
-        self._system = context.system_prompt(self._spec, self._claim.name)
+        standing = context.standing(self._spec, self._claim.name)
+        self._system = context.joined(standing)
+        self._sent = digested(standing), digested(self._tools)
         self._policy = permissions.Policy(r.settings.permissions, self._spec.permissions)
         state = loop.begin(self._spec)
         # A process that was just spawned and claimed has no history worth a read: 1 is its birth, 2 this claim.
@@ -268,12 +271,16 @@ class Run:
         r, state, spec = self._r, self._state, self._spec
         models = self._permitted_models((spec.model or r.language.default_model(), *spec.fallbacks))
         await r.language.prepare()
-        tokens, usd = r.language.estimate(models[0], self._system, state.turns, self._tools, spec.max_output_tokens)
+        tail = context.joined(context.tail(state))
+        tokens, usd = r.language.estimate(
+            models[0], self._system, state.turns, self._tools, spec.max_output_tokens, tail
+        )
         sentence = loop.afford(state, tokens, usd, r.clock.now())
         if sentence is not None:
             return await self._ask_limit(sentence, tokens, usd)
         try:
-            await self._commit(ModelRequested(step, models[0], tokens, usd))
+            (system, _), (tools, _) = self._sent
+            await self._commit(ModelRequested(step, models[0], tokens, usd, system=system, tools=tools))
         except OverBudget as error:
             wait = WaitReason("resource", error.message, until=next_day(r.clock.now()) + 1)
             return await self._conclude(StateChanged(State.WAITING, wait))
@@ -294,6 +301,7 @@ class Run:
                     on_text=self._words(step) if r.feed.followed(self._claim.owner) else None,
                     on_prepare=self._preparing,
                     session=self._session,
+                    tail=tail,
                 )
             )
         except ModelError as error:
@@ -482,9 +490,13 @@ class Run:
 
     async def _record(self, batch: list[Event], conclusion: Sequence[Event] = ()) -> bool:
         delay = STORAGE_RETRY_S
+        asks = batch and isinstance(batch[-1], ModelRequested)
+        texts = dict(self._sent) if asks else {}
         while True:
             try:
-                recorded = await self._r.processes.record(RUNTIME, self._claim, self._kept.head, batch, conclusion)
+                recorded = await self._r.processes.record(
+                    RUNTIME, self._claim, self._kept.head, batch, conclusion, texts
+                )
                 break
             except (StorageFull, StorageBusy) as error:
                 # Nothing was written and nothing is lost: the agent pauses until the disk is well again.
@@ -627,9 +639,7 @@ class Run:
         """Put before the model what it remembers of what was newly said, if it has the tool to ask for more."""
         if "recall" not in self._by_name:
             return
-        said = loop.said(self._state)
-        about = "\n".join(said[max(self._state.reminded, self._looked) :])
-        self._looked = len(said)
+        about, self._looked = loop.unheard(self._state, self._looked)
         if not about:
             return
         try:
@@ -638,7 +648,7 @@ class Run:
             # It can still ask by itself; no agent ends because it was not reminded.
             log.exception("process %s was not reminded of what it knows", self._claim.pid)
             return
-        given = reminder(about, len(said), found, self._state.given, self._r.clock.now())
+        given = reminder(about, self._looked, found, self._state.given, self._r.clock.now())
         if given is not None:
             self._note(given)
 

@@ -358,6 +358,11 @@ def upsert(table: Table, *, key: Sequence[str], add: Sequence[str], keep: Sequen
     )
 
 
+def insert_once(table: Table) -> Any:
+    """A statement that adds a row unless its key is there already."""
+    return insert_or(table).on_conflict_do_nothing()
+
+
 async def instance_id(database: Database) -> str:
     """The name of this `AETHER_HOME`, made once: containers carry it as a label."""
     rows = await database.fetch(select(tables.meta.c.value).where(tables.meta.c.key == "instance"))

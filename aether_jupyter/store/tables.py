@@ -64,6 +64,15 @@ event = Table(
 )
 Index("event_process", event.c.pid, event.c.n, unique=True)
 
+text = Table(
+    "text",
+    metadata,
+    Column("owner", String(200), nullable=False),
+    Column("digest", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("owner", "digest"),
+)
+
 approval = Table(
     "approval",
     metadata,

@@ -85,6 +85,18 @@ def test_run_mounts_shared_folders_by_name(server: Server) -> None:
     assert "workspaces[0]" in wrong.stderr
 
 
+def test_what_the_model_was_told_is_shown_by_section(server: Server) -> None:
+    pid = data("run", "write", "--model", "scripted:echo-file", env=server.environment)["pid"]
+    shown = aether("context", str(pid), "--step", "2", env=server.environment).stdout
+    assert f"Agent {pid}, step 2 of 3, scripted:echo-file" in shown
+    for title in ("System  ", "Tools, ", "Goal  ", "Step 1  "):
+        assert f"\n{title}" in shown
+    whole = data("context", str(pid), env=server.environment)
+    assert whole["step"] == 3
+    assert [section["kind"] for section in whole["sections"]] == ["system", "tools", "goal", "steps"]
+    assert aether("context", str(pid), "--step", "9", env=server.environment).returncode == 4
+
+
 def test_memories_are_kept_found_and_forgotten(server: Server) -> None:
     given = ("memory", "remember", "clerk", "--layer", "procedural", "--importance", "0.8", "--tag", "safe")
     kept = data(*given, "The", "safe", "opens", "with", "4711.", env=server.environment)

@@ -121,6 +121,7 @@ def test_an_agent_is_steered_by_words(kernel: Kernel) -> None:
     assert "Sent" in kernel.text(f"%aether send {pid} be quick")
     assert "/51 steps" in kernel.text(f"%aether extend {pid} --steps 1")
     kernel.run(f'%aether send {pid} it\'s as "quick" as that')
+    assert "Take long" in kernel.text(f"%aether context {pid} --step 1")
     assert "KILL" in kernel.text(f"%aether signal kill {pid}")
     assert 'it\'s as "quick" as that' in kernel.text(f"%aether logs {pid}")
     assert "Killed" in kernel.text(f"%aether logs {pid}")

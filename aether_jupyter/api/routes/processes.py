@@ -11,7 +11,8 @@ import msgspec
 from ...answers import FileList, ProcessList, RecordList, RequestList, Said
 from ...model.access import Principal
 from ...model.agent import AgentSpec
-from ...model.errors import FileNotFound, IllegalTransition, OverBudget, ProcessNotFound, TooMany, UnknownName
+from ...model.context import ENTRY_CHARS, ContextView
+from ...model.errors import FileNotFound, IllegalTransition, NotFound, OverBudget, ProcessNotFound, TooMany, UnknownName
 from ...model.events import Record
 from ...model.process import Process, SignalReport, State
 from ..bodies import (
@@ -85,6 +86,23 @@ async def list_records(
     """Its journal by `n`, ascending: at most `limit` lines after `after`, or the last `limit` before `before`."""
     found = await house.processes.records(who, pid, after=after, before=before, limit=limit)
     return RecordList(list(found))
+
+
+@route("GET", "/processes/{pid}/context", scope="processes:read", errors=(ProcessNotFound, NotFound))
+async def get_context(
+    house: House,
+    who: Principal,
+    pid: Pid,
+    *,
+    step: Annotated[int, msgspec.Meta(ge=1)] | None = None,
+    entry: Natural | None = None,
+    chars: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = ENTRY_CHARS,
+) -> ContextView:
+    """What the model was told at `step` (the last one if none is named), section by section.
+
+    Texts are cut at `chars`; with `entry` (the place of one) only that one has its text, and all of it.
+    """
+    return await house.contexts.get(who, pid, step, entry=entry, chars=chars)
 
 
 @route("GET", "/processes/{pid}/requests", scope="processes:read", errors=(ProcessNotFound,))

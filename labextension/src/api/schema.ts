@@ -219,6 +219,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/processes/{pid}/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the model was told at `step` (the last one if none is named), section by section.
+         *
+         *     Texts are cut at `chars`; with `entry` (the place of one) only that one has its text, and all of it
+         */
+        get: operations["getContext"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/processes/{pid}/requests": {
         parameters: {
             query?: never;
@@ -969,10 +990,23 @@ export interface components {
             fatal: boolean;
         };
         /**
+         * Compacted
+         * @description The steps that a summary stands for, and who wrote it. The steps themselves stay in the journal.
+         */
+        Compacted: {
+            first: number;
+            last: number;
+            model: string;
+            at: number;
+            tokens_before: number;
+            tokens_after: number;
+        };
+        /**
          * ContextCompacted
          * @description The first `turns` turns after the goal are told by `summary` from now on; the journal keeps them whole.
          *
-         *     `first` and `last` are the steps that it covers. Tokens are estimates of the whole context.
+         *     `first` and `last` are the steps that it covers. `kept` are the words of people among them, which stay as they are.
+         *     Tokens are estimates of the whole context.
          */
         ContextCompacted: {
             /** @enum {unknown} */
@@ -983,6 +1017,95 @@ export interface components {
             summary: string;
             tokens_before: number;
             tokens_after: number;
+            /** @default [] */
+            kept?: components["schemas"]["UserTurn"][];
+        };
+        /**
+         * ContextEntry
+         * @description One piece of a section. `title` is the tool's name or who spoke, `step` the step it belongs to.
+         *
+         *     `place` counts the entries of the whole context. `chars` is the length of the text as the model read it; `text` is
+         *     shorter where it was cut for the screen. `ok` is False for a call that failed.
+         */
+        ContextEntry: {
+            place: number;
+            /** @enum {unknown} */
+            kind: "answer" | "call" | "kernel" | "memory" | "message" | "result" | "text" | "thinking" | "tool";
+            tokens: number;
+            chars: number;
+            text: string;
+            /** @default  */
+            title: string;
+            /** @default null */
+            step: number | null;
+            /** @default true */
+            ok: boolean;
+        };
+        /**
+         * ContextMemory
+         * @description A memory that was weighed for this context. `step` is the one before which that was.
+         *
+         *     `left_out` is why the model was not told, '' where it was. `cited` are the steps, up to the
+         *     one that is shown, whose answers rest on it. `text` is what the model read, or else what the memory says now: '' if
+         *     it is gone.
+         */
+        ContextMemory: {
+            id: number;
+            step: number;
+            text: string;
+            /** @default  */
+            layer: string;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            left_out: "" | "faded" | "given" | "likeness" | "repeats" | "room";
+            /** @default [] */
+            cited: number[];
+            /** @default null */
+            why: components["schemas"]["Why"] | null;
+        };
+        /**
+         * ContextSection
+         * @description Entries that belong together, as they were sent. `tokens` is their sum, an estimate like every count here.
+         */
+        ContextSection: {
+            /** @enum {unknown} */
+            kind: "goal" | "memories" | "plan" | "profile" | "steps" | "summary" | "system" | "tools";
+            title: string;
+            tokens: number;
+            entries: components["schemas"]["ContextEntry"][];
+        };
+        /**
+         * ContextView
+         * @description What the model was told at `step`, of `last_step` so far. `at` is in seconds since the epoch.
+         *
+         *     `tokens` is the sum of the sections, an estimate; `input_tokens` is what the provider counted, None where it did
+         *     not say. `window_tokens` is what the model takes at most. `kept` is False where the standing instructions and the
+         *     tools of that step were not kept. `abridged` says that the provider says system part and tools in its own, shorter
+         *     words and shortens results, as the embedded model's does.
+         */
+        ContextView: {
+            pid: number;
+            step: number;
+            last_step: number;
+            model: string;
+            at: number;
+            tokens: number;
+            window_tokens: number;
+            sections: components["schemas"]["ContextSection"][];
+            /** @default [] */
+            memories: components["schemas"]["ContextMemory"][];
+            /** @default null */
+            compacted: components["schemas"]["Compacted"] | null;
+            /** @default  */
+            why: string;
+            /** @default null */
+            input_tokens: number | null;
+            /** @default true */
+            kept: boolean;
+            /** @default false */
+            abridged: boolean;
         };
         /**
          * Decide
@@ -1462,6 +1585,8 @@ export interface components {
         /**
          * ModelInfo
          * @description One model as a person chooses it. Prices are dollars per million tokens, None where not known.
+         *
+         *     `own_tokens` and `result_chars` are those of `model.context.Window`.
          */
         ModelInfo: {
             id: string;
@@ -1473,6 +1598,10 @@ export interface components {
             output_usd: number | null;
             /** @default 128000 */
             context_tokens: number;
+            /** @default null */
+            own_tokens: number | null;
+            /** @default null */
+            result_chars: number | null;
             /** @default  */
             note: string;
         };
@@ -2353,6 +2482,17 @@ export interface components {
             uses: components["schemas"]["MemoryUse"][];
         };
         /**
+         * UserTurn
+         * @description Words of a person, another agent, or one of `NOBODY` (`source` says who).
+         */
+        UserTurn: {
+            /** @enum {unknown} */
+            type: "user";
+            text: string;
+            /** @default person */
+            source: string;
+        };
+        /**
          * View
          * @description One person's fleet at `cursor` (the `seq` of the last record that is in it).
          */
@@ -3195,6 +3335,68 @@ export interface operations {
                 };
             };
             /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getContext: {
+        parameters: {
+            query?: {
+                step?: number;
+                entry?: number;
+                chars?: number;
+            };
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContextView"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` or `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
