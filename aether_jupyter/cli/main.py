@@ -150,9 +150,9 @@ def context(pid: int, step: int | None, url: str, token: str, as_json: bool) -> 
     """Show what the model was told for a step of agent PID; with --json in full, else in short."""
     from ..client.show import context_text
 
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         found = client.context(pid, step, chars=1_000_000 if as_json else 400)
-    _put(found, context_text(found), as_json)
+    put(found, context_text(found), as_json)
 
 
 @cli.command()
