@@ -12,10 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from .model.agent import SandboxSpec
+from .model.agent import AgentSpec, SandboxSpec
 from .model.events import Notice
 from .model.memory import Layer, Memory, Note, Recall
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
+from .model.routing import Family
 from .model.tool import Outcome, ToolSpec
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ class ModelInfo:
     """One model as a person chooses it. Prices are dollars per million tokens, None where not known.
 
     `own_tokens` and `result_chars` are those of `model.context.Window`.
+    `max_tools` is how many tools it can be given, None for any number. `families` are those it belongs to when the
+    server chooses a model; the runtime says which.
     """
 
     id: str
@@ -198,6 +201,20 @@ class ModelInfo:
     own_tokens: int | None = None
     result_chars: int | None = None
     note: str = ""
+    max_tools: int | None = None
+    families: tuple[Family, ...] = ()
+
+
+@dataclass(frozen=True)
+class RouteInfo:
+    """Which models an agent would be asked from now, the first one first, and why.
+
+    `family` is None where the request names a model.
+    """
+
+    models: tuple[str, ...]
+    why: str
+    family: Family | None = None
 
 
 class Embedder(Protocol):
@@ -274,6 +291,7 @@ class Surroundings(Protocol):
 
     async def models(self) -> list[ModelInfo]: ...
     def default_model(self) -> str: ...
+    async def route(self, spec: AgentSpec) -> RouteInfo: ...
     def tools(self) -> list[ToolSpec]: ...
     async def sandboxes(self) -> list[SandboxInfo]: ...
     def workspaces(self, owner: str) -> str: ...

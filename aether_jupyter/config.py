@@ -15,6 +15,7 @@ from traitlets.config import Configurable
 from .model.agent import Mode
 from .model.errors import BadRequest
 from .model.permission import Permission, parse_permission
+from .model.routing import FAMILIES, RoutingRule, is_auto, parse_rule, pinned
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +25,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_model: str = ""
     fallback_models: tuple[str, ...] = ()
     cheap_models: tuple[str, ...] = ()
+    standard_models: tuple[str, ...] = ()
+    frontier_models: tuple[str, ...] = ()
+    routing: tuple[RoutingRule, ...] = ()
     sandbox: str = "auto"
     allow_host_sandbox: bool = False
     max_mode: Mode = Mode.AUTONOMOUS
@@ -90,13 +94,28 @@ class Aether(Configurable):
     home = Unicode("", help="Folder for the database, homes and weights; default AETHER_HOME or ~/.aether.").tag(
         config=True
     )
-    default_model = Unicode("", help="Model of agents that name none, as provider:model.").tag(config=True)
+    default_model = Unicode(
+        "", help="Model of agents that name none, as provider:model; auto lets the server choose one for each task."
+    ).tag(config=True)
     fallback_models = List(Unicode(), help="Models tried in order when the first is not to be reached.").tag(
         config=True
     )
     cheap_models = List(
         Unicode(),
-        help="Models for work beside an agent's steps (summaries, reflections), tried in order before its own.",
+        help="Models for plain tasks and for work beside an agent's steps (summaries, reflections), tried in order. "
+        "Empty: by price, of those that are ready.",
+    ).tag(config=True)
+    standard_models = List(
+        Unicode(), help="Models for most tasks of agents with the model auto, in order. Empty: by price."
+    ).tag(config=True)
+    frontier_models = List(
+        Unicode(), help="Models for what went wrong with a standard one, in order. Empty: by price."
+    ).tag(config=True)
+    routing = List(
+        Anything(),
+        help="Which family of models the steps of agents with the model auto go to; each line cheap, standard or "
+        "frontier and conditions (role, agent, label, needs, goal~=, context, tools, steps, stumbles, left), "
+        "such as 'frontier role=reviewer' or 'cheap goal~=summar context<20000'. The first that fits wins.",
     ).tag(config=True)
     sandbox = Enum(
         ["auto", "docker", "bubblewrap", "host"],
@@ -151,6 +170,29 @@ class Aether(Configurable):
                 raise TraitError(f"c.Aether.permissions[{place}]: {error.message}") from None
         return found
 
+    @validate("routing")
+    def _routable(self, proposal: Any) -> list[RoutingRule]:
+        found = []
+        for place, line in enumerate(proposal["value"]):
+            try:
+                found.append(parse_rule(line))
+            except BadRequest as error:
+                raise TraitError(f"c.Aether.routing[{place}]: {error.message}") from None
+        return found
+
+    @validate("default_model", "cheap_models", "standard_models", "frontier_models", "fallback_models")
+    def _named(self, proposal: Any) -> Any:
+        trait, value = proposal["trait"].name, proposal["value"]
+        for model in (value,) if isinstance(value, str) else value:
+            if is_auto(model):
+                if trait != "default_model":
+                    raise TraitError(f"c.Aether.{trait}: {model!r} stands for a choice among models; name one")
+                try:
+                    pinned(model)
+                except BadRequest as error:
+                    raise TraitError(f"c.Aether.{trait}: {error.message}") from None
+        return value
+
     def settings(self, environ: Mapping[str, str] = os.environ) -> Settings:
         """The frozen settings these traits stand for."""
         changes: dict[str, Any] = {
@@ -162,7 +204,9 @@ class Aether(Configurable):
             changes["home"] = Path(self.home).expanduser().absolute()
         changes["max_mode"] = Mode(self.max_mode)
         changes["fallback_models"] = tuple(self.fallback_models)
-        changes["cheap_models"] = tuple(self.cheap_models)
+        for family in FAMILIES:
+            changes[f"{family}_models"] = tuple(getattr(self, f"{family}_models"))
+        changes["routing"] = tuple(self.routing)
         changes["permissions"] = tuple(self.permissions)
         changes["daily_budget_usd"] = self.daily_budget_usd or None
         return from_environment(environ, **changes)

@@ -69,6 +69,12 @@ class Extend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wall_s: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
 
 
+class ChooseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The model to ask from the next step on: `provider:model`, `auto`, or `auto:` and a family."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
 class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person says to the very call that was shown, named by `digest`.
 

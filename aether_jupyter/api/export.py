@@ -28,6 +28,7 @@ from ..model.events import (
     MemoriesGiven,
     MessageSent,
     ModelAnswered,
+    ModelChosen,
     ModelFailed,
     ModelRequested,
     PlanChanged,
@@ -125,7 +126,13 @@ class _Entry(NamedTuple):
 
 def _entries(event: Event) -> Iterator[_Entry]:
     match event:
-        case ModelAnswered(step=step, parts=parts):
+        case ModelRequested(step=step, model=model, why=why, since=since) if why and step == since:
+            yield _Entry(f"step {step} · asks {model}", why)
+        case ModelChosen(model=model, by=by):
+            yield _Entry(f"{by} chose {model}")
+        case ModelAnswered(step=step, model=model, parts=parts, instead=instead):
+            if instead:
+                yield _Entry(f"step {step} · answered by {model}", instead)
             for part in parts:
                 if isinstance(part, Text | Thinking) and part.text.strip():
                     yield _Entry(f"step {step} · {'thinking' if isinstance(part, Thinking) else 'says'}", part.text)

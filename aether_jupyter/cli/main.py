@@ -1,5 +1,5 @@
 """`aether run | ps | logs | context | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
-memory | doctor | serve`, over the same API.
+model | models | memory | doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -34,7 +34,11 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("goal")
-@click.option("--model", default="", help="provider:model; the server's default where none is given.")
+@click.option(
+    "--model",
+    default="",
+    help="provider:model, or auto (auto:cheap, auto:standard, auto:frontier); else the server's default.",
+)
 @click.option(
     "--mode",
     type=click.Choice(["plan", "ask_always", "ask_risky", "accept_edits", "autonomous"]),
@@ -264,6 +268,28 @@ def extend(
     with client_of(url, token) as client:
         process = client.extend(pid, steps=steps, tokens=tokens, cost_usd=cost, wall_s=wall)
     put(process, summary_text(process), as_json)
+
+
+@cli.command()
+@click.argument("pid", type=click.IntRange(1))
+@click.argument("which", metavar="MODEL")
+@common
+def model(pid: int, which: str, url: str, token: str, as_json: bool) -> None:
+    """Have agent PID ask MODEL from its next step on: provider:model, auto, or auto:cheap and the like."""
+    with client_of(url, token) as client:
+        process = client.choose_model(pid, which)
+    put(process, f"Agent {pid} asks {which} from its next step on.", as_json)
+
+
+@cli.command()
+@common
+def models(url: str, token: str, as_json: bool) -> None:
+    """List the models, their prices and the families from which auto chooses."""
+    from ..client.show import models_text
+
+    with client_of(url, token) as client:
+        found = client.models()
+    put(found, models_text(found), as_json)
 
 
 @cli.command()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..abc import FileInfo, SandboxInfo
+from ..abc import FileInfo, RouteInfo, SandboxInfo
 from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageReport
 from ..model.agent import AgentSpec
 from ..model.context import ENTRY_CHARS, ContextView
@@ -201,6 +201,10 @@ class AsyncAether:
         """Add to its limits; if it waited at one, it goes on."""
         return await self.ask(requests.extend(pid, steps, tokens, cost_usd, wall_s))
 
+    async def choose_model(self, pid: int, model: str) -> Process:
+        """Another model for it (or `auto`), asked from its next step on. Raises `Forbidden` if it is not permitted."""
+        return await self.ask(requests.choose_model(pid, model))
+
     async def files(self, pid: int, path: str = "") -> list[FileInfo]:
         """The entries of one folder of its home."""
         return await self.ask(requests.files(pid, path))
@@ -252,6 +256,10 @@ class AsyncAether:
     async def models(self) -> ModelList:
         """The models to choose from."""
         return await self.ask(requests.models())
+
+    async def route(self, spec: AgentSpec) -> RouteInfo:
+        """Which models an agent of this spec would be asked from first, and why; nothing is started."""
+        return await self.ask(requests.route(spec))
 
     async def tools(self) -> list[ToolSpec]:
         """The tools that agents can be given."""
@@ -472,6 +480,10 @@ class Aether:
         """Add to its limits; if it waited at one, it goes on."""
         return self.ask(requests.extend(pid, steps, tokens, cost_usd, wall_s))
 
+    def choose_model(self, pid: int, model: str) -> Process:
+        """Another model for it (or `auto`), asked from its next step on. Raises `Forbidden` if it is not permitted."""
+        return self.ask(requests.choose_model(pid, model))
+
     def files(self, pid: int, path: str = "") -> list[FileInfo]:
         """The entries of one folder of its home."""
         return self.ask(requests.files(pid, path))
@@ -523,6 +535,10 @@ class Aether:
     def models(self) -> ModelList:
         """The models to choose from."""
         return self.ask(requests.models())
+
+    def route(self, spec: AgentSpec) -> RouteInfo:
+        """Which models an agent of this spec would be asked from first, and why; nothing is started."""
+        return self.ask(requests.route(spec))
 
     def tools(self) -> list[ToolSpec]:
         """The tools that agents can be given."""

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from ..abc import FileInfo, SandboxInfo
+from ..abc import FileInfo, RouteInfo, SandboxInfo
 from ..answers import (
     AlikeList,
     ApprovalList,
@@ -196,6 +196,14 @@ def extend(
     more = {"steps": steps, "tokens": tokens, "cost_usd": cost_usd, "wall_s": wall_s}
     body = {name: value for name, value in more.items() if value is not None}
     return Request("POST", f"{API}/processes/{pid}/limits", Process, body=body)
+
+
+def choose_model(pid: int, model: str) -> Request[Process]:
+    return Request("POST", f"{API}/processes/{pid}/model", Process, body={"model": model})
+
+
+def route(spec: AgentSpec) -> Request[RouteInfo]:
+    return Request("POST", f"{API}/models/route", RouteInfo, body=msgspec.to_builtins(spec))
 
 
 def files(pid: int, path: str) -> Request[list[FileInfo]]:

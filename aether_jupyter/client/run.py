@@ -358,6 +358,12 @@ class Run:
         self._process = await self._server.extend(self.pid, **more)  # type: ignore[arg-type]
         return self._process
 
+    @_at_once
+    async def choose_model(self, model: str) -> Process:
+        """Another model for it (or `auto`), asked from its next step on."""
+        self._process = await self._server.choose_model(self.pid, model)
+        return self._process
+
     async def pending(self) -> list[Approval]:
         """What it waits for a person to decide."""
         return await self._server.approvals(pid=self.pid)

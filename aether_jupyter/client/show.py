@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..abc import Check
-from ..answers import SpaceList
+from ..answers import ModelList, SpaceList
 from ..model.context import ContextView
 from ..model.events import (
     ApprovalClosed,
@@ -24,6 +24,7 @@ from ..model.events import (
     MemoriesGiven,
     MessageSent,
     ModelAnswered,
+    ModelChosen,
     ModelFailed,
     ModelRequested,
     PlanChanged,
@@ -198,6 +199,21 @@ def rules_text(rules: Iterable[ApprovalRule]) -> str:
     return "\n".join(rows) or "No standing approvals."
 
 
+def models_text(found: ModelList) -> str:
+    """One line a model: its id, the families it belongs to, its price, and what keeps it from being asked."""
+    wide = max((len(each.id) for each in found.models), default=0)
+    rows = []
+    for each in found.models:
+        free = each.input_usd == each.output_usd == 0
+        known = each.input_usd is not None and each.output_usd is not None
+        price = "free" if free else f"${each.input_usd:g} in, ${each.output_usd:g} out" if known else "price not known"
+        ready = "" if each.available.ok else f"  not ready: {line(each.available.detail, 200)}"
+        mark = "*" if each.id == found.default else " "
+        rows.append(f"{mark} {each.id:{wide}}  {', '.join(each.families) or '-':18}  {price}{ready}")
+    rows.append(f"Agents that name no model ask {found.default}." if found.default else "No model is set up.")
+    return "\n".join(rows)
+
+
 def call_text(approval: Approval) -> str:
     """The exact call in full: the tool, then each argument."""
     call = approval.call
@@ -215,8 +231,14 @@ def event_text(event: Event) -> tuple[str, str]:
     match event:
         case ProcessSpawned(process=process):
             return "start", process.goal
-        case ModelAnswered(parts=parts):
+        case ModelRequested(step=step, model=model, why=why, since=since) if why and step == since:
+            return "model", f"{model}. {why}"
+        case ModelChosen(model=model, by=by):
+            return "model", f"{by} chose {model}"
+        case ModelAnswered(model=model, parts=parts, instead=instead):
             words = " ".join(p.text for p in parts if isinstance(p, Text | Thinking) and p.text.strip())
+            if instead:
+                words = f"[answered by {model}, for {instead.rstrip('.')}] {words}".rstrip()
             return ("thought" if words else ""), words
         case ToolStarted(call=call):
             return "action", describe(call)

@@ -33,6 +33,7 @@ from ..model.events import (
     MemoriesGiven,
     MessageSent,
     ModelAnswered,
+    ModelChosen,
     ModelFailed,
     ModelRequested,
     ProcessExited,
@@ -280,6 +281,26 @@ class Processes:
             raise BadRequest("Say how much more: steps, tokens, cost_usd or wall_s, each above zero")
         row = self.load(tx, actor, pid)
         return self.enlarge(tx, row, actor.name, added)
+
+    @action("processes:model")
+    def choose_model(self, tx: Transaction, actor: Principal, pid: int, model: str) -> Process:
+        """Have it ask another model from its next step on; one that waits for a model to come back tries at once.
+
+        `auto` leaves the choice to the server. Raises what a spawn with this model would raise.
+        """
+        row = self.load(tx, actor, pid)
+        process = row.process
+        if process.state is State.ZOMBIE:
+            raise IllegalTransition(f"Process {pid} has ended; it asks no model any more")
+        if not model:
+            raise BadRequest("model: name one as provider:model, or auto")
+        spec = self._spec_of(tx, pid)
+        names = (process.name, *self._names_from(tx, process.parent))
+        self._admit(msgspec.structs.replace(spec, model=model, fallbacks=()), names)
+        events: list[Event] = [ModelChosen(model, actor.name)]
+        if process.wait is not None and process.wait.kind == "resource":
+            events.append(StateChanged(State.READY if process.state is State.WAITING else State.STOPPED))
+        return self.append(tx, row, actor.name, events)
 
     @action("processes:reap")
     def reap(self, tx: Transaction, actor: Principal, pid: int, *, keep_home: bool = False) -> Process:

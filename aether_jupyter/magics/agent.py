@@ -128,6 +128,8 @@ class AetherMagics(Magics):
         %aether signal PID STOP|CONT|INT|TERM|KILL
         %aether send PID words …              words for it
         %aether extend PID --steps 25         more steps, tokens (--tokens), money (--cost) or time (--wall)
+        %aether models                        the models, and the families from which auto chooses
+        %aether model PID auto                another model from the next step on; auto lets the server choose
         %aether approvals                     what waits for you
         %aether approve ID [--session|--always]   ID may be the PID of an agent that asks for one thing
         %aether refuse ID [why …]

@@ -102,6 +102,18 @@ def _extend(client: Aether, rest: str) -> Any:
     return Words(f"Agent {pid} has {show.steps(process)} steps, {show.money(process)}; it is {process.state.value}.")
 
 
+def _model(client: Aether, rest: str) -> Any:
+    [which, model], _ = _parsed(rest, "model PID MODEL", least=2, most=2)
+    pid = _pid(which, "model PID MODEL")
+    client.choose_model(pid, model)
+    return Words(f"Agent {pid} asks {model} from its next step on.")
+
+
+def _models(client: Aether, rest: str) -> Any:
+    _parsed(rest, "models")
+    return Words(show.models_text(client.models()))
+
+
 def _approvals(client: Aether, rest: str) -> Any:
     _parsed(rest, "approvals")
     waiting = client.approvals()
@@ -159,6 +171,8 @@ _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "signal": _signal,
     "send": _send,
     "extend": _extend,
+    "model": _model,
+    "models": _models,
     "approvals": _approvals,
     "approve": _approve,
     "refuse": _refuse,

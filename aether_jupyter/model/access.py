@@ -12,6 +12,7 @@ SCOPES: dict[str, str] = {
     "processes:signal": "pause, continue, interrupt and end agents",
     "processes:send": "write messages to agents",
     "processes:limits": "extend the limits of agents",
+    "processes:model": "choose another model for agents",
     "processes:reap": "remove ended agents and their files",
     "approvals:read": "see what waits for a decision",
     "approvals:decide": "approve, edit, answer and refuse",

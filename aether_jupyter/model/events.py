@@ -16,6 +16,7 @@ from .message import Part, ToolCall, Usage, UserTurn
 from .plan import Plan
 from .process import ExitStatus, Pid, Process, Signal, State, WaitReason
 from .request import Request, RequestStatus
+from .routing import Family
 from .tool import Approval, Decision, Outcome
 
 MODEL_INTERRUPTED = "model_interrupted"
@@ -47,6 +48,13 @@ class LimitsExtended(msgspec.Struct, frozen=True, tag="process.limits", tag_fiel
     """A person set new limits."""
 
     limits: Limits
+
+
+class ModelChosen(msgspec.Struct, frozen=True, tag="process.model", tag_field="type"):
+    """A person chose another model, or `auto`; it is asked from the next step on. `by` is their name."""
+
+    model: str
+    by: str
 
 
 class ProcessExited(msgspec.Struct, frozen=True, tag="process.exited", tag_field="type"):
@@ -90,8 +98,9 @@ class RequestMoved(msgspec.Struct, frozen=True, tag="request.moved", tag_field="
 class ModelRequested(msgspec.Struct, frozen=True, tag="model.requested", tag_field="type", omit_defaults=True):
     """A model is about to be asked; what it may cost at most is reserved. `step` counts from 1.
 
-    `why` is the reason for the choice of this model, '' where the spec names it. `system` and `tools` are the digests
-    of the standing instructions and the tools' schemas as they were sent.
+    `why` is the reason for the choice of this model, '' where somebody named it; then `family` is the one that was
+    chosen, and `since` the step since which it is so. `system` and `tools` are the digests of the standing instructions
+    and the tools' schemas as they were sent.
     """
 
     step: int
@@ -101,10 +110,15 @@ class ModelRequested(msgspec.Struct, frozen=True, tag="model.requested", tag_fie
     why: str = ""
     system: str = ""
     tools: str = ""
+    family: Family | None = None
+    since: int = 0
 
 
 class ModelAnswered(msgspec.Struct, frozen=True, tag="model.answered", tag_field="type", omit_defaults=True):
-    """The whole answer of one step. `cited` are the memories it rests on, of those that were given."""
+    """The whole answer of one step. `cited` are the memories it rests on, of those that were given.
+
+    `instead` says why the model that was asked first did not answer, '' where it did.
+    """
 
     step: int
     model: str
@@ -115,6 +129,7 @@ class ModelAnswered(msgspec.Struct, frozen=True, tag="model.answered", tag_field
     duration_s: float = 0.0
     attempts: int = 1
     cited: tuple[int, ...] = ()
+    instead: str = ""
 
 
 class ModelFailed(msgspec.Struct, frozen=True, tag="model.failed", tag_field="type", omit_defaults=True):
@@ -272,6 +287,7 @@ Event = (
     | StateChanged
     | SignalSent
     | LimitsExtended
+    | ModelChosen
     | ProcessExited
     | ProcessReaped
     | MessageSent

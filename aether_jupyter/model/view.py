@@ -25,6 +25,7 @@ from .events import (
     MemoriesGiven,
     MessageSent,
     ModelAnswered,
+    ModelChosen,
     ModelFailed,
     ModelRequested,
     PlanChanged,
@@ -89,6 +90,8 @@ def _advance(p: Process, event: Event, at: float) -> Process:
             return replace(p, signal=signal)
         case LimitsExtended(limits=limits):
             return replace(p, limits=limits)
+        case ModelChosen(model=model):
+            return replace(p, model=model)
         case ProcessExited(status=status):
             voice = _voice("answer" if status.code == 0 else "error", status.message) if status.message else p.voice
             strip = p.strip if status.code == 0 else _strip(p, "e")

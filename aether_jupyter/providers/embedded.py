@@ -37,7 +37,7 @@ from ..config import Settings
 from ..model.errors import ModelAnswerCut, ModelNotConfigured, ModelRefused, ModelUnavailable
 from ..model.message import ModelTurn, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..plugins import hookimpl
-from .answer_grammar import answer_schema, grammar, to_parts
+from .answer_grammar import MAX_TOOLS, answer_schema, grammar, to_parts
 from .second_thought import second_thought
 
 log = logging.getLogger(__name__)
@@ -142,6 +142,7 @@ class Embedded:
             context_tokens=CONTEXT_TOKENS,
             own_tokens=OWN_TOKENS,
             result_chars=KEPT_CHARS,
+            max_tools=MAX_TOOLS,
             note="small offline model: simple file and shell tasks; check its evidence, it may claim success falsely",
         )
 

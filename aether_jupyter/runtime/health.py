@@ -17,6 +17,7 @@ from ..abc import Check
 from ..config import Settings
 from ..kernel.memories import Memories
 from ..model.errors import AetherError
+from ..model.routing import FAMILIES
 from ..store.database import Database
 from .language import Language
 from .machines import Machines
@@ -48,7 +49,7 @@ async def checks(
         await asyncio.to_thread(_front_end),
     ]
     found += await _sandboxes(machines, settings)
-    found.append(await asyncio.to_thread(_model, language))
+    found += await asyncio.to_thread(_models, language, settings)
     found.append(_permissions(settings, toolbox))
     found.append(_recall(memories, settings))
     if supervisor is not None:
@@ -178,10 +179,24 @@ async def _sandboxes(machines: Machines, settings: Settings) -> list[Check]:
     return found
 
 
-def _model(language: Language) -> Check:
+def _models(language: Language, settings: Settings) -> list[Check]:
     try:
         model = language.default_model()
         language.check(model)
     except AetherError as error:
-        return Check("model", False, error.message, "Set up one of them and start the server again.")
-    return Check("model", True, f"{model} is the default")
+        return [Check("model", False, error.message, "Set up one of them and start the server again.")]
+    return [Check("model", True, f"{model} is the default"), _families(language, settings)]
+
+
+def _families(language: Language, settings: Settings) -> Check:
+    """What `auto` chooses from, and what of the settings cannot be asked."""
+    language.models()
+    families = language.roster().families
+    detail = "; ".join(f"{family}: {', '.join(families[family]) or 'none'}" for family in FAMILIES)
+    for family in FAMILIES:
+        for model in getattr(settings, f"{family}_models"):
+            try:
+                language.check(model)
+            except AetherError as error:
+                return Check("model families", False, detail, f"c.Aether.{family}_models: {error.message}")
+    return Check("model families", True, detail)

@@ -8,12 +8,13 @@ come for less than pydantic-ai's event stream costs; any other pydantic-ai model
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -23,8 +24,11 @@ import msgspec
 from ..abc import Clock, ModelInfo, ModelProvider
 from ..config import Settings
 from ..engine import tokens as sizes
+from ..engine.routing import Candidate, Roster
+from ..engine.routing import roster as families_of
 from ..model.context import Window
 from ..model.errors import (
+    AetherError,
     ModelAnswerCut,
     ModelError,
     ModelNotConfigured,
@@ -46,6 +50,7 @@ from ..model.message import (
     UserTurn,
     encodable,
 )
+from ..model.routing import FAMILIES, Family, is_auto, pinned
 from ..model.tool import ToolSpec
 
 if TYPE_CHECKING:
@@ -78,7 +83,10 @@ OnPrepare = Callable[[str, float | None], None]
 
 @dataclass(frozen=True)
 class Answer:
-    """One whole answer. `model` is the id that gave it, `attempts` counts every request that was sent for it."""
+    """One whole answer. `model` is the id that gave it, `attempts` counts every request that was sent for it.
+
+    `instead` says why the model that was asked first did not answer, '' where it did.
+    """
 
     parts: tuple[Part, ...]
     usage: Usage
@@ -87,6 +95,7 @@ class Answer:
     model: str
     duration_s: float
     attempts: int
+    instead: str = ""
 
 
 @dataclass
@@ -128,6 +137,7 @@ class Language:
         self._making: dict[str, asyncio.Lock] = {}
         self._circuits: dict[str, _Circuit] = {}
         self._prices: dict[str, _Price | None] = {}
+        self._roster: Roster | None = None
         self._slots: asyncio.Semaphore | None = None
         self._secrets = tuple(
             value for name, value in settings.environment.items() if name.endswith("_KEY") and len(value) >= 6
@@ -137,19 +147,73 @@ class Language:
                 provider.borrow = self._model
 
     async def prepare(self) -> None:
-        """Import what translation and prices need, off the event loop; `ask` does it too, `estimate` cannot."""
+        """Look up off the event loop what translation, prices and routes need, once.
+
+        `ask` does the imports too; `estimate` and `roster` would do it in the loop.
+        """
         await _import_pydantic_ai()
+        if self._roster is None:
+            await asyncio.to_thread(self.roster)
 
     def session(self) -> Session:
         """A new cache for one process."""
         return Session()
 
     def models(self) -> list[ModelInfo]:
-        """Every model that a person may choose, ready ones and others."""
-        return [self._priced(info) for provider in self._providers.values() for info in provider.models()]
+        """Every model that a person may choose, ready ones and others, each with its families. Looks anew."""
+        listed = [info for provider in self._providers.values() for info in provider.models()]
+        infos = {info.id: self._priced(info) for info in (*listed, *self._set_up())}
+        self._roster = roster = self._rostered(infos.values())
+        return [replace(info, families=roster.of(info.id)) for info in infos.values()]
+
+    def roster(self) -> Roster:
+        """The models of each family; as they were when `models` last looked."""
+        if self._roster is None:
+            self.models()
+            assert self._roster is not None
+        return self._roster
+
+    def _set_up(self) -> list[ModelInfo]:
+        """What is known of the models that the settings put into families, or make the default."""
+        found = []
+        for model_id in (*(m for family in FAMILIES for m in self._family(family)), self._settings.default_model):
+            if model_id and not is_auto(model_id):
+                with contextlib.suppress(AetherError):
+                    provider, name = self._find(model_id)
+                    found.append(provider.info(name))
+        return found
+
+    def _family(self, family: Family) -> tuple[str, ...]:
+        models: tuple[str, ...] = getattr(self._settings, f"{family}_models")
+        return models
+
+    def _rostered(self, infos: Iterable[ModelInfo]) -> Roster:
+        """Families of what can be asked here. An embedded model stands in only where there is nothing else."""
+        ready = {info.id: self._candidate(info) for info in infos if info.available.ok}
+        usual = [each for prefix in ORDER for each in ready.values() if each.provider == prefix]
+        able = [each for each in usual if not self._providers[each.provider].short]
+        chosen = {f: [ready[m] for m in self._family(f) if m in ready] for f in FAMILIES}
+        default = ready.get(self._settings.default_model)
+        if default is not None and default not in usual and not chosen["standard"]:
+            able = [default, *able]
+        return families_of(able or usual, chosen)
+
+    def _candidate(self, info: ModelInfo) -> Candidate:
+        # A provider with short prompts cuts them itself.
+        short = self._providers[info.id.partition(":")[0]].short
+        window = None if short else info.context_tokens
+        return Candidate(info.id, window, info.max_tools, info.input_usd, info.output_usd)
 
     def check(self, model_id: str) -> None:
-        """Raise `UnknownName` or `ModelNotConfigured` for a model that cannot be asked, with the ways out."""
+        """Raise `UnknownName` or `ModelNotConfigured` for a model that cannot be asked, with the ways out.
+
+        Instead of a model it may be `auto`, or `auto:` and a family.
+        """
+        if is_auto(model_id):
+            pinned(model_id)
+            if not self.roster().models():
+                raise ModelNotConfigured(f"{model_id}: no language model is ready here. {WAYS_OUT}", model=model_id)
+            return
         provider, name = self._find(model_id)
         available = provider.info(name).available
         if not available.ok:
@@ -175,8 +239,20 @@ class Language:
         raise ModelNotConfigured(f"No language model is set up. {WAYS_OUT}")
 
     def auxiliary(self, models: Sequence[str]) -> tuple[str, ...]:
-        """Whom to ask beside the steps of an agent that is asked from `models`: the cheap ones, then its own."""
-        return tuple(dict.fromkeys((*self._settings.cheap_models, *models)))
+        """Whom to ask beside the steps of an agent that is asked from `models`: the cheap ones, then its own.
+
+        Where nobody set up which are cheap, those of other providers than the agent's own are left out: what an agent
+        reads goes to nobody who was not named. In `models`, `auto` stands for all that it may come to.
+        """
+        found = self.roster()
+        own: list[str] = []
+        for model in models:
+            own += found.models(pinned(model)) if is_auto(model) else (model,)
+        providers = {model.partition(":")[0] for model in own}
+        cheap = self._settings.cheap_models or [
+            model for model in found.families["cheap"] if model.partition(":")[0] in providers
+        ]
+        return tuple(dict.fromkeys((*cheap, *own)))
 
     def estimate(
         self,
@@ -233,7 +309,9 @@ class Language:
         began = self._clock.monotonic()
         attempts = 0
         failure: ModelError | None = None
+        instead = ""
         for model_id in dict.fromkeys(model_ids):
+            instead = instead or (failure.message if failure is not None else "")
             if failure is not None and heard is not None:
                 heard.again(f"{failure.message}; asking {model_id} instead")
             try:
@@ -255,6 +333,7 @@ class Language:
                 model=model_id,
                 duration_s=self._clock.monotonic() - began,
                 attempts=attempts + tried,
+                instead=instead,
             )
         assert failure is not None
         raise failure
@@ -374,8 +453,19 @@ class Language:
     def _price(self, model_id: str) -> _Price | None:
         model_id = model_id.partition("?record=")[2] or model_id
         if model_id not in self._prices:
-            self._prices[model_id] = _price(model_id)
+            self._prices[model_id] = _price(model_id) or self._said_price(model_id)
         return self._prices[model_id]
+
+    def _said_price(self, model_id: str) -> _Price | None:
+        """What the provider itself says that its model costs."""
+        try:
+            provider, name = self._find(model_id)
+            info = provider.info(name)
+        except AetherError:
+            return None
+        if info.input_usd is None or info.output_usd is None:
+            return None
+        return _Price(info.input_usd, info.output_usd, info.input_usd, True, provider.prefix, name)
 
     def _cost(self, model_id: str, response: ModelResponse, usage: Usage) -> tuple[float, bool]:
         # A recording costs what the recorded model costs; a replay nothing.

@@ -23,6 +23,7 @@ from ..engine import context, loop, permissions, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..engine.likeness import cited, other_words, said_by, told_in
 from ..engine.recall import REMINDERS, reminder
+from ..engine.routing import choose, task_of
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import next_day
 from ..kernel.contexts import digested
@@ -64,6 +65,7 @@ from ..model.harmless import plain
 from ..model.memory import memory_name
 from ..model.message import Part, ToolCall
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
+from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
 from .language import Language
 from .machines import Machines
@@ -269,8 +271,8 @@ class Run:
         """Ask the model. True if a limit ends the run instead."""
         await self._remind()
         r, state, spec = self._r, self._state, self._spec
-        models = self._permitted_models((spec.model or r.language.default_model(), *spec.fallbacks))
         await r.language.prepare()
+        models, route = self._whom()
         tail = context.joined(context.tail(state))
         tokens, usd = r.language.estimate(
             models[0], self._system, state.turns, self._tools, spec.max_output_tokens, tail
@@ -280,7 +282,10 @@ class Run:
             return await self._ask_limit(sentence, tokens, usd)
         try:
             (system, _), (tools, _) = self._sent
-            await self._commit(ModelRequested(step, models[0], tokens, usd, system=system, tools=tools))
+            requested = ModelRequested(step, models[0], tokens, usd, system=system, tools=tools)
+            if route is not None:
+                requested = msgspec.structs.replace(requested, why=route.why, family=route.family, since=route.since)
+            await self._commit(requested)
         except OverBudget as error:
             wait = WaitReason("resource", error.message, until=next_day(r.clock.now()) + 1)
             return await self._conclude(StateChanged(State.WAITING, wait))
@@ -324,9 +329,43 @@ class Run:
                 answer.duration_s,
                 answer.attempts,
                 self._cited(answer.parts),
+                instead=answer.instead,
             )
         )
         return False
+
+    def _named_models(self) -> tuple[str, ...]:
+        """The model that a person chose, else the spec's own, and what is asked instead; the first may be `auto`."""
+        return (self._state.chosen or self._spec.model or self._r.language.default_model(), *self._spec.fallbacks)
+
+    def _whom(self) -> tuple[Sequence[str], Route | None]:
+        """Whom to ask for the next step, in order; and the route where the server chooses.
+
+        Raises `ModelRefused` if none is permitted.
+        """
+        first, *fallbacks = named = self._named_models()
+        if not is_auto(first):
+            return self._permitted_models(named), None
+        language, spec, state = self._r.language, self._spec, self._state
+        found = language.roster()
+        if not found.models():
+            language.check(first)
+        permitted = self._permitted_models(found.models())
+        tokens, _ = language.estimate(permitted[0], self._system, state.turns, self._tools, 0)
+        task = task_of(
+            spec,
+            self._claim.name,
+            context=tokens,
+            tools=len(self._tools),
+            limits=state.limits,
+            spent_usd=state.cost_usd,
+            steps=state.step,
+            stumbles=state.stumbles,
+        )
+        rules, family = self._r.settings.routing, pinned(first)
+        choice = choose(task, rules, found.only(permitted), pinned=family, held=state.route)
+        more = [model for model in fallbacks if model not in choice.models]
+        return (*choice.models, *(self._permitted_models(more) if more else ())), choice.route
 
     async def _judge(self, calls: Sequence[ToolCall]) -> list[ToolCall]:
         """Put calls before the policy; what may run now is returned, with its beginning noted."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
 
 from .. import beneath
-from ..abc import Check, FileInfo, ModelInfo, SandboxInfo
+from ..abc import Check, FileInfo, ModelInfo, RouteInfo, SandboxInfo
 from ..config import Settings
-from ..engine.permissions import Caller, Policy, denied_model
+from ..engine.context import offered, system_prompt
+from ..engine.permissions import Applied, Caller, Policy, denied_model
 from ..engine.policy import clamp, model_denial
+from ..engine.routing import choose, task_of
 from ..kernel.memories import Memories
 from ..model.agent import AgentSpec
-from ..model.errors import AetherError, Forbidden, SandboxUnavailable
-from ..model.message import encodable
+from ..model.errors import AetherError, BadRequest, Forbidden, SandboxUnavailable
+from ..model.message import UserTurn, encodable
+from ..model.routing import is_auto, pinned
 from ..model.tool import ToolSpec
 from ..store.database import Database
 from .health import checks
@@ -60,6 +64,37 @@ class LiveSurroundings:
             return self._language.default_model()
         except AetherError:
             return ""
+
+    async def route(self, spec: AgentSpec) -> RouteInfo:
+        """Which models an agent with this spec would be asked from at its first step. Raises what a spawn would."""
+        model = spec.model or self._language.default_model()
+        await self._language.prepare()
+        self._language.check(model)
+        if not is_auto(model):
+            return RouteInfo((model, *spec.fallbacks), "The model is named.")
+        tools = offered(self._toolbox.specs(spec.tools), spec)
+        found = self._language.roster().only(self._permitted(spec, (spec.name,)))
+        turns = (UserTurn(spec.goal),)
+        prompt = system_prompt(spec, spec.name)
+        tokens, _ = self._language.estimate(found.models()[0], prompt, turns, tools, 0)
+        task = task_of(spec, spec.name, context=tokens, tools=len(tools), limits=spec.limits)
+        choice = choose(task, self._settings.routing, found, pinned=pinned(model))
+        return RouteInfo(choice.models, choice.route.why, choice.route.family)
+
+    def _denied(self, spec: AgentSpec, names: tuple[str, ...], models: Iterable[str]) -> dict[str, Applied]:
+        """Those of the models that a permission forbids, and which."""
+        policy = Policy(self._settings.permissions, spec.permissions)
+        found = ((each, denied_model(policy, Caller(names, spec.role, each))) for each in models)
+        return {each: applied for each, applied in found if applied is not None}
+
+    def _permitted(self, spec: AgentSpec, names: tuple[str, ...]) -> list[str]:
+        """The models that `auto` may come to. Raises `Forbidden` if there is none left."""
+        models = self._language.roster().models()
+        denied = self._denied(spec, names, models)
+        left = [each for each in models if each not in denied]
+        if not left:
+            raise Forbidden(" ".join(model_denial(each, applied) for each, applied in denied.items()))
+        return left
 
     def tools(self) -> list[ToolSpec]:
         """Every tool, as declared."""
@@ -112,16 +147,15 @@ class LiveSurroundings:
         `names` are those of the agent and of those above it, which permissions may be about.
         """
         model = spec.model or self._language.default_model()
+        for each in filter(is_auto, spec.fallbacks):
+            raise BadRequest(f"fallbacks: {each!r} stands for a choice among models; name one")
         self._language.check(model)
-        policy = Policy(self._settings.permissions, spec.permissions)
-        denied = {
-            each: applied
-            for each in (model, *spec.fallbacks, *self._settings.fallback_models)
-            if (applied := denied_model(policy, Caller(names, spec.role, each))) is not None
-        }
+        denied = self._denied(spec, names, (model, *spec.fallbacks, *self._settings.fallback_models))
         for each in (model, *spec.fallbacks):
             if each in denied:
                 raise Forbidden(f"{model_denial(each, denied[each])} Choose another.")
+        if is_auto(model):
+            self._permitted(spec, names)
         fallbacks = spec.fallbacks or tuple(each for each in self._settings.fallback_models if each not in denied)
         self._toolbox.specs(spec.tools)
         if spec.output_schema is not None:

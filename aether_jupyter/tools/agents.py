@@ -58,7 +58,7 @@ async def spawn_agent(
     Args:
         goal: What it is to do, with everything it has to know.
         name: Short name to show.
-        model: Model as provider:model; empty for the server's default.
+        model: Model as provider:model, or auto for one that fits the task; empty for the server's default.
         tools: Names of the tools it gets; leave out for the usual ones.
     """
     options: dict[str, Any] = {"name": name, "model": model}

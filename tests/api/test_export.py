@@ -12,6 +12,8 @@ from aether_jupyter.model.agent import AgentSpec, Limits, Mode
 from aether_jupyter.model.events import (
     Event,
     ModelAnswered,
+    ModelChosen,
+    ModelRequested,
     ProcessExited,
     ProcessSpawned,
     Record,
@@ -97,3 +99,21 @@ def test_the_same_records_give_the_same_bytes() -> None:
 def test_a_filename_is_plain() -> None:
     odd = msgspec.structs.replace(PROCESS, name='../"x"\r\n.html')
     assert export("text", odd, SPEC, []).filename == "7-x-.html.txt"
+
+
+def test_the_choice_of_a_model_is_told_where_it_changes() -> None:
+    why = "Standard: nothing asks for a cheaper or a stronger model."
+    events: list[Event] = [
+        ProcessSpawned(PROCESS, SPEC),
+        ModelRequested(1, "m:x", why=why, family="standard", since=1),
+        ModelAnswered(1, "m:y", (Text("Hm."),), Usage(), instead="m:x is closed"),
+        ModelRequested(2, "m:x", why=why, family="standard", since=1),
+        ModelChosen("auto:cheap", "ada"),
+    ]
+    records = [msgspec.structs.replace(r, event=e) for r, e in zip(RECORDS, events, strict=False)]
+    text = as_text(PROCESS, SPEC, records).decode()
+    assert text.count(why) == 1
+    assert text.index("step 1 · asks m:x") < text.index("step 1 · answered by m:y") < text.index("m:x is closed")
+    assert "ada chose auto:cheap" in text
+    sources = "".join(cell["source"] for cell in json.loads(as_notebook(PROCESS, SPEC, records))["cells"])
+    assert "nothing asks for a cheaper or a stronger model" in sources

@@ -57,6 +57,21 @@ async def test_signals_messages_and_limits(call: Any) -> None:
     assert (late.status, late.json["type"]) == (409, "illegal_transition")
 
 
+async def test_another_model_is_chosen_in_the_middle_of_a_run(call: Any) -> None:
+    pid = (await call("POST", "processes", {"goal": "ask", "model": "scripted:ask"})).json["pid"]
+    await call("GET", f"processes/{pid}/wait", params={"timeout_s": "20"})
+    chosen = await call("POST", f"processes/{pid}/model", {"model": "auto"})
+    assert (chosen.status, chosen.json["model"]) == (200, "auto")
+    wrong = await call("POST", f"processes/{pid}/model", {"model": "auto:fast"})
+    assert (wrong.status, wrong.json["type"]) == (400, "unknown_name")
+    assert "cheap, standard, frontier" in wrong.json["detail"]
+    nobody = await call("POST", f"processes/{pid}/model", {"model": "anthropic:x"})
+    assert (nobody.status, nobody.json["type"]) == (424, "model_not_configured")
+    assert (await call("POST", "processes/999/model", {"model": "auto"})).status == 404
+    records = (await call("GET", f"processes/{pid}/records")).json["records"]
+    assert [r["event"]["model"] for r in records if r["event"]["type"] == "process.model"] == ["auto"]
+
+
 async def test_what_agents_ask_of_each_other_is_listed_on_both_sides(call: Any) -> None:
     asked = (await call("POST", "processes", {"goal": "wait", "model": "scripted:slow"})).json["pid"]
     arguments = {"to": asked, "text": "count the stars", "timeout_s": 60}

@@ -48,6 +48,19 @@ async def test_what_can_be_chosen_is_listed(call: Any) -> None:
     assert sandboxes["bubblewrap"] is True
 
 
+async def test_a_route_is_told_before_anything_is_started(call: Any) -> None:
+    told = (await call("POST", "models/route", {"goal": "Count them", "model": "auto:cheap"})).json
+    assert told["family"] == "cheap"
+    assert told["why"].startswith("Cheap: the agent keeps to this family")
+    listed = {each["id"]: each["families"] for each in (await call("GET", "models")).json["models"]}
+    assert "cheap" in listed[told["models"][0]]
+    named = (await call("POST", "models/route", {"goal": "Count them"})).json
+    assert named == {"family": None, "models": ["scripted:hello"], "why": "The model is named."}
+    denied = await call("POST", "models/route", {"goal": "x", "model": "auto", "permissions": ["deny model=*"]})
+    assert (denied.status, denied.json["type"]) == (403, "forbidden")
+    assert (await call("GET", "processes")).json["processes"] == []
+
+
 async def test_templates_come_with_the_folder_that_agents_find_their_files_in(call: Any, tmp_path: Path) -> None:
     answer = (await call("GET", "templates")).json
     explore = next(each for each in answer["templates"] if each["name"] == "explore-a-dataset")

@@ -217,6 +217,22 @@ def test_a_question_is_answered_and_limits_are_extended(server: Server) -> None:
     assert data("extend", short, "--steps", "9", env=env)["limits"]["steps"] == 10
 
 
+def test_models_are_listed_and_chosen(server: Server) -> None:
+    env = server.environment
+    assert aether("run", "x", "--model", "scripted:ask", "--name", "chooser", env=env).returncode == WAITS
+    pid = str(next(p["pid"] for p in data("ps", env=env) if p["name"] == "chooser"))
+    done = aether("model", pid, "auto", env=env)
+    assert done.stdout.strip() == f"Agent {pid} asks auto from its next step on."
+    assert data("model", pid, "auto:cheap", env=env)["model"] == "auto:cheap"
+    assert "chose auto:cheap" in aether("logs", pid, env=env).stdout
+    wrong = aether("model", pid, "auto:fast", env=env)
+    assert wrong.returncode == 2
+    assert "names no family of models" in wrong.stderr
+    listed = aether("models", env=env).stdout
+    assert any(line.split()[:3] == ["*", "scripted:hello", "cheap"] for line in listed.splitlines())
+    assert {"models", "default"} <= data("models", env=env).keys()
+
+
 def test_yes_approves_and_json_is_one_record_a_line(server: Server) -> None:
     done = aether("run", "x", "--model", "scripted:risky", "--yes", "--json", env=server.environment)
     lines = [json.loads(line) for line in done.stdout.splitlines()]

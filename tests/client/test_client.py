@@ -137,6 +137,19 @@ def test_limits_are_extended(server: Server) -> None:
         assert ended(client, pid).exit is not None
 
 
+def test_a_model_is_chosen_for_a_running_agent_and_a_route_is_told(server: Server) -> None:
+    with server.client() as client:
+        pid = client.spawn(make_spec("x", model="scripted:ask")).pid
+        client.wait(pid, timeout_s=20)
+        assert client.choose_model(pid, "scripted:hello").model == "scripted:hello"
+        with pytest.raises(UnknownName, match="Did you mean 'cheap'"):
+            client.choose_model(pid, "auto:chep")
+        told = client.route(make_spec("x", model="auto:frontier"))
+        assert told.family == "frontier"
+        assert told.models
+        assert any("cheap" in each.families for each in client.models().models)
+
+
 def test_both_clients_have_the_same_methods() -> None:
     def public(kind: type) -> set[str]:
         return {name for name in vars(kind) if not name.startswith("_")}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from aether_jupyter.abc import Availability, ModelInfo
+from aether_jupyter.answers import ModelList
 from aether_jupyter.client import show
 from aether_jupyter.client.show import Table, money, span, tokens
 from aether_jupyter.model.agent import Limits, Mode
+from aether_jupyter.model.events import ModelAnswered, ModelChosen, ModelRequested
 from aether_jupyter.model.harmless import code, formatted, line, markdown, plain
+from aether_jupyter.model.message import Text, Usage
 from aether_jupyter.model.process import ExitStatus, Process, State
 from aether_jupyter.model.tool import Approval
 
@@ -108,3 +113,33 @@ def test_an_approval_is_shown_whole() -> None:
     approval = Approval(id="k", pid=7, owner="a", name="n", kind="call", step=1, created_at=0.0, call=call)
     assert command in show.approval_markdown(approval)
     assert markdown("a_b") == "a\\_b"
+
+
+def test_the_choice_of_a_model_reads_once_and_a_fallback_where_it_answers() -> None:
+    routed = ModelRequested(3, "m:x", why="Cheap: so.", family="cheap", since=3)
+    assert show.event_text(routed) == ("model", "m:x. Cheap: so.")
+    assert show.event_text(msgspec.structs.replace(routed, step=4)) == ("", "")
+    assert show.event_text(ModelRequested(1, "m:x")) == ("", "")
+    assert show.event_text(ModelChosen("auto", "ada")) == ("model", "ada chose auto")
+    answered = ModelAnswered(3, "m:y", (Text("Hm."),), Usage(), instead="m:x is closed")
+    assert show.event_text(answered) == ("thought", "[answered by m:y, for m:x is closed] Hm.")
+
+
+def test_models_are_listed_with_families_and_prices() -> None:
+    ready, no_key = Availability(True), Availability(False, "no key is set")
+    listed = show.models_text(
+        ModelList(
+            [
+                ModelInfo("a:big", "Big", ready, 1.25, 10.0, families=("standard", "frontier")),
+                ModelInfo("local:own", "Own", ready, 0.0, 0.0, families=("cheap",)),
+                ModelInfo("b:odd", "Odd", no_key),
+            ],
+            "a:big",
+        )
+    )
+    assert listed.splitlines() == [
+        "* a:big      standard, frontier  $1.25 in, $10 out",
+        "  local:own  cheap               free",
+        "  b:odd      -                   price not known  not ready: no key is set",
+        "Agents that name no model ask a:big.",
+    ]

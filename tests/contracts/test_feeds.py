@@ -28,6 +28,7 @@ from aether_jupyter.model.events import (
     MemoriesGiven,
     MessageSent,
     ModelAnswered,
+    ModelChosen,
     ModelFailed,
     ModelRequested,
     PlanChanged,
@@ -114,12 +115,14 @@ def a_life() -> list[Record]:
     say(1, ApprovalRequested(ask), StateChanged(State.WAITING, WaitReason("approval", "run_command", ("a1",))))
     say(2, StateChanged(State.RUNNING), ModelRequested(1, "scripted:slow"), SignalSent(Signal.STOP))
     say(2, ModelFailed(1, "scripted:slow", "model_unavailable", "The model server is down.", 0.001))
+    say(2, ModelChosen("auto", "ana"))
     say(2, StateChanged(State.STOPPED, why="STOP"), SignalSent(Signal.CONT), StateChanged(State.READY))
     say(1, ApprovalDecided("a1", "call", "c1", Decision(verdict="approve", by="ana", at=START + 20)))
     say(1, StateChanged(State.READY), StateChanged(State.RUNNING), ToolStarted(1, call, "approved by ana"))
     evidence = Evidence(exit_code=0, stdout="removed\n", stdout_bytes=8, sandbox="bubblewrap")
     say(1, ToolEnded(1, "c1", "run_command", Outcome(ok=True, content="exit 0\n\nremoved", evidence=evidence)))
-    say(1, ModelRequested(2, "scripted:risky", 950, 0.02), ModelAnswered(2, "scripted:risky", (), Usage(known=False)))
+    routed = ModelRequested(2, "scripted:risky", 950, 0.02, "Standard: by default.", family="standard", since=2)
+    say(1, routed, ModelAnswered(2, "scripted:risky", (), Usage(known=False)))
     say(1, MemoriesGiven("tidy up", 1, (3, 4), "From your memory: [3] The build folder may go.", by_meaning=True))
     plan = parse_plan("- [x] look\n- [~] tidy\n  - [x] old\n  - [-] young\n  - [!] odd (asks Ana)\n- [ ] tell")
     say(1, PlanChanged(plan, "agent"), AuxiliaryRequested("summary", "scripted:echo", 300, 0.01))

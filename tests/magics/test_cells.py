@@ -90,6 +90,9 @@ def test_shared_folders_are_mounted_by_name(kernel: Kernel) -> None:
         ("%aether ps --al", "--al is no option here"),
         ("%aether extend 7 50", "'50' is too much"),
         ("%aether extend 7 --steps", "no number"),
+        ("%aether model 7", "Say which one"),
+        ("%aether model x auto", "Say which agent"),
+        ("%aether model 999999 auto", "No process 999999"),
         ("%aether logs ²", "Say which agent"),
         ("%aether send 7", "Say what"),
         ("%aether connect", "Say which one"),
@@ -119,6 +122,8 @@ def test_an_agent_is_steered_by_words(kernel: Kernel) -> None:
     pid = kernel.text("run.pid")
     assert pid in kernel.text("%aether ps")
     assert "Sent" in kernel.text(f"%aether send {pid} be quick")
+    assert f"Agent {pid} asks auto from its next step on." in kernel.text(f"%aether model {pid} auto")
+    assert "Agents that name no model ask scripted:hello." in kernel.text("%aether models")
     assert "/51 steps" in kernel.text(f"%aether extend {pid} --steps 1")
     kernel.run(f'%aether send {pid} it\'s as "quick" as that')
     assert "Take long" in kernel.text(f"%aether context {pid} --step 1")

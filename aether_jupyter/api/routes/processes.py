@@ -12,10 +12,20 @@ from ...answers import FileList, ProcessList, RecordList, RequestList, Said
 from ...model.access import Principal
 from ...model.agent import AgentSpec
 from ...model.context import ENTRY_CHARS, ContextView
-from ...model.errors import FileNotFound, IllegalTransition, NotFound, OverBudget, ProcessNotFound, TooMany, UnknownName
+from ...model.errors import (
+    FileNotFound,
+    IllegalTransition,
+    ModelNotConfigured,
+    NotFound,
+    OverBudget,
+    ProcessNotFound,
+    TooMany,
+    UnknownName,
+)
 from ...model.events import Record
 from ...model.process import Process, SignalReport, State
 from ..bodies import (
+    ChooseModel,
     ExportFormat,
     Extend,
     Natural,
@@ -143,6 +153,17 @@ async def extend_limits(house: House, who: Principal, pid: Pid, body: Extend) ->
     return await house.processes.extend(
         who, pid, steps=body.steps, tokens=body.tokens, cost_usd=body.cost_usd, wall_s=body.wall_s
     )
+
+
+@route(
+    "POST",
+    "/processes/{pid}/model",
+    scope="processes:model",
+    errors=(ProcessNotFound, IllegalTransition, UnknownName, ModelNotConfigured),
+)
+async def choose_model(house: House, who: Principal, pid: Pid, body: ChooseModel) -> Process:
+    """Another model for it, or `auto`; it is asked from its next step on."""
+    return await house.processes.choose_model(who, pid, body.model)
 
 
 @route("GET", "/processes/{pid}/files", scope="processes:read", errors=(ProcessNotFound, FileNotFound))

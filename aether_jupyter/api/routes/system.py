@@ -7,8 +7,11 @@ from typing import Annotated, Any
 import msgspec
 
 from ... import __version__
+from ...abc import RouteInfo
 from ...answers import Health, Me, ModelList, SandboxList, Server, ToolList, UsageReport
 from ...model.access import Principal
+from ...model.errors import ModelNotConfigured, UnknownName
+from ..bodies import Spawn
 from ..routing import House, route
 
 
@@ -43,6 +46,12 @@ async def usage(house: House, who: Principal, *, days: Annotated[int, msgspec.Me
 async def list_models(house: House, who: Principal) -> ModelList:
     """The models to choose from, each with whether it can be used here and if not, what to do."""
     return ModelList(await house.surroundings.models(), house.surroundings.default_model())
+
+
+@route("POST", "/models/route", scope="processes:spawn", errors=(UnknownName, ModelNotConfigured))
+async def preview_route(house: House, who: Principal, body: Spawn) -> RouteInfo:
+    """Which models an agent of this request would be asked from first, and why. Nothing is started."""
+    return await house.surroundings.route(body.spec())
 
 
 @route("GET", "/tools", scope="system:read")

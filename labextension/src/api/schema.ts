@@ -89,6 +89,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/models/route": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which models an agent of this request would be asked from first, and why
+         * @description Nothing is started.
+         */
+        post: operations["previewRoute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/tools": {
         parameters: {
             query?: never;
@@ -336,6 +356,23 @@ export interface paths {
         put?: never;
         /** Add to its limits; if it waited at one, it goes on */
         post: operations["extendLimits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Another model for it, or `auto`; it is asked from its next step on */
+        post: operations["chooseModel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -990,6 +1027,13 @@ export interface components {
             fatal: boolean;
         };
         /**
+         * ChooseModel
+         * @description The model to ask from the next step on: `provider:model`, `auto`, or `auto:` and a family.
+         */
+        ChooseModel: {
+            model: string;
+        };
+        /**
          * Compacted
          * @description The steps that a summary stands for, and who wrote it. The steps themselves stay in the journal.
          */
@@ -1549,6 +1593,8 @@ export interface components {
         /**
          * ModelAnswered
          * @description The whole answer of one step. `cited` are the memories it rests on, of those that were given.
+         *
+         *     `instead` says why the model that was asked first did not answer, '' where it did.
          */
         ModelAnswered: {
             /** @enum {unknown} */
@@ -1567,6 +1613,18 @@ export interface components {
             attempts?: number;
             /** @default [] */
             cited?: number[];
+            /** @default  */
+            instead?: string;
+        };
+        /**
+         * ModelChosen
+         * @description A person chose another model, or `auto`; it is asked from the next step on. `by` is their name.
+         */
+        ModelChosen: {
+            /** @enum {unknown} */
+            type: "process.model";
+            model: string;
+            by: string;
         };
         /**
          * ModelFailed
@@ -1587,6 +1645,8 @@ export interface components {
          * @description One model as a person chooses it. Prices are dollars per million tokens, None where not known.
          *
          *     `own_tokens` and `result_chars` are those of `model.context.Window`.
+         *     `max_tools` is how many tools it can be given, None for any number. `families` are those it belongs to when the
+         *     server chooses a model; the runtime says which.
          */
         ModelInfo: {
             id: string;
@@ -1604,6 +1664,10 @@ export interface components {
             result_chars: number | null;
             /** @default  */
             note: string;
+            /** @default null */
+            max_tools: number | null;
+            /** @default [] */
+            families: ("cheap" | "frontier" | "standard")[];
         };
         /**
          * ModelList
@@ -1617,8 +1681,9 @@ export interface components {
          * ModelRequested
          * @description A model is about to be asked; what it may cost at most is reserved. `step` counts from 1.
          *
-         *     `why` is the reason for the choice of this model, '' where the spec names it. `system` and `tools` are the digests
-         *     of the standing instructions and the tools' schemas as they were sent.
+         *     `why` is the reason for the choice of this model, '' where somebody named it; then `family` is the one that was
+         *     chosen, and `since` the step since which it is so. `system` and `tools` are the digests of the standing instructions
+         *     and the tools' schemas as they were sent.
          */
         ModelRequested: {
             /** @enum {unknown} */
@@ -1635,6 +1700,10 @@ export interface components {
             system?: string;
             /** @default  */
             tools?: string;
+            /** @default null */
+            family?: ("cheap" | "frontier" | "standard") | null;
+            /** @default 0 */
+            since?: number;
         };
         /**
          * Note
@@ -1947,7 +2016,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList
@@ -2036,6 +2105,18 @@ export interface components {
          * @enum {unknown}
          */
         Risk: "destructive" | "execute" | "network" | "safe" | "write";
+        /**
+         * RouteInfo
+         * @description Which models an agent would be asked from now, the first one first, and why.
+         *
+         *     `family` is None where the request names a model.
+         */
+        RouteInfo: {
+            models: string[];
+            why: string;
+            /** @default null */
+            family: ("cheap" | "frontier" | "standard") | null;
+        };
         /**
          * RuleList
          * @description Standing approvals.
@@ -2808,6 +2889,84 @@ export interface operations {
             };
             /** @description `forbidden` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    previewRoute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Spawn"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RouteInfo"];
+                };
+            };
+            /** @description `bad_request` or `unknown_name` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model_not_configured` */
+            424: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3843,6 +4002,104 @@ export interface operations {
             };
             /** @description `bad_request` */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chooseModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChooseModel"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Process"];
+                };
+            };
+            /** @description `bad_request` or `unknown_name` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `illegal_transition` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model_not_configured` */
+            424: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -144,6 +144,8 @@ function step(p: Process, event: AetherEvent, at: number): Process {
         voice: voice('message', event.text),
         strip: strip(p, 'm')
       };
+    case 'process.model':
+      return { ...p, model: event.model };
     case 'model.requested':
       return {
         ...p,

@@ -482,14 +482,19 @@ function logLine(
         source: 'message',
         text: `request ${event.request_id} ${event.status.replace('_', ' ')}`
       };
+    case 'process.model':
+      return { source: 'person', text: `${event.by} chose ${event.model}` };
     case 'model.requested':
-      return { source: 'step', text: `${event.step} begins, ${event.model}` };
+      return {
+        source: 'step',
+        text: `${event.step} begins, ${event.model}${event.why ? `. ${event.why}` : ''}`
+      };
     case 'model.answered': {
       const used =
         (event.usage.input_tokens ?? 0) + (event.usage.output_tokens ?? 0);
       return {
         source: 'model',
-        text: `${event.model} ${figures.tokenCount(used)} tokens, ${figures.took(event.duration_s ?? 0)}${(event.attempts ?? 1) > 1 ? `, ${event.attempts} tries` : ''}`
+        text: `${event.model} ${figures.tokenCount(used)} tokens, ${figures.took(event.duration_s ?? 0)}${(event.attempts ?? 1) > 1 ? `, ${event.attempts} tries` : ''}${event.instead ? `, for ${event.instead}` : ''}`
       };
     }
     case 'model.failed':
