@@ -7,6 +7,8 @@ import {
   fieldOf,
   type Form,
   formFrom,
+  isAuto,
+  routeRequest,
   secondsOf,
   specOf,
   unsaid
@@ -204,4 +206,44 @@ test('a template gives what the form has no field for, and its permissions stay'
     'ask risk=write',
     'deny tool=run_command'
   ]);
+});
+
+test('a template may say which model, and what the person chose stays', () => {
+  const auto = { ...explore, spec: { ...explore.spec, model: 'auto' } };
+  const first = formFrom(empty, auto, null, empty);
+  assert.equal(first.model, 'auto');
+  assert.equal(formFrom(first, explore, auto, empty).model, '');
+  const own = { ...empty, model: 'openai:big' };
+  assert.equal(formFrom(own, auto, null, empty).model, 'openai:big');
+});
+
+test('a choice is asked for with what the form says, also before it is whole', () => {
+  assert.ok(isAuto('auto') && isAuto('auto:cheap') && !isAuto('openai:auto'));
+  const bare = routeRequest({ ...empty, model: 'auto', role: 'a/b' }, null);
+  assert.deepEqual(bare, {
+    goal: '…',
+    name: '',
+    role: '',
+    model: 'auto',
+    permissions: []
+  });
+  const full = routeRequest(
+    {
+      ...form,
+      model: 'auto',
+      role: ' analyst ',
+      permissions: 'deny model=openai:*\n\n'
+    },
+    explore
+  );
+  assert.deepEqual(full, {
+    goal: 'Fix it',
+    name: '',
+    role: 'analyst',
+    model: 'auto',
+    permissions: ['deny model=openai:*'],
+    labels: {},
+    tools: ['run_command'],
+    limits: { cost_usd: 2.5 }
+  });
 });

@@ -286,3 +286,56 @@ test('a call is written with its names where it has several arguments', () => {
   assert.equal(with_({ path: 'a', n: 2 }), 'path: a\nn: 2');
   assert.equal(with_(null, '{"cut'), '{"cut');
 });
+
+test('why a model was chosen stands where it was, and with every step', () => {
+  const why = 'Standard: nothing asks for a cheaper or a stronger model.';
+  const asks = (step: number, since: number): AetherEvent => ({
+    type: 'model.requested',
+    step,
+    model: 'm:x',
+    why,
+    family: 'standard',
+    since
+  });
+  const [, said] = answered(1, { type: 'text', text: 'Hm.' });
+  const blocks = timeline(
+    records(
+      spawned,
+      asks(1, 1),
+      // Asked again after the server ended: it is still one choice.
+      asks(1, 1),
+      said,
+      asks(2, 1),
+      {
+        type: 'model.answered',
+        step: 2,
+        model: 'm:y',
+        parts: [],
+        usage: {},
+        instead: 'm:x is closed'
+      },
+      { type: 'process.model', model: 'auto:cheap', by: 'ana' }
+    )
+  );
+  const [first, second] = blocks.filter(block => block.kind === 'step');
+  assert.deepEqual(
+    first.entries.map(entry => entry.kind),
+    ['model', 'thought']
+  );
+  assert.equal(second.why, why);
+  assert.equal(second.since, 1);
+  assert.deepEqual([second.asked, second.model], ['m:x', 'm:y']);
+  assert.deepEqual(second.entries, [
+    {
+      kind: 'model',
+      key: 'n-6',
+      model: 'm:y',
+      why: 'm:x is closed',
+      what: 'instead'
+    }
+  ]);
+  assert.deepEqual(kinds(second), []);
+  assert.match(words(second), /m:x is closed/);
+  const note = blocks.find(block => block.kind === 'note');
+  assert.deepEqual(note?.what, { type: 'model', model: 'auto:cheap' });
+});

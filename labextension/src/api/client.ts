@@ -14,6 +14,7 @@ import type {
   Me,
   ModelInfo,
   Process,
+  RouteInfo,
   SandboxInfo,
   SignalName,
   SignalReport,
@@ -216,6 +217,16 @@ export class AetherClient {
   /** The models a person can choose, and the id of the one that is used where none is chosen. */
   models(): Promise<{ models: ModelInfo[]; default: string }> {
     return this._call('GET', 'models');
+  }
+
+  /** Which models an agent of this spec would be asked from first, and why. Nothing is started. */
+  route(spec: AgentSpec): Promise<RouteInfo> {
+    return this._call('POST', 'models/route', {}, spec);
+  }
+
+  /** Another model for an agent, or `auto`; it is asked from its next step on. */
+  chooseModel(pid: number, model: string): Promise<Process> {
+    return this._call('POST', `processes/${pid}/model`, {}, { model });
   }
 
   async tools(): Promise<ToolSpec[]> {

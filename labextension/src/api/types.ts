@@ -96,6 +96,7 @@ export type Frame =
 
 export type Availability = Schemas['Availability'];
 export type ModelInfo = Schemas['ModelInfo'];
+export type RouteInfo = Schemas['RouteInfo'];
 export type SandboxInfo = Schemas['SandboxInfo'];
 export type ToolSpec = Schemas['ToolSpec'];
 export type FileInfo = Schemas['FileInfo'];

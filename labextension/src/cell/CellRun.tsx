@@ -386,6 +386,17 @@ function EntryLine(props: { entry: Entry }): React.JSX.Element {
           <span className="ae-grow ae-trunc">{stripAnsi(entry.text)}</span>
         </li>
       );
+    case 'model':
+      return (
+        <li>
+          <Icon name="settings" size={14} label={trans.__('Model')} />
+          <span className="ae-grow ae-trunc ae-2" title={entry.why}>
+            {entry.what === 'chosen'
+              ? trans.__('Asks %1. %2', entry.model, entry.why)
+              : trans.__('Answered by %1. %2', entry.model, entry.why)}
+          </span>
+        </li>
+      );
     case 'ask':
       return (
         <li>

@@ -12,6 +12,8 @@ export const CommandIDs = {
   signal: 'aether:signal',
   /** Arguments: `pid` or `pids`, `steps?` (25). */
   extend: 'aether:extend-limits',
+  /** Arguments: `pid` or `pids`, `model?`. Asks which one unless it is given. */
+  chooseModel: 'aether:choose-model',
   /** Arguments: `pid` or `pids`. Asks for the words. */
   send: 'aether:send-message',
   /** Arguments: `pid` or `pids`. Asks first. */

@@ -12,6 +12,7 @@ import { IAetherClient, IAetherStore } from '../tokens';
 import type { CommandContext } from './context';
 import { extendCommand } from './extend';
 import { CommandIDs } from './ids';
+import { chooseModelCommand } from './model';
 import { newAgentCommand } from './newAgent';
 import { openTutorialCommand } from './openTutorial';
 import { reapCommand } from './reap';
@@ -40,6 +41,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const { commands } = app;
     commands.addCommand(CommandIDs.signal, signalCommand(context));
     commands.addCommand(CommandIDs.extend, extendCommand(context));
+    commands.addCommand(CommandIDs.chooseModel, chooseModelCommand(context));
     commands.addCommand(CommandIDs.send, sendCommand(context));
     commands.addCommand(CommandIDs.reap, reapCommand(context));
     commands.addCommand(

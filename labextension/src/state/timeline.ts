@@ -66,8 +66,18 @@ export interface ErrorEntry {
   readonly attempt: number | null;
 }
 
+/** Which model was chosen for this step and those after it, or which answered in the place of another. */
+export interface ModelEntry {
+  readonly kind: 'model';
+  readonly key: string;
+  readonly model: string;
+  /** Why it was chosen, or why another did not answer. */
+  readonly why: string;
+  readonly what: 'chosen' | 'instead';
+}
+
 export type Entry =
-  ThoughtEntry | AnswerEntry | ActionEntry | AskEntry | ErrorEntry;
+  ThoughtEntry | AnswerEntry | ActionEntry | AskEntry | ErrorEntry | ModelEntry;
 
 export interface StepBlock {
   readonly kind: 'step';
@@ -76,7 +86,13 @@ export interface StepBlock {
   readonly at: number;
   readonly endedAt: number;
   readonly entries: readonly Entry[];
+  /** The model that answered, until then the one that was asked first. */
   readonly model: string;
+  readonly asked: string;
+  /** Why that one was asked, empty where somebody named it. */
+  readonly why: string;
+  /** The step since which it is so. */
+  readonly since: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly cost: number;
@@ -105,6 +121,7 @@ export interface NoteBlock {
     | { readonly type: 'signal'; readonly signal: SignalName }
     | { readonly type: 'limits'; readonly limits: LimitsExtended['limits'] }
     | { readonly type: 'why'; readonly text: string }
+    | { readonly type: 'model'; readonly model: string }
     | { readonly type: 'reaped'; readonly kept: boolean };
 }
 
@@ -144,6 +161,9 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
         endedAt: at,
         entries: [],
         model: '',
+        asked: '',
+        why: '',
+        since: 0,
         inputTokens: 0,
         outputTokens: 0,
         cost: 0,
@@ -247,6 +267,15 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           what: { type: 'limits', limits: event.limits }
         });
         break;
+      case 'process.model':
+        blocks.push({
+          kind: 'note',
+          key,
+          at,
+          actor,
+          what: { type: 'model', model: event.model }
+        });
+        break;
       case 'process.reaped':
         blocks.push({
           kind: 'note',
@@ -259,10 +288,34 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
       case 'model.requested': {
         const step = stepOf(event.step, at);
         step.model = event.model;
+        step.asked = event.model;
+        step.why = event.why ?? '';
+        step.since = event.since ?? 0;
+        if (step.why && step.since === event.step) {
+          step.entries = step.entries.filter(
+            entry => entry.kind !== 'model' || entry.what !== 'chosen'
+          );
+          step.entries.push({
+            kind: 'model',
+            key,
+            model: event.model,
+            why: step.why,
+            what: 'chosen'
+          });
+        }
         break;
       }
       case 'model.answered': {
         const step = stepOf(event.step, at);
+        if (event.instead) {
+          step.entries.push({
+            kind: 'model',
+            key,
+            model: event.model,
+            why: event.instead,
+            what: 'instead'
+          });
+        }
         step.model = event.model;
         step.inputTokens += event.usage.input_tokens ?? 0;
         step.outputTokens += event.usage.output_tokens ?? 0;
@@ -427,6 +480,8 @@ export function kinds(block: Block): Kind[] {
             return ['t'];
           case 'error':
             return ['e'];
+          case 'model':
+            return [];
           case 'ask':
             return ['p'];
           case 'action': {
@@ -479,6 +534,8 @@ export function words(block: Block): string {
             case 'answer':
             case 'error':
               return entry.text;
+            case 'model':
+              return `${entry.model} ${entry.why}`;
             case 'ask':
               return `${entry.approval.question ?? ''} ${entry.approval.because ?? ''}`;
             case 'action': {

@@ -48,7 +48,15 @@ export function Header(props: { process: Process }): React.JSX.Element {
   };
   const more: IMenuItem[] = [
     {
+      label: trans.__('Change model…'),
+      note: trans.__('From the next step on; now %1', process.model),
+      icon: 'settings',
+      disabled: ended,
+      onSelect: () => run(CommandIDs.chooseModel, { pid })
+    },
+    {
       label: trans.__('Export as notebook'),
+      separated: true,
       icon: 'notebook',
       onSelect: download('notebook')
     },

@@ -124,19 +124,29 @@ function StepRow(props: {
   live: boolean;
 }): React.JSX.Element {
   const trans = useWords();
+  const { isOpen, toggle } = useAgent();
   const { block, live } = props;
   const spent = block.inputTokens + block.outputTokens;
+  const key = `${block.key}-facts`;
+  const open = isOpen(key, false);
   return (
     <section
       className="step"
       tabIndex={-1}
       aria-label={trans.__('Step %1', block.step)}
     >
-      <div className="sn">
+      <button
+        type="button"
+        className="sn"
+        aria-expanded={open}
+        aria-label={trans.__('Model, tokens and cost of step %1', block.step)}
+        onClick={() => toggle(key, !open)}
+      >
         <b>{block.step}</b>
         <Clock at={block.at} />
-      </div>
+      </button>
       <div className="evs">
+        {open && <StepFacts block={block} />}
         {groups(block.entries).map(group =>
           group.length > 1 ? (
             <div key={group[0].key} className="parallel">
@@ -156,12 +166,17 @@ function StepRow(props: {
         className="scost"
         title={
           spent > 0
-            ? trans.__(
-                '%1 tokens in, %2 out, by %3',
-                block.inputTokens,
-                block.outputTokens,
-                block.model
-              )
+            ? [
+                trans.__(
+                  '%1 tokens in, %2 out, by %3',
+                  block.inputTokens,
+                  block.outputTokens,
+                  block.model
+                ),
+                block.why
+              ]
+                .filter(text => text)
+                .join('\n')
             : undefined
         }
       >
@@ -173,6 +188,49 @@ function StepRow(props: {
         )}
       </div>
     </section>
+  );
+}
+
+/** Which model was asked for a step and why, and what it used. */
+function StepFacts(props: { block: StepBlock }): React.JSX.Element {
+  const trans = useWords();
+  const { block } = props;
+  const { asked, model, why, since, step } = block;
+  const spent = block.inputTokens + block.outputTokens;
+  const facts: [string, React.ReactNode][] = [
+    [trans.__('Model'), <code key="model">{model}</code>]
+  ];
+  if (asked && asked !== model) {
+    facts.push([trans.__('Asked first'), <code key="asked">{asked}</code>]);
+  }
+  if (why) {
+    facts.push([
+      trans.__('Why'),
+      since < step ? `${why} ${trans.__('So since step %1.', since)}` : why
+    ]);
+  }
+  if (spent > 0) {
+    facts.push(
+      [
+        trans.__('Tokens'),
+        trans.__(
+          '%1 in, %2 out',
+          figures.tokenCount(block.inputTokens),
+          figures.tokenCount(block.outputTokens)
+        )
+      ],
+      [trans.__('Cost'), figures.stepMoney(block.cost, block.costKnown)]
+    );
+  }
+  return (
+    <dl className="sfacts">
+      {facts.map(([name, value]) => (
+        <React.Fragment key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </React.Fragment>
+      ))}
+    </dl>
   );
 }
 
@@ -201,7 +259,9 @@ function LiveWords(props: { step: StepBlock }): React.JSX.Element | null {
   const { live, process } = useAgent();
   const { entries, settled } = props.step;
   const thinks =
-    process.state === 'RUNNING' && !settled && entries.length === 0;
+    process.state === 'RUNNING' &&
+    !settled &&
+    entries.every(entry => entry.kind === 'model');
   if (live?.preparing) {
     const { what, done } = live.preparing;
     return (
@@ -327,6 +387,22 @@ function EntryView(props: { entry: Entry }): React.JSX.Element {
             }
           >
             <Inline text={stripAnsi(entry.text)} query={query} />
+          </Head>
+        </Event>
+      );
+    case 'model':
+      return (
+        <Event kind="obs" icon="settings" word={trans.__('Model')}>
+          <Head>
+            {entry.what === 'chosen'
+              ? trans.__('Asks')
+              : trans.__('Answered by')}{' '}
+            <code>
+              <Found text={entry.model} query={query} />
+            </code>{' '}
+            <span className="ae-2">
+              <Found text={entry.why} query={query} />
+            </span>
           </Head>
         </Event>
       );
@@ -676,6 +752,10 @@ function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
         return what.kept
           ? trans.__('%1 put it away; its files are kept', who)
           : trans.__('%1 put it away; its files are gone', who);
+      case 'model':
+        return what.model === 'auto'
+          ? trans.__('%1 left the choice of the model to the server', who)
+          : trans.__('%1 chose the model %2', who, what.model);
       case 'why':
         return what.text;
     }

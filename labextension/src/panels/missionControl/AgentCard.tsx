@@ -161,7 +161,9 @@ function useElapsed(process: Process): string {
 /** `provider:model` without what everybody knows. */
 export function shortModel(model: string): string {
   const at = model.indexOf(':');
-  return at < 0 || model.startsWith('scripted:') ? model : model.slice(at + 1);
+  return at < 0 || /^(scripted|auto):/.test(model)
+    ? model
+    : model.slice(at + 1);
 }
 
 function SandboxBox(props: { name: string }): React.JSX.Element {

@@ -9,6 +9,7 @@ import type {
   AgentSpec,
   Mode,
   Process,
+  RouteInfo,
   Spend,
   Template,
   TemplateList
@@ -19,6 +20,8 @@ import {
   fieldOf,
   type Form,
   formFrom,
+  isAuto,
+  routeRequest,
   specOf,
   unsaid
 } from './spawnForm';
@@ -116,6 +119,26 @@ function SpawnDialog(
       gone = true;
     };
   }, [client]);
+
+  const automatic = isAuto(form.model || (around?.defaultModel ?? ''));
+  const [route, setRoute] = React.useState<RouteInfo | string | null>(null);
+  const asked = JSON.stringify(automatic && routeRequest(form, template));
+  React.useEffect(() => {
+    const wanted = JSON.parse(asked) as AgentSpec | false;
+    if (!wanted) return undefined;
+    let gone = false;
+    // Once the person pauses, not with each letter.
+    const later = window.setTimeout(() => {
+      client.route(wanted).then(
+        found => !gone && setRoute(found),
+        (error: unknown) => !gone && setRoute(said(error))
+      );
+    }, 300);
+    return () => {
+      gone = true;
+      window.clearTimeout(later);
+    };
+  }, [client, asked]);
 
   const choose = React.useCallback(
     (chosen: Template | null) => {
@@ -317,6 +340,7 @@ function SpawnDialog(
             <ModelField
               around={around}
               value={form.model}
+              route={route}
               attributes={field('model')}
               onChange={model => set('model', model)}
             >

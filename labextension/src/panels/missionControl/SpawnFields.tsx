@@ -5,11 +5,12 @@ import * as React from 'react';
 import type {
   Mode,
   ModelInfo,
+  RouteInfo,
   SandboxInfo,
   SandboxName
 } from '../../api/types';
 import { Icon, type IconName, useWords } from '../../ui';
-import { whyNot } from './spawnForm';
+import { isAuto, whyNot } from './spawnForm';
 
 /** What the server has: models, the one that is used where none is chosen, and sandboxes. */
 export interface Surroundings {
@@ -28,6 +29,8 @@ export type FieldAttributes = {
 export function ModelField(props: {
   around: Surroundings | null;
   value: string;
+  /** Which model the server would choose now, or why it cannot; null while that is not known. */
+  route: RouteInfo | string | null;
   attributes: FieldAttributes;
   onChange: (model: string) => void;
   children: React.ReactNode;
@@ -54,6 +57,7 @@ export function ModelField(props: {
         onChange={event => props.onChange(event.target.value)}
         {...props.attributes}
       >
+        <option value="auto">{trans.__('Auto: for each task')}</option>
         <option value="">
           {around
             ? trans.__(
@@ -62,7 +66,9 @@ export function ModelField(props: {
               )
             : trans.__('Default')}
         </option>
-        {value && around && !chosen && <option value={value}>{value}</option>}
+        {value && value !== 'auto' && around && !chosen && (
+          <option value={value}>{value}</option>
+        )}
         {usable.map(model => (
           <option key={model.id} value={model.id}>
             {model.label || model.id}
@@ -79,12 +85,31 @@ export function ModelField(props: {
         )}
       </select>
       {props.children}
-      {chosen && !chosen.available.ok ? (
+      {isAuto(value || (around?.defaultModel ?? '')) ? (
+        <RouteHint route={props.route} />
+      ) : chosen && !chosen.available.ok ? (
         <p className="spawn-problem">{whyNot(chosen.available)}</p>
       ) : (
         <p className="ae-hint">{priced(chosen, trans)}</p>
       )}
     </div>
+  );
+}
+
+function RouteHint(props: {
+  route: RouteInfo | string | null;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { route } = props;
+  if (typeof route === 'string') {
+    return <p className="spawn-problem">{route}</p>;
+  }
+  return (
+    <p className="ae-hint" aria-live="polite">
+      {route === null
+        ? trans.__('The server chooses for each task')
+        : trans.__('Now %1. %2', route.models[0], route.why)}
+    </p>
   );
 }
 

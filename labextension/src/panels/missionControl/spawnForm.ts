@@ -41,8 +41,8 @@ export function emptyForm(
 }
 
 /**
- * The form after another template was chosen (`null`: none). A goal that the person wrote stays, and so do name, model
- * and sandbox, which no template is about.
+ * The form after another template was chosen (`null`: none). A goal that the person wrote stays, and so do a model that
+ * the person chose, and name and sandbox, which no template is about.
  */
 export function formFrom(
   form: Form,
@@ -51,7 +51,10 @@ export function formFrom(
   empty: Form
 ): Form {
   const own = form.goal.trim() && form.goal !== before?.spec.goal;
-  const { name, model, sandbox, permissions } = form;
+  const { name, sandbox, permissions } = form;
+  const usual = (template: Template | null) =>
+    template?.spec.model || empty.model;
+  const model = form.model === usual(before) ? usual(chosen) : form.model;
   return {
     ...(chosen ? emptyForm(chosen.spec, { ...empty, steps: 0 }) : empty),
     ...{ name, model, sandbox, permissions },
@@ -186,6 +189,28 @@ export function specOf(
   if (form.model) spec.model = form.model;
   else delete spec.model;
   return { spec };
+}
+
+/** Whether the server is to choose the model. */
+export function isAuto(model: string): boolean {
+  return model === 'auto' || model.startsWith('auto:');
+}
+
+/** What the choice of a model rests on, as far as the form says it. An empty goal is a goal that says nothing. */
+export function routeRequest(form: Form, template: Template | null): AgentSpec {
+  const cost = Number(form.cost.replace(/[$\s]/g, ''));
+  return {
+    goal: form.goal.trim() || '…',
+    name: form.name,
+    role: /^[A-Za-z0-9 _-]{0,40}$/.test(form.role.trim())
+      ? form.role.trim()
+      : '',
+    model: form.model,
+    permissions: form.permissions.split('\n').filter(line => line.trim()),
+    ...(template?.spec.labels ? { labels: template.spec.labels } : {}),
+    ...(template?.spec.tools ? { tools: template.spec.tools } : {}),
+    ...(cost > 0 ? { limits: { cost_usd: cost } } : {})
+  };
 }
 
 /** What is wrong with a model or sandbox that cannot be used, and what to do. */

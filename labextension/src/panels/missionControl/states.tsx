@@ -135,11 +135,13 @@ function ModelLine(): React.JSX.Element | null {
   if (typeof model === 'string') {
     return (
       <p className="ae-small ae-2">
-        {model
-          ? trans.__('Agents use %1.', model)
-          : trans.__(
-              'No model is set up. Set a provider’s key for the server, or choose a model for each agent.'
-            )}
+        {/^auto(:|$)/.test(model)
+          ? trans.__('The server chooses a model for each task.')
+          : model
+            ? trans.__('Agents use %1.', model)
+            : trans.__(
+                'No model is set up. Set a provider’s key for the server, or choose a model for each agent.'
+              )}
       </p>
     );
   }
