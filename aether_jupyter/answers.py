@@ -15,6 +15,7 @@ from .model.agent import Template
 from .model.events import Notice, Record
 from .model.ledger import UsageRow
 from .model.memory import Alike, Layer, Memory, MemorySpace, MemoryUse
+from .model.notes import Notes
 from .model.process import Process
 from .model.request import Request
 from .model.tool import Approval, ApprovalRule, ToolSpec
@@ -115,6 +116,12 @@ class MemoryList(msgspec.Struct, frozen=True):
     """Memories."""
 
     memories: list[Memory]
+
+
+class NotesList(msgspec.Struct, frozen=True):
+    """Versions of an agent's MEMORY.md, the newest first; empty if there is none."""
+
+    notes: list[Notes]
 
 
 class SpaceList(msgspec.Struct, frozen=True):

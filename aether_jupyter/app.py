@@ -19,6 +19,7 @@ from .kernel.contexts import Contexts
 from .kernel.feed import Feed
 from .kernel.memories import Memories
 from .kernel.memory_files import MemoryFiles
+from .kernel.notes import NotesKeeper
 from .kernel.processes import Processes
 from .kernel.requests import Requests
 from .model.errors import ModelNotConfigured
@@ -53,6 +54,7 @@ class App:
     memories: Memories
     memory_files: MemoryFiles
     contexts: Contexts
+    notes: NotesKeeper
 
 
 @asynccontextmanager
@@ -75,6 +77,7 @@ async def open_app(
         stack.push_async_callback(language.close)
         embedder = _chosen(loaded.embedders, settings.embeddings)
         memories = Memories(database, embedder, settings.memory_limit)
+        notes = NotesKeeper(database)
         parts: list[Callable[[], Awaitable[None]]] = []
         if embedder is not None:
             stack.push_async_callback(embedder.close)
@@ -87,7 +90,7 @@ async def open_app(
         requests = Requests(database, processes)
         approvals = Approvals(database, processes)
         supervisor = Supervisor(
-            processes, requests, approvals, memories, feed, journal, language, toolbox, machines, settings, clock
+            processes, requests, approvals, memories, notes, feed, journal, language, toolbox, machines, settings, clock
         )
         surroundings.supervisor = supervisor
         for part in (feed.flush, surroundings.find_sandbox, supervisor.run, *parts):
@@ -105,8 +108,9 @@ async def open_app(
             surroundings=surroundings,
             catalog=Catalog(),
             memories=memories,
-            memory_files=MemoryFiles(database, memories),
             contexts=contexts,
+            memory_files=MemoryFiles(database, memories, notes),
+            notes=notes,
         )
 
 

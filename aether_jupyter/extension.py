@@ -73,6 +73,7 @@ class Tenure:
                         memories=app.memories,
                         memory_files=app.memory_files,
                         contexts=app.contexts,
+                        notes=app.notes,
                     )
                     self._settle(house)
                     pause_s = 1.0

@@ -9,6 +9,7 @@ import msgspec
 from ..model.agent import PERMISSIONS, AgentSpec
 from ..model.errors import BadRequest
 from ..model.memory import TAGS, TEXT_CHARS, AgentName, Change, Importance, Layer, Note, Tag
+from ..model.notes import NOTES_CHARS
 from ..model.permission import Permission, parse_permission
 from ..model.process import Signal
 from ..model.request import NoteKind
@@ -128,6 +129,14 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def change(self) -> Change:
         """What the one shall be."""
         return Change(text=self.text, layer=self.layer, importance=self.importance, tags=self.tags)
+
+
+class WriteNotes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """MEMORY.md of an agent; '' for none. `version`, if given, must be the one that was seen (0: there was none)."""
+
+    agent: AgentName
+    text: Annotated[str, msgspec.Meta(max_length=NOTES_CHARS)]
+    version: Natural | None = None
 
 
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..kernel.feed import Feed
     from ..kernel.memories import Memories
     from ..kernel.memory_files import MemoryFiles
+    from ..kernel.notes import NotesKeeper
     from ..kernel.processes import Processes
 from ..kernel.requests import Requests
 
@@ -67,6 +68,7 @@ class House:
     memories: Memories
     memory_files: MemoryFiles
     contexts: Contexts
+    notes: NotesKeeper
 
 
 class Entrance(Protocol):

@@ -1,10 +1,10 @@
-"""`aether memory list | recall | remember | forget | restore | merge | similar | uses | export | import`."""
+"""`aether memory list | recall | remember | forget | restore | merge | similar | uses | export | import | notes`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -209,7 +209,7 @@ def import_memories(
     content = pack(folder)
     with client_of(url, token) as client:
         report = client.import_memories(agent, content, forget_missing=forget_missing)
-        changes = any(report.counts.get(kind) for kind in ("new", "changed", "moved", "forgotten"))
+        changes = any(report.counts.get(kind) for kind in ("notes", "new", "changed", "moved", "forgotten"))
         ask = changes and not dry_run
         if ask and not yes:
             put(report, import_text(report), as_json)
@@ -222,6 +222,28 @@ def import_memories(
             report = client.import_memories(agent, content, forget_missing=forget_missing, apply=report.digest)
     put(report, import_text(report), as_json)
     _end(report)
+
+
+@memory.command("notes")
+@click.argument("agent")
+@click.option("--set", "file", type=click.File("r", encoding="utf-8"), help="Write what this file says; - is stdin.")
+@click.option("--edit", "editing", is_flag=True, help="Open it in your editor (EDITOR).")
+@common
+def memory_notes(agent: str, file: TextIO | None, editing: bool, url: str, token: str, as_json: bool) -> None:
+    """Show or write AGENT's MEMORY.md: your own words, which every run of that name is told.
+
+    A running agent is told the new text when it is taken up again: after it waited, gave its slot to another, or the
+    server started anew.
+    """
+    with client_of(url, token) as client:
+        versions = client.notes(agent)
+        old = versions[0].text if versions else ""
+        new = file.read() if file is not None else click.edit(old, extension=".md") if editing else None
+        if new is None:
+            put(versions, old or f"{agent} has no MEMORY.md; --edit or --set FILE writes one.", as_json)
+            return
+        written = client.write_notes(agent, new, version=versions[0].version if versions else 0)
+    put(written, f"MEMORY.md of {agent} is version {written.version}.", as_json)
 
 
 def _end(report: ImportReport) -> None:

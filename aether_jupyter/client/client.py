@@ -27,6 +27,7 @@ from ..model.memory import (
     SourceKind,
 )
 from ..model.memory_file import ImportReport
+from ..model.notes import Notes
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -354,6 +355,14 @@ class AsyncAether:
         """What a zip of memories (`client.folder.pack`) would change; with a preview's digest as `apply`, do it."""
         return await self.ask(requests.import_memories(agent, content, forget_missing, apply))
 
+    async def notes(self, agent: str) -> list[Notes]:
+        """MEMORY.md of an agent in all its versions, the newest first."""
+        return await self.ask(requests.notes(agent))
+
+    async def write_notes(self, agent: str, text: str, *, version: int | None = None) -> Notes:
+        """Write MEMORY.md, which every run of this agent is told; '' for none. `version` must be the one seen."""
+        return await self.ask(requests.write_notes(agent, text, version))
+
 
 class Aether:
     """A server, spoken to from a plain program; the methods are those of `AsyncAether`, without `await`.
@@ -632,6 +641,14 @@ class Aether:
     ) -> ImportReport:
         """What a zip of memories (`client.folder.pack`) would change; with a preview's digest as `apply`, do it."""
         return self.ask(requests.import_memories(agent, content, forget_missing, apply))
+
+    def notes(self, agent: str) -> list[Notes]:
+        """MEMORY.md of an agent in all its versions, the newest first."""
+        return self.ask(requests.notes(agent))
+
+    def write_notes(self, agent: str, text: str, *, version: int | None = None) -> Notes:
+        """Write MEMORY.md, which every run of this agent is told; '' for none. `version` must be the one seen."""
+        return self.ask(requests.write_notes(agent, text, version))
 
 
 def _connection(address: Address) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ..answers import (
     Me,
     MemoryList,
     ModelList,
+    NotesList,
     ProcessList,
     RecordList,
     RequestList,
@@ -35,6 +36,7 @@ from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFoun
 from ..model.events import Record
 from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
 from ..model.memory_file import ImportReport
+from ..model.notes import Notes
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
@@ -363,3 +365,12 @@ def import_memories(agent: str, content: bytes, forget_missing: bool, apply: str
     query = {"agent": agent, "forget_missing": "true" if forget_missing else "", "apply": apply}
     given = {name: value for name, value in query.items() if value}
     return Request("POST", f"{API}/memories/import", ImportReport, query=given, body=content, wait_s=600.0)
+
+
+def notes(agent: str) -> Request[list[Notes]]:
+    return Request("GET", f"{API}/memories/notes", NotesList, "notes", {"agent": agent})
+
+
+def write_notes(agent: str, text: str, version: int | None) -> Request[Notes]:
+    body = {"agent": agent, "text": text} | ({} if version is None else {"version": version})
+    return Request("POST", f"{API}/memories/notes", Notes, body=body)

@@ -19,6 +19,8 @@ You are {name}, an agent that works on one task with tools, step by step.
 - If a call fails, read why and mend it; do not repeat it unchanged.
 - When the task is done, or cannot be done, answer in plain words without calling a tool: that ends your work."""
 
+_NOTES = "What the person you work for has written down for you (MEMORY.md); it holds for every task:"
+
 
 def system_prompt(spec: AgentSpec, name: str) -> str:
     """The standing instructions, then the person's own."""
@@ -35,9 +37,10 @@ def system_prompt(spec: AgentSpec, name: str) -> str:
     return "\n\n".join(parts)
 
 
-def standing(spec: AgentSpec, name: str) -> tuple[Standing, ...]:
-    """What every request of one run begins with, part by part."""
-    return (Standing("system", system_prompt(spec, name)),)
+def standing(spec: AgentSpec, name: str, notes: str = "") -> tuple[Standing, ...]:
+    """What every request of one run begins with, part by part. `notes` is the agent's MEMORY.md, a person's words."""
+    written = (Standing("notes", f"{_NOTES}\n{notes.strip()}"),) if notes.strip() else ()
+    return (Standing("system", system_prompt(spec, name)), *written)
 
 
 def tail(state: AgentState) -> tuple[Standing, ...]:

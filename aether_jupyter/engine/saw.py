@@ -161,6 +161,7 @@ def view(
     writing = _Writing(entry, chars)
     standing = parts or ()
     writing.section("system", "System", _texts(each for each in standing if each.kind == "system"))
+    writing.section("notes", "MEMORY.md", _texts(each for each in standing if each.kind == "notes"))
     writing.section("profile", "Profile", _texts(each for each in standing if each.kind == "profile"))
     offered = tools or ()
     schemas = f"Tools, {len(offered)} schema{'s' if len(offered) != 1 else ''}"

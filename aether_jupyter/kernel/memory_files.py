@@ -24,6 +24,7 @@ from ..model.memory_file import (
     GIT_FILE,
     GIT_TEXT,
     MARK_FILE,
+    NOTES_FILE,
     ChangeKind,
     FileChange,
     ImportReport,
@@ -34,9 +35,11 @@ from ..model.memory_file import (
     path_of,
     render,
 )
+from ..model.notes import NOTES_CHARS, Notes
 from ..store import tables
 from ..store.database import Database
 from .memories import Memories
+from .notes import NotesKeeper
 
 PAGE = 1_000
 BATCH = 256
@@ -50,6 +53,7 @@ DIFF_CHARS = 2_000
 _ORDER: tuple[ChangeKind, ...] = (
     "unreadable",
     "conflict",
+    "notes",
     "forgotten",
     "changed",
     "moved",
@@ -75,7 +79,8 @@ _FORGOTTEN = select(m.c.id, m.c.created_at).join(s, s.c.id == m.c.space).where(*
 _NEWEST = select(func.coalesce(func.max(m.c.id), 0)).join(s, s.c.id == m.c.space).where(*_MINE)
 
 Files = Iterable[tuple[str, bytes]]
-Step = tuple[FileChange, MemoryFile | None]
+Step = tuple[FileChange, MemoryFile | tuple[str, int] | None]
+"""A change and what it needs: the file, or MEMORY.md's text and the version it takes the place of."""
 
 
 class _Plan(msgspec.Struct):
@@ -89,16 +94,19 @@ class _Plan(msgspec.Struct):
 class MemoryFiles:
     """`export` gives the files of one agent, `preview` and `apply` take them."""
 
-    def __init__(self, database: Database, memories: Memories) -> None:
+    def __init__(self, database: Database, memories: Memories, notes: NotesKeeper) -> None:
         self._database = database
         self._memories = memories
+        self._notes = notes
 
     async def export(self, actor: Principal, agent: str) -> AsyncIterator[Sequence[tuple[str, bytes]]]:
         """`(path, content)`, a page at a time: the same memories give the same files in the same order."""
         require(actor, "memory:read")
         who = {"owner": actor.owner, "agent": agent}
         newest = int((await self._database.fetch(_NEWEST, who))[0][0])
-        yield [(GIT_FILE, GIT_TEXT), (MARK_FILE, mark(agent, newest))]
+        versions = await self._notes.versions(actor, agent)
+        notes = [(NOTES_FILE, f"{versions[0].text}\n".encode())] if versions and versions[0].text else []
+        yield [(GIT_FILE, GIT_TEXT), (MARK_FILE, mark(agent, newest)), *notes]
         after = 0
         while rows := await self._database.fetch(_PAGE, who | {"after": after}):
             after = rows[-1].id
@@ -125,6 +133,7 @@ class MemoryFiles:
             raise Conflict("Files or memories have changed since the preview; look at it again")
         done: list[Step] = [step for step in plan.steps if step[0].kind in ("older", "conflict", "unreadable")]
         for kind, write in (
+            ("notes", self._write),
             ("new", self._add),
             ("changed", self._edit),
             ("moved", self._edit),
@@ -146,12 +155,14 @@ class MemoryFiles:
             after = rows[-1].id
             known.update({row.id: _read(row) for row in rows})
         gone = {row.id: row.created_at for row in await self._database.fetch(_FORGOTTEN, who)}
-        return await asyncio.to_thread(plan, known, gone, files, forget_missing)
+        versions = await self._notes.versions(actor, agent)
+        notes = versions[0] if versions else None
+        return await asyncio.to_thread(plan, known, gone, files, forget_missing, notes)
 
     async def _add(self, actor: Principal, agent: str, steps: Sequence[Step]) -> Sequence[Step]:
         done: MutableSequence[Step] = []
         for tainted in (False, True):
-            some = [(change, file) for change, file in steps if file is not None and file.tainted is tainted]
+            some = [(c, file) for c, file in steps if isinstance(file, MemoryFile) and file.tainted is tainted]
             notes = [
                 Note(
                     text=file.text,
@@ -173,8 +184,8 @@ class MemoryFiles:
         return done
 
     async def _edit(self, actor: Principal, agent: str, steps: Sequence[Step]) -> Sequence[Step]:
-        async def one(change: FileChange, file: MemoryFile | None) -> Step:
-            assert file is not None
+        async def one(change: FileChange, file: Any) -> Step:
+            assert isinstance(file, MemoryFile)
             assert change.id is not None
             try:
                 await self._memories.edit(actor, change.id, _change(file), version=file.version)
@@ -184,6 +195,17 @@ class MemoryFiles:
 
         # Together, so that they share their commits.
         return await asyncio.gather(*(one(*step) for step in steps))
+
+    async def _write(self, actor: Principal, agent: str, steps: Sequence[Step]) -> Sequence[Step]:
+        done: MutableSequence[Step] = []
+        for change, found in steps:
+            assert isinstance(found, tuple)
+            try:
+                await self._notes.write(actor, agent, found[0], version=found[1])
+            except AetherError as error:
+                change = msgspec.structs.replace(change, kind="conflict", problem=error.message)  # noqa: PLW2901
+            done.append((change, found))
+        return done
 
     async def _drop(self, actor: Principal, agent: str, steps: Sequence[Step]) -> Sequence[Step]:
         async def one(change: FileChange) -> Step:
@@ -197,15 +219,22 @@ class MemoryFiles:
         return await asyncio.gather(*(one(change) for change, _ in steps))
 
 
-def plan(known: Mapping[int, Memory], forgotten: Mapping[int, float], files: Files, forget_missing: bool) -> _Plan:
+def plan(
+    known: Mapping[int, Memory],
+    forgotten: Mapping[int, float],
+    files: Files,
+    forget_missing: bool,
+    notes: Notes | None = None,
+) -> _Plan:
     """What these files come to where this is remembered, and that was forgotten (when it was made, by id); pure."""
-    return _Planning(known, forgotten).of(files, forget_missing)
+    return _Planning(known, forgotten, notes).of(files, forget_missing)
 
 
 class _Planning:
-    def __init__(self, known: Mapping[int, Memory], forgotten: Mapping[int, float]) -> None:
+    def __init__(self, known: Mapping[int, Memory], forgotten: Mapping[int, float], notes: Notes | None) -> None:
         self._known = known
         self._forgotten = forgotten
+        self._notes = notes
         self._texts = {(memory.layer, memory.text) for memory in known.values()}
         self._seen: MutableMapping[int, str] = {}
         self._steps: list[Step] = []
@@ -217,6 +246,8 @@ class _Planning:
         for path, content in files:
             if path == MARK_FILE:
                 newest = newest_in(content)
+            elif path == NOTES_FILE:
+                self._person(content)
             elif path != GIT_FILE:
                 self._file(path, content)
         # What was remembered after the export is not missing from it.
@@ -233,6 +264,25 @@ class _Planning:
             self._steps += [(FileChange(path=path_of(each), kind="forgotten", id=each.id), None) for each in gone]
             gone = []
         return _Plan(self._steps, self._same, len(gone))
+
+    def _person(self, content: bytes) -> None:
+        """MEMORY.md. One that is not there stays as it is; one that is empty takes it away."""
+        old = self._notes.text if self._notes is not None else ""
+        try:
+            text = content.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").decode()
+        except UnicodeDecodeError as error:
+            what, at = "it is not UTF-8; save the file as UTF-8", 1 + content[: error.start].count(b"\n")
+            self._steps.append((FileChange(path=NOTES_FILE, kind="unreadable", problem=what, line=at), None))
+            return
+        if len(text) > NOTES_CHARS:
+            what = f"it has {len(text):,} characters; {NOTES_FILE} may have {NOTES_CHARS:,}"
+            self._steps.append((FileChange(path=NOTES_FILE, kind="unreadable", problem=what), None))
+        elif text == old:
+            self._same += 1
+        else:
+            diff = _compared(old.split("\n"), text.split("\n"), len(old) + len(text))
+            version = self._notes.version if self._notes is not None else 0
+            self._steps.append((FileChange(path=NOTES_FILE, kind="notes", diff=diff), (text, version)))
 
     def _file(self, path: str, content: bytes) -> None:
         if self._untouched(path, content):
@@ -313,7 +363,10 @@ def _changed(old: Memory, file: MemoryFile) -> Memory:
 
 def _diff(old: Memory, new: Memory) -> str:
     """The lines that change, as a person reads them."""
-    before, after = _lines(old), _lines(new)
+    return _compared(_lines(old), _lines(new), len(old.text) + len(new.text))
+
+
+def _compared(before: list[str], after: list[str], chars: int) -> str:
     head = 0
     while head < min(len(before), len(after)) and before[head] == after[head]:
         head += 1
@@ -321,7 +374,7 @@ def _diff(old: Memory, new: Memory) -> str:
     while tail < min(len(before), len(after)) - head and before[-1 - tail] == after[-1 - tail]:
         tail += 1
     before, after = before[head : len(before) - tail], after[head : len(after) - tail]
-    if len(old.text) + len(new.text) <= DIFFED:
+    if chars <= DIFFED:
         rows: Iterable[str] = (row for row in difflib.ndiff(before, after) if row[0] in "+-")
     else:
         rows = (*(f"- {row}" for row in before), *(f"+ {row}" for row in after))

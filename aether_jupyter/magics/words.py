@@ -159,6 +159,20 @@ def _revoke(client: Aether, rest: str) -> Any:
     return Words(f"Rule {key} is withdrawn; such calls ask again.")
 
 
+def _notes(client: Aether, rest: str) -> Any:
+    """The name of an agent has spaces as often as not; what is to be written comes after a colon."""
+    agent, colon, text = rest.partition(":")
+    agent = agent.strip().strip("'\"")
+    if not agent:
+        raise BadRequest("Say which agent: %aether notes NAME, or %aether notes NAME: words")
+    versions = client.notes(agent)
+    if colon:
+        written = client.write_notes(agent, text.strip(), version=versions[0].version if versions else 0)
+        return Words(f"MEMORY.md of {agent} is version {written.version}.")
+    text = versions[0].text if versions else ""
+    return Words(text or f"{agent} has no MEMORY.md; %aether notes {agent}: words writes one.")
+
+
 def _doctor(client: Aether, rest: str) -> Any:
     _parsed(rest, "doctor")
     return Words(show.checks_text(client.health().checks))
@@ -179,6 +193,7 @@ _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "answer": _answer,
     "rules": _rules,
     "revoke": _revoke,
+    "notes": _notes,
     "doctor": _doctor,
 }
 

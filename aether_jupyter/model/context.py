@@ -9,13 +9,13 @@ import msgspec
 from .memory import LeftOut, Why
 from .process import Pid
 
-SectionKind = Literal["system", "profile", "tools", "goal", "plan", "memories", "summary", "steps"]
+SectionKind = Literal["system", "notes", "profile", "tools", "goal", "plan", "memories", "summary", "steps"]
 EntryKind = Literal["text", "tool", "message", "kernel", "memory", "thinking", "answer", "call", "result"]
 ENTRY_CHARS = 4_000
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """A part of what is said with every request and is no turn: standing instructions, the profile, the plan."""
+    """A part of what is said with every request and is no turn: instructions, MEMORY.md, the profile, the plan."""
 
     kind: SectionKind
     text: str

@@ -29,6 +29,7 @@ from ..kernel.budgets import next_day
 from ..kernel.contexts import digested
 from ..kernel.feed import Feed
 from ..kernel.memories import Memories
+from ..kernel.notes import NotesKeeper
 from ..kernel.processes import Claim, Processes
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME, Principal
@@ -91,6 +92,7 @@ class Runner:
     requests: Requests
     approvals: Approvals
     memories: Memories
+    notes: NotesKeeper
     feed: Feed
     language: Language
     toolbox: Toolbox
@@ -207,7 +209,8 @@ class Run:
         self._principal = Principal.agent(self._claim.pid, self._claim.owner)
         self._memory_name = memory_name(self._claim.name, self._claim.parents)
         self._workspaces = r.machines.workspaces(self._claim.owner, self._spec.workspaces)
-        standing = context.standing(self._spec, self._claim.name)
+        notes = await r.notes.of(self._claim.owner, self._memory_name)
+        standing = context.standing(self._spec, self._claim.name, notes)
         self._system = context.joined(standing)
         self._sent = digested(standing), digested(self._tools)
         self._policy = permissions.Policy(r.settings.permissions, self._spec.permissions)

@@ -16,6 +16,7 @@ from ..config import Settings
 from ..kernel.approvals import Approvals
 from ..kernel.feed import Feed
 from ..kernel.memories import Memories
+from ..kernel.notes import NotesKeeper
 from ..kernel.processes import Claim, Processes
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME
@@ -45,6 +46,7 @@ class Supervisor:
         requests: Requests,
         approvals: Approvals,
         memories: Memories,
+        notes: NotesKeeper,
         feed: Feed,
         journal: Journal,
         language: Language,
@@ -73,6 +75,7 @@ class Supervisor:
             requests=requests,
             approvals=approvals,
             memories=memories,
+            notes=notes,
             feed=feed,
             language=language,
             toolbox=toolbox,

@@ -215,6 +215,18 @@ memory_grant = Table(
     PrimaryKeyConstraint("space", "reader"),
 )
 
+memory_notes = Table(
+    "memory_notes",
+    metadata,
+    Column("owner", String(200), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("owner", "agent", "version"),
+)
+
 usage = Table(
     "usage",
     metadata,

@@ -71,3 +71,14 @@ async def test_what_is_no_zip_of_memories_is_refused(call: Any) -> None:
     wrong = await call("POST", "memories/import", {"a": 1}, params={"agent": "clerk"})
     assert wrong.status == 415
     assert "application/zip" in wrong.json["detail"]
+
+
+async def test_memory_md_is_read_and_written(call: Any) -> None:
+    assert (await call("GET", "memories/notes", params={"agent": "clerk"})).json == {"notes": []}
+    written = await call("POST", "memories/notes", {"agent": "clerk", "text": "Be short.", "version": 0})
+    assert (written.status, written.json["version"]) == (200, 1)
+    late = await call("POST", "memories/notes", {"agent": "clerk", "text": "Be long.", "version": 0})
+    assert (late.status, late.json["type"]) == (409, "conflict")
+    [kept] = (await call("GET", "memories/notes", params={"agent": "clerk"})).json["notes"]
+    assert kept["text"] == "Be short."
+    assert (await call("POST", "memories/notes", {"agent": "clerk", "text": "x" * 16_001})).status == 400

@@ -171,6 +171,16 @@ def test_memories_go_to_a_folder_and_come_back_edited(server: Server, tmp_path: 
     assert "3 the same" in memory("import", "--yes").stdout
 
 
+def test_memory_md_is_shown_and_written(server: Server, tmp_path: Path) -> None:
+    assert "has no MEMORY.md" in aether("memory", "notes", "noted", env=server.environment).stdout
+    (tmp_path / "n.md").write_text("Be short.\n")
+    given = ("memory", "notes", "noted", "--set")
+    assert "version 1" in aether(*given, str(tmp_path / "n.md"), env=server.environment).stdout
+    assert "version 2" in aether(*given, "-", env=server.environment, stdin="Be long.").stdout
+    assert aether("memory", "notes", "noted", env=server.environment).stdout == "Be long.\n"
+    assert [each["version"] for each in data("memory", "notes", "noted", env=server.environment)] == [2, 1]
+
+
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:
     done = aether("run", "write", "--model", "scripted:echo-file", env=server.environment)
     assert done.returncode == 0, done.stderr

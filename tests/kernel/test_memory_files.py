@@ -10,10 +10,11 @@ import pytest
 
 from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.kernel.memory_files import MemoryFiles
+from aether_jupyter.kernel.notes import NotesKeeper
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden
 from aether_jupyter.model.memory import Change, Layer, Memory, Note, Source
-from aether_jupyter.model.memory_file import MARK_FILE, ImportReport, path_of, render
+from aether_jupyter.model.memory_file import MARK_FILE, NOTES_FILE, ImportReport, path_of, render
 from aether_jupyter.store.database import Database
 
 ANA, BOB = Principal.person("ana"), Principal.person("bob")
@@ -24,7 +25,8 @@ class Shelf:
 
     def __init__(self, database: Database) -> None:
         self.memories = Memories(database, None, 1_000)
-        self.kernel = MemoryFiles(database, self.memories)
+        self.notes = NotesKeeper(database)
+        self.kernel = MemoryFiles(database, self.memories, self.notes)
 
     async def files(self, agent: str = "clerk", actor: Principal = ANA) -> dict[str, bytes]:
         return {path: data async for page in self.kernel.export(actor, agent) for path, data in page}
@@ -180,6 +182,20 @@ async def test_two_files_with_one_id_and_odd_folders_are_told(shelf: Shelf) -> N
     assert told["semantic/copy.md"][0] == "conflict"
     assert path_of(safe) in told["semantic/copy.md"][1]
     assert told["notes/x.md"][0] == "unreadable"
+
+
+async def test_memory_md_goes_and_comes_with_the_folder(shelf: Shelf) -> None:
+    files = {NOTES_FILE: b"Answer in French.\n"}
+    assert (await shelf.take(files)).counts == {"notes": 1, "same": 0, "missing": 0}
+    assert (await shelf.notes.of("ana", "clerk"), await shelf.notes.of("ana", "other")) == ("Answer in French.", "")
+    assert (await shelf.files())[NOTES_FILE] == files[NOTES_FILE]
+    assert (await shelf.preview(await shelf.files())).changes == []
+    [change] = (await shelf.preview({NOTES_FILE: b"Answer in French.\nBe short."})).changes
+    assert (change.kind, change.diff) == ("notes", "+ Be short.")
+    await shelf.take({"semantic/x.md": b"x"})
+    assert await shelf.notes.of("ana", "clerk") == "Answer in French."
+    [bad] = (await shelf.preview({NOTES_FILE: b"a\n\xff"})).changes
+    assert (bad.kind, bad.line) == ("unreadable", 2)
 
 
 async def test_many_are_imported_in_batches(shelf: Shelf) -> None:

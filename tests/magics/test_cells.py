@@ -141,6 +141,12 @@ def test_many_runs_are_gathered_in_the_running_loop(kernel: Kernel) -> None:
     assert kernel.text(code) == "5"
 
 
+def test_memory_md_is_written_in_a_cell(kernel: Kernel) -> None:
+    assert "has no MEMORY.md" in kernel.text("%aether notes Spring orders")
+    assert "version 1" in kernel.text("%aether notes Spring orders: Answer in French: always.")
+    assert "\nAnswer in French: always.\n" in kernel.text("%aether notes Spring orders")
+
+
 def test_the_doctor_answers_in_a_cell(kernel: Kernel) -> None:
     assert "database" in kernel.text("%aether doctor")
 

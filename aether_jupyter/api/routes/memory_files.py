@@ -1,4 +1,4 @@
-"""Memories as a folder of Markdown: taken away as a zip, and brought back with a preview of what changes."""
+"""Memories as a folder of Markdown: taken away as a zip, brought back with a preview; and MEMORY.md, a person's own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Annotated
 
 import msgspec
 
+from ...answers import NotesList
 from ...model.access import Principal
 from ...model.errors import Conflict
 from ...model.memory import AgentName
 from ...model.memory_file import FILE_BYTES, ImportReport
+from ...model.notes import Notes
 from ..archives import packed, unpacked
+from ..bodies import WriteNotes
 from ..routing import ZIP, Attachment, House, Upload, route
 
 
@@ -41,3 +44,15 @@ async def import_memories(
     if apply:
         return await house.memory_files.apply(who, agent, files, apply, forget_missing=forget_missing)
     return await house.memory_files.preview(who, agent, files, forget_missing=forget_missing)
+
+
+@route("GET", "/memories/notes", scope="memory:read")
+async def list_notes(house: House, who: Principal, *, agent: AgentName) -> NotesList:
+    """MEMORY.md of an agent in all its versions, the newest first: what a person wrote down for every run of it."""
+    return NotesList(list(await house.notes.versions(who, agent)))
+
+
+@route("POST", "/memories/notes", scope="memory:write", errors=(Conflict,))
+async def write_notes(house: House, who: Principal, body: WriteNotes) -> Notes:
+    """Write MEMORY.md. It is part of what the agent is told from the next time that it is taken up."""
+    return await house.notes.write(who, body.agent, body.text, version=body.version)

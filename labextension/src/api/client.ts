@@ -13,6 +13,7 @@ import type {
   JournalRecord,
   Me,
   ModelInfo,
+  Notes,
   Process,
   RouteInfo,
   SandboxInfo,
@@ -245,6 +246,21 @@ export class AetherClient {
   /** What agents can be begun from, and where one's shared folders lie on the server. */
   templates(): Promise<TemplateList> {
     return this._call('GET', 'templates');
+  }
+
+  /** MEMORY.md of an agent, which a person writes, in all its versions: the newest first. */
+  async notes(agent: string): Promise<Notes[]> {
+    const answer = await this._call<{ notes: Notes[] }>(
+      'GET',
+      'memories/notes',
+      { agent }
+    );
+    return answer.notes;
+  }
+
+  /** Writes MEMORY.md; code `conflict` unless `version` (0: there was none) is still the newest. */
+  writeNotes(agent: string, text: string, version: number): Promise<Notes> {
+    return this._call('POST', 'memories/notes', {}, { agent, text, version });
   }
 
   /** The address of an agent's memories as a zip of Markdown files, for a download link. */

@@ -558,6 +558,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/memories/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** MEMORY.md of an agent in all its versions, the newest first: what a person wrote down for every run of it */
+        get: operations["listNotes"];
+        put?: never;
+        /**
+         * Write MEMORY.md
+         * @description It is part of what the agent is told from the next time that it is taken up.
+         */
+        post: operations["writeNotes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/memories": {
         parameters: {
             query?: never;
@@ -1115,7 +1136,7 @@ export interface components {
          */
         ContextSection: {
             /** @enum {unknown} */
-            kind: "goal" | "memories" | "plan" | "profile" | "steps" | "summary" | "system" | "tools";
+            kind: "goal" | "memories" | "notes" | "plan" | "profile" | "steps" | "summary" | "system" | "tools";
             title: string;
             tokens: number;
             entries: components["schemas"]["ContextEntry"][];
@@ -1723,6 +1744,24 @@ export interface components {
             at?: number | null;
             /** @default false */
             pinned?: boolean;
+        };
+        /**
+         * Notes
+         * @description One version of an agent's MEMORY.md; an empty text is none. `at` is seconds since the epoch.
+         */
+        Notes: {
+            agent: string;
+            text: string;
+            version: number;
+            at: number;
+            by: string;
+        };
+        /**
+         * NotesList
+         * @description Versions of an agent's MEMORY.md, the newest first; empty if there is none.
+         */
+        NotesList: {
+            notes: components["schemas"]["Notes"][];
         };
         /**
          * NoticesFrame
@@ -2660,6 +2699,16 @@ export interface components {
             recency: number;
             /** @default null */
             likeness: number | null;
+        };
+        /**
+         * WriteNotes
+         * @description MEMORY.md of an agent; '' for none. `version`, if given, must be the one that was seen (0: there was none).
+         */
+        WriteNotes: {
+            agent: string;
+            text: string;
+            /** @default null */
+            version?: number | null;
         };
     };
     responses: never;
@@ -4677,6 +4726,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listNotes: {
+        parameters: {
+            query: {
+                agent: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotesList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    writeNotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WriteNotes"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notes"];
                 };
             };
             /** @description `bad_request` */

@@ -101,6 +101,7 @@ export type SandboxInfo = Schemas['SandboxInfo'];
 export type ToolSpec = Schemas['ToolSpec'];
 export type FileInfo = Schemas['FileInfo'];
 export type ImportReport = Schemas['ImportReport'];
+export type Notes = Schemas['Notes'];
 export type FileChange = Schemas['FileChange'];
 export type UsageRow = Schemas['UsageRow'];
 export type Me = Schemas['Me'];
