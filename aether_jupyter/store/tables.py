@@ -121,6 +121,7 @@ memory_space = Table(
     Column("owner", String(200), nullable=False),
     Column("agent", String(200), nullable=False),
     Column("vectors", Integer, nullable=False, default=0),
+    Column("shelf", Key, nullable=False, default=0),
     sqlite_autoincrement=True,
 )
 Index("memory_space_agent", memory_space.c.owner, memory_space.c.agent, unique=True)
@@ -190,9 +191,10 @@ memory_vector = Table(
     Column("memory", Key, primary_key=True),
     Column("space", Key, nullable=False),
     Column("model", String(100), nullable=False),
+    Column("revision", Integer, nullable=False, default=0),
     Column("vector", LargeBinary, nullable=False),
 )
-Index("memory_vector_space", memory_vector.c.space, memory_vector.c.model, memory_vector.c.memory)
+Index("memory_vector_newer", memory_vector.c.space, memory_vector.c.model, memory_vector.c.revision)
 
 memory_version = Table(
     "memory_version",

@@ -612,7 +612,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons */
+        /**
+         * What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons.
+         *
+         *     `typing`: the query is being typed, so its last word may be the beginning of one
+         */
         get: operations["recall"];
         put?: never;
         post?: never;
@@ -5044,6 +5048,7 @@ export interface operations {
                 layer?: components["schemas"]["Layer"][];
                 tag?: string[];
                 limit?: number;
+                typing?: boolean;
             };
             header?: never;
             path?: never;
