@@ -213,7 +213,7 @@ async def test_memories_of_an_earlier_version_lie_on_the_shelf_of_their_owner(
     from aether_jupyter.store.migrate import upgrade
 
     with monkeypatch.context() as earlier:
-        earlier.setattr("aether_jupyter.store.migrate.HEAD", "0005")
+        earlier.setattr("aether_jupyter.store.migrate.HEAD", "0006")
         upgrade(tmp_path / "b.db")
     with sqlite3.connect(tmp_path / "b.db") as plain:
         for key, owner in ((1, "ana"), (2, "bob"), (3, "ana")):
