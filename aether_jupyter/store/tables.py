@@ -229,6 +229,49 @@ memory_notes = Table(
     PrimaryKeyConstraint("owner", "agent", "version"),
 )
 
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("pid", Key, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("ended_at", Float, nullable=False),
+    Column("succeeded", Boolean),
+    Column("rating", Integer),
+    Column("steps", Integer, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("run_s", Float, nullable=False),
+    Column("strategy", Text, nullable=False, default=""),
+    Column("tainted", Boolean, nullable=False, default=False),
+)
+Index("outcome_agent", outcome.c.owner, outcome.c.agent, outcome.c.ended_at)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("pid", Key, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("person", String(200), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("thumb", String(4), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("pid", "step", "person"),
+)
+Index("feedback_agent", feedback.c.owner, feedback.c.agent, feedback.c.at)
+
+reflection = Table(
+    "reflection",
+    metadata,
+    Column("pid", Key, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("worker", Key),
+    Column("due_at", Float, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+)
+
 usage = Table(
     "usage",
     metadata,
