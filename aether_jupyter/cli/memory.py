@@ -35,6 +35,7 @@ LAYER = click.Choice(["episodic", "semantic", "procedural", "social"])
     show_default=True,
     help="used: what was of use last.",
 )
+@click.option("--pinned", is_flag=True, help="Only what is pinned.")
 @click.option(
     "--forgotten", is_flag=True, help="What it has forgotten instead; `aether memory restore ID` brings one back."
 )

@@ -33,6 +33,7 @@ class Wanted(msgspec.Struct, frozen=True):
     layers: tuple[Layer, ...]
     tags: tuple[str, ...]
     kinds: tuple[str, ...]
+    pinned: bool
     forgotten: bool
     limit: int
 
@@ -84,7 +85,7 @@ def counts(connection: Connection, space: int, wanted: Wanted) -> tuple[int, dic
         m.c.space == space, m.c.forgotten.is_(wanted.forgotten)
     )
     layers = {Layer(row.layer): row.many for row in connection.execute(by_layer.group_by(m.c.layer))}
-    if wanted.tags or wanted.kinds:
+    if wanted.tags or wanted.kinds or wanted.pinned:
         statement = select(func.count()).where(*_fitting(wanted, space))
         return int(connection.execute(statement).scalar_one()), layers
     return sum(count for layer, count in layers.items() if layer in (wanted.layers or layers)), layers
@@ -110,6 +111,9 @@ def _fitting(wanted: Wanted, space: int) -> list[ColumnElement[bool]]:
         conditions.append(m.c.layer.in_([str(layer) for layer in wanted.layers]))
     if wanted.kinds:
         conditions.append(m.c.kind.in_(wanted.kinds))
+    if wanted.pinned:
+        # Nothing else has no end.
+        conditions.append(m.c.vitality == math.inf)
     tagged = (select(t.c.memory).where(t.c.space == space, t.c.tag == tag) for tag in wanted.tags)
     return conditions + [m.c.id.in_(each) for each in tagged]
 

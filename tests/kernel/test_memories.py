@@ -397,6 +397,10 @@ async def test_a_page_is_filtered_and_counts(memories: Memories) -> None:
     await memories.edit(ANA, page.memories[0].id, Change(tags=("z",)))
     assert await every(memories, tags=("z",)) == ["d"]
     assert await every(memories, tags=("x",)) == ["b", "a"]
+    await memories.edit(ANA, page.memories[0].id, Change(pinned=True))
+    for sort in ("newest", "strength", "importance", "used"):
+        assert await every(memories, sort=sort, pinned=True) == ["d"]
+    assert (await memories.page(ANA, "clerk", pinned=True)).total == 1
     await memories.forget(ANA, [page.memories[0].id])
     assert await every(memories, tags=("z",)) == []
     assert await every(memories, forgotten=True) == ["d"]

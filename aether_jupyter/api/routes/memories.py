@@ -28,13 +28,15 @@ async def list_memories(
     layer: tuple[Layer, ...] = (),
     tag: tuple[str, ...] = (),
     kind: tuple[SourceKind, ...] = (),
+    pinned: bool = False,
     forgotten: bool = False,
     cursor: Annotated[str, msgspec.Meta(max_length=1_000)] = "",
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200,
 ) -> MemoryPage:
     """What an agent remembers, or has forgotten, a page at a time; `cursor` is the `next` of the page before.
 
-    It sorts by newest, strength, importance or last use. `kind` is where memories came from.
+    It sorts by newest, strength, importance or last use. `kind` is where memories came from; `pinned` leaves out what
+    is not.
     """
     return await house.memories.page(
         who,
@@ -43,6 +45,7 @@ async def list_memories(
         layers=layer,
         tags=tag,
         kinds=kind,
+        pinned=pinned,
         forgotten=forgotten,
         cursor=cursor,
         limit=limit,
@@ -66,13 +69,9 @@ async def recall(
     layer: tuple[Layer, ...] = (),
     tag: tuple[str, ...] = (),
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 10,
-    typing: bool = False,
 ) -> Recall:
-    """What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons.
-
-    `typing`: the query is being typed, so its last word may be the beginning of one.
-    """
-    return await house.memories.recall(who, agent, query, layers=layer, tags=tag, limit=limit, typing=typing)
+    """What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons."""
+    return await house.memories.recall(who, agent, query, layers=layer, tags=tag, limit=limit)
 
 
 @route("GET", "/memories/spaces", scope="memory:read")
