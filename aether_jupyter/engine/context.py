@@ -37,11 +37,10 @@ def system_prompt(spec: AgentSpec, name: str) -> str:
     return "\n\n".join(parts)
 
 
-def standing(spec: AgentSpec, name: str, notes: str = "", earlier_runs: str = "") -> tuple[Standing, ...]:
+def standing(spec: AgentSpec, name: str, notes: str = "") -> tuple[Standing, ...]:
     """What every request of one run begins with, part by part. `notes` is the agent's MEMORY.md, a person's words."""
     written = (Standing("notes", f"{_NOTES}\n{notes.strip()}"),) if notes.strip() else ()
-    known = (Standing("profile", earlier_runs),) if earlier_runs else ()
-    return (Standing("system", system_prompt(spec, name)), *written, *known)
+    return (Standing("system", system_prompt(spec, name)), *written)
 
 
 def tail(state: AgentState) -> tuple[Standing, ...]:

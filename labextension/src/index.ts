@@ -5,6 +5,7 @@ import commands from './commands';
 import notifications from './notifications';
 import agent from './panels/agent';
 import approvals from './panels/approvals';
+import memory from './panels/memory';
 import keys from './panels/keys';
 import missionControl from './panels/missionControl';
 import sidebar from './panels/sidebar';
@@ -20,6 +21,7 @@ export default [
   sidebar,
   agent,
   approvals,
+  memory,
   keys,
   cell,
   notifications,

@@ -1,5 +1,11 @@
-/** Processes and views for the tests. */
-import type { Process, View } from '../src/api/types';
+/** Processes, views, memories and journal lines for the tests. */
+import type {
+  AetherEvent,
+  JournalRecord,
+  Memory,
+  Process,
+  View
+} from '../src/api/types';
 
 export function aProcess(given: Partial<Process> = {}): Process {
   return {
@@ -46,5 +52,49 @@ export function aView(processes: readonly Process[]): View {
     processes: Object.fromEntries(processes.map(p => [p.pid, p])),
     approvals: {},
     spend: { day: '2026-01-01', cost_usd: 0, limit_usd: null, until: 0 }
+  };
+}
+
+export function aMemory(given: Partial<Memory> = {}): Memory {
+  return {
+    id: 1,
+    owner: 'ana',
+    agent: 'clerk',
+    layer: 'semantic',
+    text: 'The export has 19 columns.',
+    source: {
+      by: 'ana',
+      kind: 'person',
+      pid: null,
+      step: null,
+      tainted: false
+    },
+    importance: 0.5,
+    tags: [],
+    pinned: false,
+    created_at: 0,
+    changed_at: 0,
+    used_at: null,
+    uses: 0,
+    version: 1,
+    changed_by: '',
+    forgotten_at: null,
+    merged: [],
+    merged_into: null,
+    sources: [],
+    ...given
+  };
+}
+
+export function aRecord(event: AetherEvent, n = 1): JournalRecord {
+  return {
+    seq: n,
+    id: `r${n}`,
+    pid: 1,
+    n,
+    owner: 'ana',
+    actor: 'agent:1',
+    at: 0,
+    event
   };
 }

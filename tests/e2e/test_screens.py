@@ -11,7 +11,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from .lab import ROOT, Lab, begin, open_lab, run, run_all_cells, wait_for
+from .axe import AXE, violations
+from .lab import Lab, begin, open_lab, run, run_all_cells, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -362,25 +363,6 @@ def test_a_template_fills_the_form_and_asks_for_what_it_leaves_open(stage: Lab, 
     assert "first lines" in spec["system"]
 
 
-AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-
-
-def _violations(page: Any, *selectors: str) -> list[str]:
-    if not page.evaluate("() => Boolean(window.axe)"):
-        page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        """([include, values]) => axe
-        .run({ include }, { runOnly: { type: 'tag', values }, resultTypes: ['violations'] })
-        .then(({ violations }) => violations
-          .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-          .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) =>
-            `${id}: ${html.slice(0, 160)} ${failureSummary.replace(/\\s+/g, ' ').slice(0, 220)}`)))""",
-        [[[selector] for selector in selectors], RULES],
-    )
-    return list(found)
-
-
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_no_screen_keeps_anybody_out(stage: Lab, chrome: Any, dark: bool, width: int) -> None:
@@ -418,7 +400,7 @@ def test_no_screen_keeps_anybody_out(stage: Lab, chrome: Any, dark: bool, width:
 
     def look(screen: str, *selectors: str) -> None:
         page.wait_for_timeout(400)
-        found[screen] = _violations(page, *selectors)
+        found[screen] = violations(page, *selectors)
 
     run(page, "aether:open-mission-control")
     page.locator(".mc-card").first.wait_for(timeout=20_000)

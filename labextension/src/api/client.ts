@@ -5,20 +5,31 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type {
   AgentSpec,
+  Alike,
   Approval,
   ApprovalRule,
+  ChangeMemory,
   Decision,
   FileInfo,
   ImportReport,
   JournalRecord,
+  Layer,
   Me,
+  Memory,
+  MemoryPage,
+  MemorySort,
+  MemorySourceKind,
+  MemoryUse,
+  Merged,
   ModelInfo,
   Notes,
   Process,
+  Recall,
   RouteInfo,
   SandboxInfo,
   SignalName,
   SignalReport,
+  SpaceList,
   Spend,
   State,
   TemplateList,
@@ -287,6 +298,95 @@ export class AetherClient {
       zip
     );
     return (await response.json()) as ImportReport;
+  }
+
+  /** Whose memories there are, and how memories fade on this server. */
+  memorySpaces(): Promise<SpaceList> {
+    return this._call('GET', 'memories/spaces');
+  }
+
+  /** What an agent remembers, or has forgotten, a page at a time. */
+  memories(query: {
+    agent: string;
+    sort?: MemorySort;
+    layer?: readonly Layer[];
+    tag?: readonly string[];
+    kind?: readonly MemorySourceKind[];
+    pinned?: boolean;
+    forgotten?: boolean;
+    cursor?: string;
+    limit?: number;
+  }): Promise<MemoryPage> {
+    return this._call('GET', 'memories', query);
+  }
+
+  /** What an agent remembers, or was granted to read, that fits: best first, each with its reasons. */
+  recall(query: {
+    agent: string;
+    query: string;
+    layer?: readonly Layer[];
+    tag?: readonly string[];
+    limit?: number;
+  }): Promise<Recall> {
+    return this._call('GET', 'memories/recall', query);
+  }
+
+  /** A memory as it is, and before it was changed: the newest version first. */
+  async memory(id: number): Promise<Memory[]> {
+    const answer = await this._call<{ memories: Memory[] }>(
+      'GET',
+      `memories/${id}`
+    );
+    return answer.memories;
+  }
+
+  /** Code `conflict` where `version` is not the one that is there. */
+  changeMemory(id: number, change: ChangeMemory): Promise<Memory> {
+    return this._call('POST', `memories/${id}`, {}, change);
+  }
+
+  forgetMemory(id: number): Promise<Memory> {
+    return this._call('DELETE', `memories/${id}`);
+  }
+
+  restoreMemory(id: number): Promise<Memory> {
+    return this._call('POST', `memories/${id}/restore`);
+  }
+
+  /** What says nearly the same as a memory; it is the first of each pair. */
+  async similarMemories(id: number): Promise<Alike[]> {
+    const answer = await this._call<{ pairs: Alike[] }>(
+      'GET',
+      `memories/${id}/similar`
+    );
+    return answer.pairs;
+  }
+
+  /** Makes one memory of several: the first stays. `dry_run` only tells what it would come to. */
+  mergeMemories(body: {
+    keys: readonly number[];
+    text?: string | null;
+    dry_run?: boolean;
+  }): Promise<Merged> {
+    return this._call('POST', 'memories/merge', {}, body);
+  }
+
+  /** Where a memory was given to a model, the last first. */
+  async memoryUses(id: number): Promise<MemoryUse[]> {
+    const answer = await this._call<{ uses: MemoryUse[] }>(
+      'GET',
+      `memories/${id}/uses`
+    );
+    return answer.uses;
+  }
+
+  /** Lets one agent recall what another remembers, or no longer. */
+  grantMemory(body: {
+    agent: string;
+    reader: string;
+    allow: boolean;
+  }): Promise<void> {
+    return this._call('POST', 'memories/grants', {}, body);
   }
 
   private _url(path: string, query: Query = {}): string {

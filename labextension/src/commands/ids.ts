@@ -2,8 +2,10 @@
 export const CommandIDs = {
   /** Arguments: `filter?` (text of the filter field). */
   openMissionControl: 'aether:open-mission-control',
-  /** Arguments: `pid`. Added by the agent panel. */
+  /** Arguments: `pid`, `step?` (the one to go to). Added by the agent panel. */
   openAgent: 'aether:open-agent',
+  /** Arguments: `agent?` (whose memory), `memory?` (the id of one to show). Added by the memory panel. */
+  openMemory: 'aether:open-memory',
   /** Arguments: `id?` (the approval to show). Added by the approvals panel. */
   openApprovals: 'aether:open-approvals',
   /** Arguments: any field of a spec that is known (`goal`, `model`, …). */

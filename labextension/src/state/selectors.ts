@@ -43,6 +43,23 @@ export function tokens(process: Process): number {
   return process.input_tokens + process.output_tokens;
 }
 
+const BELOW = ' › ';
+
+/** Under which name a process remembers: a child's memory lies below its parent's. */
+export function memoryName(view: View, pid: number): string {
+  const names: string[] = [];
+  const seen = new Set<number>();
+  let at: number | null = pid;
+  while (at !== null && !seen.has(at)) {
+    seen.add(at);
+    const process: View['processes'][number] | undefined = view.processes[at];
+    if (!process) break;
+    names.unshift(process.name.replaceAll('›', '>'));
+    at = process.parent;
+  }
+  return names.join(BELOW);
+}
+
 /** The approval that a process waits for, the oldest if there are several. */
 export function approvalOf(view: View, pid: number): Approval | null {
   let found: Approval | null = null;

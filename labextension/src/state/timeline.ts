@@ -109,6 +109,8 @@ export interface MessageBlock {
   readonly text: string;
   /** The first message is the goal itself; what the agent remembers is nobody's message. */
   readonly what: 'goal' | 'message' | 'memory';
+  /** The memories that it tells of, by their ids. */
+  readonly memories?: readonly number[];
 }
 
 /** What happened to the process between its steps. */
@@ -235,7 +237,8 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           at,
           sender: '',
           text: event.text,
-          what: 'memory'
+          what: 'memory',
+          memories: event.memories
         });
         break;
       case 'process.state':

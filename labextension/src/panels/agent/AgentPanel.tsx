@@ -41,6 +41,12 @@ export class AgentPanel extends ReactWidget {
     return this._name;
   }
 
+  /** Shows a step, as soon as it is read. */
+  goTo(step: number): void {
+    this._wanted = step;
+    this._steps.emit(step);
+  }
+
   /** Does what a key stands for. */
   press(key: AgentKey): void {
     this._keys.emit(key);
@@ -62,6 +68,8 @@ export class AgentPanel extends ReactWidget {
               name={this._name}
               markdown={this._markdown}
               keys={this._keys}
+              step={this._wanted}
+              steps={this._steps}
             />
           </Mended>
         </WordsProvider>
@@ -84,6 +92,8 @@ export class AgentPanel extends ReactWidget {
   }
 
   private _name: string;
+  private _wanted: number | null = null;
+  private readonly _steps = new Signal<this, number>(this);
   private readonly _keys = new Signal<this, AgentKey>(this);
   private readonly _store: VisibleStore;
   private readonly _stop: () => void;

@@ -62,8 +62,11 @@ export function AgentView(props: {
   name: string;
   markdown: IMarkdownTools;
   keys: ISignal<unknown, AgentKey>;
+  /** The step to begin at, and those that are asked for later. */
+  step: number | null;
+  steps: ISignal<unknown, number>;
 }): React.JSX.Element {
-  const { pid, keys } = props;
+  const { pid, keys, steps } = props;
   const { client, store } = useServices();
   const trans = useWords();
   useWatch(store, pid);
@@ -102,7 +105,7 @@ export function AgentView(props: {
   const [query, setQuery] = React.useState('');
   const [kind, setKind] = React.useState<KindFilter>('all');
   const [tight, setTight] = React.useState(false);
-  const [follow, setFollow] = React.useState(true);
+  const [follow, setFollow] = React.useState(props.step === null);
   const [seenStep, setSeenStep] = React.useState(0);
   const [side, setSide] = React.useState<InspectorTab>(
     () =>
@@ -182,6 +185,37 @@ export function AgentView(props: {
     },
     [rows.length, virtual]
   );
+  const [wanted, setWanted] = React.useState(props.step);
+  React.useEffect(() => {
+    const onStep = (_: unknown, step: number) => {
+      setQuery('');
+      setKind('all');
+      setFollow(false);
+      setNarrowTab('steps');
+      setWanted(step);
+    };
+    steps.connect(onStep);
+    return () => {
+      steps.disconnect(onStep);
+    };
+  }, [steps]);
+  React.useEffect(() => {
+    if (wanted === null) return;
+    const index = rows.findIndex(row =>
+      row.kind === 'stretch'
+        ? row.blocks.some(block => block.step === wanted)
+        : row.kind === 'step' && row.step === wanted
+    );
+    // It may lie in a page that is still to be read.
+    if (index < 0) return;
+    const row = rows[index];
+    if (row.kind === 'stretch') {
+      setOpened(before => new Map(before).set(row.key, true));
+    } else {
+      setWanted(null);
+      goTo(index, true);
+    }
+  }, [wanted, rows, goTo]);
   const followAgain = () => {
     setFollow(true);
     setSeenStep(lastStep);

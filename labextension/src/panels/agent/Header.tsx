@@ -3,7 +3,12 @@ import * as React from 'react';
 
 import type { Process } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
-import { needsPerson, runSeconds, tokens } from '../../state/selectors';
+import {
+  memoryName,
+  needsPerson,
+  runSeconds,
+  tokens
+} from '../../state/selectors';
 import {
   Button,
   figures,
@@ -18,7 +23,7 @@ import { useClock, useCommand, useServices } from '../services';
 export function Header(props: { process: Process }): React.JSX.Element {
   const { process } = props;
   const trans = useWords();
-  const { client } = useServices();
+  const { client, store } = useServices();
   const run = useCommand();
   const now = useClock();
   const { pid, limits } = process;
@@ -69,6 +74,18 @@ export function Header(props: { process: Process }): React.JSX.Element {
       label: trans.__('Export as JSON'),
       icon: 'download',
       onSelect: download('json')
+    },
+    {
+      label: trans.__('What it remembers'),
+      note: trans.__('Opens the Memory Inspector'),
+      icon: 'layers',
+      separated: true,
+      onSelect: () => {
+        const { view } = store;
+        run(CommandIDs.openMemory, {
+          agent: view ? memoryName(view, pid) : process.name
+        });
+      }
     },
     {
       label: trans.__('Put away'),

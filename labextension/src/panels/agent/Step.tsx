@@ -2,6 +2,7 @@
 import * as React from 'react';
 
 import type { Evidence } from '../../api/types';
+import { CommandIDs } from '../../commands/ids';
 import type {
   ActionEntry,
   AskEntry,
@@ -30,7 +31,7 @@ import {
 import { Markdown } from '../../ui/Markdown';
 import { diffSize, isDiff, lineCount, stripAnsi } from '../../ui/plainText';
 import { Diff, Found, Inline, Output } from '../../ui/Text';
-import { useClock } from '../services';
+import { useClock, useCommand } from '../services';
 import { useAgent } from './context';
 
 /** One row of the timeline. */
@@ -706,13 +707,54 @@ function MessageRow(props: { block: MessageBlock }): React.JSX.Element {
           <Head fact={block.what === 'memory' ? '' : trans.__('to %1', pid)}>
             <b>{block.what === 'message' ? sender : title}</b>{' '}
             <span className="said">
-              <Inline text={block.text} query={query} />
+              {block.memories ? (
+                <Remembered text={block.text} known={block.memories} />
+              ) : (
+                <Inline text={block.text} query={query} />
+              )}
             </span>
           </Head>
         </Event>
       </div>
       <div className="scost" />
     </section>
+  );
+}
+
+/** What a model was reminded of, each memory with the way to it. */
+function Remembered(props: {
+  text: string;
+  known: readonly number[];
+}): React.JSX.Element {
+  const trans = useWords();
+  const run = useCommand();
+  const { query } = useAgent();
+  // Only numbers that the journal itself tells become links, whatever the text of a memory looks like.
+  const pieces = props.text.split(/^\[(\d+)\]/m);
+  return (
+    <>
+      {pieces.map((piece, index) => {
+        const id = Number(piece);
+        if (index % 2 === 0) {
+          return <Inline key={index} text={piece} query={query} />;
+        }
+        if (!props.known.includes(id)) return `[${piece}]`;
+        return (
+          <a
+            key={index}
+            role="button"
+            tabIndex={0}
+            title={trans.__('Show it in the Memory Inspector')}
+            onClick={() => run(CommandIDs.openMemory, { memory: id })}
+            onKeyDown={event => {
+              if (event.key !== 'Enter') return;
+              event.stopPropagation();
+              run(CommandIDs.openMemory, { memory: id });
+            }}
+          >{`[${id}]`}</a>
+        );
+      })}
+    </>
   );
 }
 

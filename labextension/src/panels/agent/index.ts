@@ -51,6 +51,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       execute: async args => {
         const pid = Number(args.pid);
         const name = typeof args.name === 'string' ? args.name : '';
+        const step = Number.isInteger(args.step) ? Number(args.step) : null;
         let panel = tracker.find(open => open.pid === pid);
         if (!panel) {
           panel = new AgentPanel(pid, name, services, rendermime, trans);
@@ -63,6 +64,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           });
         }
         shell.activateById(panel.id);
+        if (step !== null) panel.goTo(step);
         return panel;
       }
     });

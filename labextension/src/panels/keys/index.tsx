@@ -52,6 +52,18 @@ function panels(trans: TranslationBundle): readonly IPanelKeys[] {
       ]
     },
     {
+      selector: '.jp-AetherMemory',
+      title: trans.__('Keys of the Memory Inspector'),
+      asks: false,
+      own: [
+        { keys: ['↑', '↓'], words: trans.__('Between memories') },
+        { keys: ['Enter'], words: trans.__('Show in full') },
+        { keys: ['Space'], words: trans.__('Select') },
+        { keys: ['Shift+Space'], words: trans.__('Select up to here') },
+        { keys: ['Ctrl+Enter'], words: trans.__('Save what was edited') }
+      ]
+    },
+    {
       selector: '.jp-AetherApprovals',
       title: trans.__('Keys of the approvals'),
       asks: true,
