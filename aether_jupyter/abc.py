@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from .model.agent import AgentSpec, SandboxSpec
 from .model.events import Notice
+from .model.feedback import Judgement
 from .model.memory import Layer, Memory, Note, Recall
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
 from .model.routing import Family
@@ -150,7 +151,8 @@ class ToolContext:
     """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
 
     `folder` is where shell lines begin: that in which the one of an earlier step ended, '' for the home.
-    `tainted` says that the agent has read words of strangers.
+    `tainted` says that the agent has read words of strangers. `feedback` gives so many of the last judgements of the
+    agent's runs, the newest first.
     """
 
     pid: int
@@ -162,6 +164,7 @@ class ToolContext:
     notify: Callable[[Notice], None]
     peers: Peers
     memory: OwnMemory
+    feedback: Callable[[int], Awaitable[Sequence[Judgement]]]
     tainted: bool = False
     timeout_s: float = 120.0
     max_timeout_s: float = 600.0

@@ -13,10 +13,12 @@ import msgspec
 from .abc import Check, FileInfo, ModelInfo, SandboxInfo
 from .model.agent import Template
 from .model.events import Notice, Record
+from .model.feedback import Judgement
 from .model.ledger import UsageRow
 from .model.memory import Alike, Layer, Memory, MemorySpace, MemoryUse
 from .model.notes import Notes
 from .model.process import Process
+from .model.profile import Standing
 from .model.request import Request
 from .model.tool import Approval, ApprovalRule, ToolSpec
 from .model.view import Spend, View
@@ -110,6 +112,18 @@ class TemplateList(msgspec.Struct, frozen=True):
 
     templates: list[Template]
     workspaces: str
+
+
+class FeedbackList(msgspec.Struct, frozen=True):
+    """What people said."""
+
+    feedback: list[Judgement]
+
+
+class ProfileList(msgspec.Struct, frozen=True):
+    """Agents in figures."""
+
+    profiles: list[Standing]
 
 
 class MemoryList(msgspec.Struct, frozen=True):

@@ -7,26 +7,32 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .abc import Clock, Embedder
 from .clock import SystemClock
 from .config import Settings
+from .engine.lookback import wants
 from .kernel.approvals import Approvals
 from .kernel.budgets import Budgets
 from .kernel.catalog import Catalog
 from .kernel.contexts import Contexts
 from .kernel.feed import Feed
+from .kernel.feedback import Feedback
 from .kernel.memories import Memories
 from .kernel.memory_files import MemoryFiles
 from .kernel.notes import NotesKeeper
 from .kernel.processes import Processes
+from .kernel.profiles import Profiles
+from .kernel.reflections import Reflections
 from .kernel.requests import Requests
 from .model.errors import ModelNotConfigured
 from .plugins import load_plugins
 from .runtime.embedding import Embedding
 from .runtime.language import Language
 from .runtime.machines import Machines
+from .runtime.reflection import Reflection
 from .runtime.supervisor import Supervisor
 from .runtime.surroundings import LiveSurroundings
 from .runtime.toolbox import Toolbox
@@ -55,6 +61,8 @@ class App:
     memory_files: MemoryFiles
     contexts: Contexts
     notes: NotesKeeper
+    feedback: Feedback
+    profiles: Profiles
 
 
 @asynccontextmanager
@@ -89,10 +97,36 @@ async def open_app(
         contexts = Contexts(database, processes, language.window)
         requests = Requests(database, processes)
         approvals = Approvals(database, processes)
+        feedback = Feedback(database, processes, memories)
+        profiles = Profiles(database, processes)
+        reflections = Reflections(
+            database,
+            processes,
+            memories,
+            profiles,
+            partial(wants, settings.reflection),
+        )
         supervisor = Supervisor(
-            processes, requests, approvals, memories, notes, feed, journal, language, toolbox, machines, settings, clock
+            processes,
+            requests,
+            approvals,
+            memories,
+            notes,
+            feedback,
+            profiles,
+            feed,
+            journal,
+            language,
+            toolbox,
+            machines,
+            settings,
+            clock,
         )
         surroundings.supervisor = supervisor
+        reflection = Reflection(
+            reflections, processes, memories, feedback, language, journal, supervisor.lease, settings, clock
+        )
+        parts.append(reflection.run)
         for part in (feed.flush, surroundings.find_sandbox, supervisor.run, *parts):
             task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)
@@ -111,6 +145,8 @@ async def open_app(
             contexts=contexts,
             memory_files=MemoryFiles(database, memories, notes),
             notes=notes,
+            feedback=feedback,
+            profiles=profiles,
         )
 
 

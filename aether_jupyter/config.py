@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from traitlets import Any as Anything
@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_ended_s: float = 7 * 86_400.0
     memory_limit: int = 50_000
     embeddings: str = "auto"
+    reflection: Literal["auto", "always", "never"] = "auto"
     lease_s: float = 2.0
     model_timeout_s: float = 120.0
     model_attempts: int = 5
@@ -156,6 +157,13 @@ class Aether(Configurable):
     )
     embeddings = Unicode(
         "auto", help="Embedding model for recall by meaning; auto: the first there is, none: by words alone."
+    ).tag(config=True)
+    reflection = Enum(
+        ["auto", "always", "never"],
+        "auto",
+        help="Whether an agent that has ended looks back on its run and keeps lessons, where it is not asked for or "
+        "against it by name. auto: where it used a tool or failed, nobody ended it, and its model is not an embedded "
+        "one. It is charged to the agent and its owner.",
     ).tag(config=True)
     model_timeout_s = Float(120.0, help="Seconds a model may stay silent.").tag(config=True)
     model_attempts = Int(5, help="Tries of one model call, the first included.").tag(config=True)

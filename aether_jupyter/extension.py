@@ -74,6 +74,8 @@ class Tenure:
                         memory_files=app.memory_files,
                         contexts=app.contexts,
                         notes=app.notes,
+                        feedback=app.feedback,
+                        profiles=app.profiles,
                     )
                     self._settle(house)
                     pause_s = 1.0

@@ -8,6 +8,7 @@ import msgspec
 
 from ..model.agent import PERMISSIONS, AgentSpec
 from ..model.errors import BadRequest
+from ..model.feedback import COMMENT_CHARS, Thumb
 from ..model.memory import TAGS, TEXT_CHARS, AgentName, Change, Importance, Layer, Note, Tag
 from ..model.notes import NOTES_CHARS
 from ..model.permission import Permission, parse_permission
@@ -89,6 +90,14 @@ class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Annotated[str, msgspec.Meta(max_length=20_000)] | None = None
     steps: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     remember: Remember = "once"
+
+
+class GiveFeedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one says of one step; it replaces what one said of it before."""
+
+    step: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    thumb: Thumb = "none"
+    comment: Annotated[str, msgspec.Meta(max_length=COMMENT_CHARS)] = ""
 
 
 class KeepNotes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     from ..kernel.catalog import Catalog
     from ..kernel.contexts import Contexts
     from ..kernel.feed import Feed
+    from ..kernel.feedback import Feedback
     from ..kernel.memories import Memories
     from ..kernel.memory_files import MemoryFiles
     from ..kernel.notes import NotesKeeper
     from ..kernel.processes import Processes
+    from ..kernel.profiles import Profiles
 from ..kernel.requests import Requests
 
 PREFIX = "/aether/api/v1"
@@ -69,6 +71,8 @@ class House:
     memory_files: MemoryFiles
     contexts: Contexts
     notes: NotesKeeper
+    feedback: Feedback
+    profiles: Profiles
 
 
 class Entrance(Protocol):

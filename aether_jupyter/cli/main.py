@@ -1,5 +1,5 @@
 """`aether run | ps | logs | context | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
-model | models | memory | doctor | serve`, over the same API.
+model | models | feedback | profile | memory | doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -20,6 +20,7 @@ from .memory import memory
 if TYPE_CHECKING:
     from ..client.client import Aether
     from ..model.errors import AetherError
+    from ..model.feedback import Thumb
     from ..model.tool import Approval, Remember
 
 
@@ -63,6 +64,11 @@ def cli() -> None:
 @click.option("--tools", default="", help="Names of tools, with commas; all of the default set where none is given.")
 @click.option("--steps", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--cost", type=float, default=None, help="US dollars it may spend.")
+@click.option(
+    "--reflect/--no-reflect",
+    default=None,
+    help="Whether it looks back on its run when that has ended; as the server is set where nothing is said.",
+)
 @click.option("--detach", is_flag=True, help="Print the PID and do not wait.")
 @click.option("--yes", is_flag=True, help="Approve every call it asks for, without showing it first.")
 @common
@@ -78,6 +84,7 @@ def run(
     tools: str,
     steps: int,
     cost: float | None,
+    reflect: bool | None,
     detach: bool,
     yes: bool,
     url: str,
@@ -105,6 +112,7 @@ def run(
         tools=[t.strip() for t in tools.split(",") if t.strip()] or None,
         steps=steps,
         cost_usd=cost,
+        reflect=reflect,
         origin="terminal",
     )
     with found_or_started(url, token, detach=detach) as client:
@@ -311,6 +319,47 @@ def revoke(key: str, url: str, token: str, as_json: bool) -> None:
     with client_of(url, token) as client:
         client.revoke(key)
     put({"id": key}, f"Rule {key} is withdrawn; such calls ask again.", as_json)
+
+
+@cli.command()
+@click.argument("pid", type=click.IntRange(1))
+@click.argument("step", type=click.IntRange(1), required=False)
+@click.argument("thumb", type=click.Choice(["up", "down", "none"]), default="none")
+@click.argument("comment", nargs=-1)
+@common
+def feedback(
+    pid: int, step: int | None, thumb: Thumb, comment: tuple[str, ...], url: str, token: str, as_json: bool
+) -> None:
+    """Judge STEP of agent PID: THUMB up, down or none, and a COMMENT; without STEP, list what people said of it.
+
+    It replaces what you said of the step before; none without a comment takes it back.
+    """
+    from ..client.show import feedback_text
+
+    with client_of(url, token) as client:
+        if step is None:
+            found = client.feedback(pid)
+            put(found, feedback_text(found), as_json)
+            return
+        given = client.give_feedback(pid, step, thumb, " ".join(comment))
+    taken = given.thumb == "none" and not given.comment
+    put(given, f"Taken back on step {step}." if taken else feedback_text([given]), as_json)
+
+
+@cli.command()
+@click.argument("agent", required=False)
+@common
+def profile(agent: str | None, url: str, token: str, as_json: bool) -> None:
+    """Show what AGENT has done, named or by the PID of one of its runs; without AGENT, all agents in a line each."""
+    from ..client.show import profile_text, profiles_text
+
+    with client_of(url, token) as client:
+        if agent is None:
+            all_of_them = client.profiles()
+            put(all_of_them, profiles_text(all_of_them), as_json)
+            return
+        one = client.profile(int(agent) if agent.isdecimal() else agent)
+    put(one, profile_text(one), as_json)
 
 
 cli.add_command(memory)

@@ -13,6 +13,7 @@ from ..model.agent import AgentSpec
 from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import ServerNotFound
 from ..model.events import Record
+from ..model.feedback import Judgement, Thumb
 from ..model.memory import (
     Alike,
     Change,
@@ -29,6 +30,7 @@ from ..model.memory import (
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
 from ..model.process import Process, Signal, SignalReport, State
+from ..model.profile import Profile, Standing
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
 from . import requests
@@ -273,6 +275,22 @@ class AsyncAether:
     async def templates(self) -> TemplateList:
         """What agents can be begun from, and where one's shared folders lie on the server."""
         return await self.ask(requests.templates())
+
+    async def give_feedback(self, pid: int, step: int, thumb: Thumb = "none", comment: str = "") -> Judgement:
+        """Judge one step of an agent, ended or not; it replaces what you said of the step before."""
+        return await self.ask(requests.give_feedback(pid, step, thumb, comment))
+
+    async def feedback(self, pid: int) -> list[Judgement]:
+        """What people said of its steps, by step."""
+        return await self.ask(requests.feedback(pid))
+
+    async def profiles(self, *, limit: int = 1000) -> list[Standing]:
+        """The agents whose runs have ended, in figures; who ended last is first."""
+        return await self.ask(requests.profiles(limit))
+
+    async def profile(self, agent: str | int) -> Profile:
+        """The profile of an agent by its name, or of the agent that the process of this PID is a run of."""
+        return await self.ask(requests.profile(agent))
 
     async def remember(self, agent: str, *notes: Note | str) -> list[Memory]:
         """Keep notes for an agent, in one transaction; a text is a note of the semantic layer."""
@@ -561,6 +579,22 @@ class Aether:
     def templates(self) -> TemplateList:
         """What agents can be begun from, and where one's shared folders lie on the server."""
         return self.ask(requests.templates())
+
+    def give_feedback(self, pid: int, step: int, thumb: Thumb = "none", comment: str = "") -> Judgement:
+        """Judge one step of an agent, ended or not; it replaces what you said of the step before."""
+        return self.ask(requests.give_feedback(pid, step, thumb, comment))
+
+    def feedback(self, pid: int) -> list[Judgement]:
+        """What people said of its steps, by step."""
+        return self.ask(requests.feedback(pid))
+
+    def profiles(self, *, limit: int = 1000) -> list[Standing]:
+        """The agents whose runs have ended, in figures; who ended last is first."""
+        return self.ask(requests.profiles(limit))
+
+    def profile(self, agent: str | int) -> Profile:
+        """The profile of an agent by its name, or of the agent that the process of this PID is a run of."""
+        return self.ask(requests.profile(agent))
 
     def remember(self, agent: str, *notes: Note | str) -> list[Memory]:
         """Keep notes for an agent, in one transaction; a text is a note of the semantic layer."""

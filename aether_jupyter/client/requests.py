@@ -12,6 +12,7 @@ from ..abc import FileInfo, RouteInfo, SandboxInfo
 from ..answers import (
     AlikeList,
     ApprovalList,
+    FeedbackList,
     FileList,
     Health,
     Me,
@@ -19,6 +20,7 @@ from ..answers import (
     ModelList,
     NotesList,
     ProcessList,
+    ProfileList,
     RecordList,
     RequestList,
     RuleList,
@@ -34,10 +36,12 @@ from ..model.agent import AgentSpec
 from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
+from ..model.feedback import Judgement, Thumb
 from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
 from ..model.process import Process, Signal, SignalReport, State
+from ..model.profile import Profile, Standing
 from ..model.request import Request as AgentRequest
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
 
@@ -352,6 +356,25 @@ def change_memory(key: int, change: Change, version: int | None) -> Request[Memo
 
 def forget(key: int) -> Request[Memory]:
     return Request("DELETE", f"{API}/memories/{key}", Memory)
+
+
+def give_feedback(pid: int, step: int, thumb: Thumb, comment: str) -> Request[Judgement]:
+    body = {"step": step, "thumb": thumb, "comment": comment}
+    return Request("POST", f"{API}/processes/{pid}/feedback", Judgement, body=body)
+
+
+def feedback(pid: int) -> Request[list[Judgement]]:
+    return Request("GET", f"{API}/processes/{pid}/feedback", FeedbackList, "feedback")
+
+
+def profiles(limit: int) -> Request[list[Standing]]:
+    return Request("GET", f"{API}/profiles", ProfileList, "profiles", {"limit": str(limit)})
+
+
+def profile(agent: str | int) -> Request[Profile]:
+    if isinstance(agent, int):
+        return Request("GET", f"{API}/processes/{agent}/profile", Profile)
+    return Request("GET", f"{API}/profile", Profile, query={"agent": agent})
 
 
 def grant_memory(agent: str, reader: str, allow: bool) -> Request[None]:

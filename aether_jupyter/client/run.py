@@ -15,6 +15,7 @@ from ..answers import named
 from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
 from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record
+from ..model.feedback import Judgement, Thumb
 from ..model.harmless import line
 from ..model.permission import Permission, parse_permission
 from ..model.process import ExitStatus, Process, Signal, State
@@ -77,6 +78,7 @@ def make_spec(
     temperature: float | None = None,
     max_output_tokens: int | None = None,
     keep_home: bool = False,
+    reflect: bool | None = None,
     workspaces: Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
     origin: str = "python",
@@ -101,6 +103,7 @@ def make_spec(
         "output_schema": output_schema,
         "temperature": temperature,
         "keep_home": keep_home,
+        "reflect": reflect,
         "workspaces": _names(workspaces),
         "labels": dict(labels or {}),
         "origin": origin,
@@ -124,7 +127,8 @@ async def spawn(goal: str, *, output: Any = None, on: AsyncAether | None = None,
     `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
     `ask_risky`, `accept_edits`, `autonomous`), `permissions` (lines such as `"deny tool=run_command"`, on top of the
     administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), `name`, `system`,
-    `temperature`, `max_output_tokens`, `keep_home`, `workspaces`, `labels`, and the limits `steps`, `tokens`,
+    `temperature`, `max_output_tokens`, `keep_home`, `reflect` (whether it looks back on its run), `workspaces`,
+    `labels`, and the limits `steps`, `tokens`,
     `cost_usd`, `wall_s`. `output` is the type that the result must have:
     a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.
 
@@ -363,6 +367,14 @@ class Run:
         """Another model for it (or `auto`), asked from its next step on."""
         self._process = await self._server.choose_model(self.pid, model)
         return self._process
+
+    @_at_once
+    async def feedback(self, step: int, thumb: Thumb = "none", comment: str = "") -> Judgement:
+        """Judge one of its steps: `up`, `down` or `none`, and a comment; it replaces what you said of it before.
+
+        While it works, a comment is a message to it as well; its later runs read it in any case.
+        """
+        return await self._server.give_feedback(self.pid, step, thumb, comment)
 
     async def pending(self) -> list[Approval]:
         """What it waits for a person to decide."""

@@ -39,12 +39,14 @@ from ..model.events import (
     ToolEnded,
     ToolStarted,
 )
+from ..model.feedback import Judgement
 from ..model.harmless import code, formatted, line, markdown, plain
 from ..model.memory import Alike, Memory, MemoryPage, MemoryUse, Merged, Recall
 from ..model.memory_file import ImportReport
 from ..model.message import Text, Thinking
 from ..model.plan import outline
 from ..model.process import Process, State
+from ..model.profile import Profile, Standing
 from ..model.tool import Approval, ApprovalRule
 from ..model.view import describe
 from .decisions import offered
@@ -54,10 +56,14 @@ MIME = "application/vnd.aether.process+json"
 
 def money(process: Process) -> str:
     """`$0.42`, `$0.42 of $2`, `<$0.01`, `~$0.42` where a provider gave no figures."""
-    cost = process.cost_usd
-    figure = "$0.00" if cost == 0 else "<$0.01" if cost < 0.01 else f"${cost:,.2f}"
     limit = process.limits.cost_usd
-    return ("" if process.cost_known else "~") + figure + (f" of ${limit:g}" if limit is not None else "")
+    of = f" of ${limit:g}" if limit is not None else ""
+    return ("" if process.cost_known else "~") + dollars(process.cost_usd) + of
+
+
+def dollars(cost_usd: float) -> str:
+    """`$0.42`, `$0.00`, `<$0.01`."""
+    return "$0.00" if cost_usd == 0 else "<$0.01" if cost_usd < 0.01 else f"${cost_usd:,.2f}"
 
 
 def tokens(count: int) -> str:
@@ -361,6 +367,59 @@ def spaces_text(found: SpaceList) -> str:
     if found.waiting is None:
         rows.append("Recall goes by words alone; with the extra `memory` it goes by meaning, too.")
     return "\n".join(rows) if found.spaces else "Nobody remembers anything yet."
+
+
+def feedback_text(found: Iterable[Judgement]) -> str:
+    """One line a judgement, and what it did to memories."""
+    rows = []
+    for each in found:
+        thumb = {"up": "thumb up", "down": "thumb down", "none": "comment"}[each.thumb]
+        comment = f": {each.comment}" if each.comment else ""
+        moved = ", ".join(f"{key} {by:+.1f}" for key, by in each.moved.items())
+        weighed = f" (importance of memory {moved})" if moved else ""
+        rows.append(line(f"step {each.step}: {each.by}, {thumb}{comment}{weighed}", 400))
+    return "\n".join(rows) or "Nobody has said anything of it yet."
+
+
+def standing_text(standing: Standing) -> str:
+    """An agent's runs in one line."""
+    s = standing
+    ends = [(s.succeeded, "succeeded"), (s.failed, "failed"), (s.stopped, "stopped")]
+    parts = [f"{s.tasks} task{'' if s.tasks == 1 else 's'}", *(f"{count} {word}" for count, word in ends if count)]
+    if s.quality is not None:
+        parts.append(f"rated {s.quality:.1f} of 5")
+    if s.thumbs_up or s.thumbs_down:
+        parts.append(f"{s.thumbs_up} thumbs up, {s.thumbs_down} down")
+    if s.tasks:
+        parts.append(f"{dollars(s.cost_usd)}, {tokens(s.tokens)} tokens, {span(s.run_s)}")
+    return line(f"{s.agent}: {'; '.join(parts)}", 400)
+
+
+def profiles_text(found: Iterable[Standing]) -> str:
+    """One line an agent, who ended last first."""
+    return "\n".join(standing_text(each) for each in found) or "No run of any agent has ended yet."
+
+
+def profile_text(profile: Profile) -> str:
+    """The figures of an agent, and what they rest on."""
+    rows = [standing_text(profile)]
+    if profile.tasks:
+        mean = f"{dollars(profile.mean_cost_usd)}, {tokens(round(profile.mean_tokens))} tokens"
+        rows.append(f"A task costs {mean} and takes {span(profile.mean_run_s)} on average.")
+    named = (
+        ("Roles", ", ".join(profile.roles)),
+        ("Works with", ", ".join(f"{tool} ({count})" for tool, count in profile.tools.items())),
+        ("Knows how", ", ".join(f"{tag} ({count})" for tag, count in profile.tags.items())),
+    )
+    rows += [line(f"{name}: {said}", 400) for name, said in named if said]
+    rows += [line(f"What worked: {each.text}", 400) for each in profile.strategies[:3]]
+    for task in profile.last:
+        end = "stopped" if task.succeeded is None else "succeeded" if task.succeeded else "failed"
+        rated = f", {task.rating} of 5" if task.rating is not None else ""
+        rows.append(f"{task.pid:>6}  {end}{rated}  {line(task.goal, 120)}")
+    said = [each for each in profile.feedback if each.comment]
+    rows += [line(f"{each.by} on step {each.step} of {each.pid}: {each.comment}", 400) for each in said]
+    return "\n".join(rows)
 
 
 def memories_text(found: Iterable[Memory]) -> str:

@@ -37,10 +37,11 @@ def system_prompt(spec: AgentSpec, name: str) -> str:
     return "\n\n".join(parts)
 
 
-def standing(spec: AgentSpec, name: str, notes: str = "") -> tuple[Standing, ...]:
+def standing(spec: AgentSpec, name: str, notes: str = "", earlier_runs: str = "") -> tuple[Standing, ...]:
     """What every request of one run begins with, part by part. `notes` is the agent's MEMORY.md, a person's words."""
     written = (Standing("notes", f"{_NOTES}\n{notes.strip()}"),) if notes.strip() else ()
-    return (Standing("system", system_prompt(spec, name)), *written)
+    known = (Standing("profile", earlier_runs),) if earlier_runs else ()
+    return (Standing("system", system_prompt(spec, name)), *written, *known)
 
 
 def tail(state: AgentState) -> tuple[Standing, ...]:

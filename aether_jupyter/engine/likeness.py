@@ -24,7 +24,7 @@ _NAMED = re.compile(r"(?<![\w\])])\[(\d+)\]|\bmemory (?:no\. |number |#)?(\d+)\b
 
 def alike_by_words(texts: Sequence[tuple[int, str]], least: float = ALIKE) -> list[tuple[int, int, float]]:
     """Pairs of memories (`(id, text)`) that have most of their words in common, the most alike first."""
-    words = {key: frozenset(terms(text, _TERMS)) for key, text in texts}
+    words = {key: frozenset(terms(text[:_CHARS], _TERMS)) for key, text in texts}
     holders: dict[str, list[int]] = {}
     for key, said in words.items():
         for word in said:
@@ -53,11 +53,11 @@ def other_words(turns: Sequence[Turn], tool: str) -> set[str]:
     for turn in turns:
         match turn:
             case UserTurn(text=text, source=source) if source != MEMORY:
-                found.update(terms(text, _ALL))
+                found.update(terms(text[:_CHARS], _ALL))
             case ToolTurn(tool=name, content=content) if name != tool:
-                found.update(terms(content, _ALL))
+                found.update(terms(content[:_CHARS], _ALL))
             case ModelTurn(parts=parts):
-                found.update(terms(said_by(parts), _ALL))
+                found.update(terms(said_by(parts)[:_CHARS], _ALL))
             case _:
                 pass
     return found
@@ -77,17 +77,17 @@ def cited(answer: str, given: Mapping[int, str], elsewhere: Collection[str]) -> 
     `elsewhere` nowhere: as many as `CITED`, or all that the memory alone has told where that is fewer.
     """
     named = {int(a or b) for a, b in _NAMED.findall(answer)}
-    said = set(terms(answer, _ALL))
+    said = set(terms(answer[:_CHARS], _ALL))
     found = []
     for key, text in given.items():
-        alone = {word for word in terms(text, _TERMS) if word not in elsewhere}
+        alone = {word for word in terms(text[:_CHARS], _TERMS) if word not in elsewhere}
         worth = sum(_worth(word) for word in alone & said)
         if key in named or (alone and worth >= min(CITED, sum(map(_worth, alone)))):
             found.append(key)
     return tuple(found)
 
 
-_ALL = 100_000
+_ALL, _CHARS = 100_000, 100_000
 
 
 def _worth(word: str) -> int:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import heapq
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 
 from ..model.events import MemoriesGiven
 from ..model.memory import Layer, LeftOut, Memory, Recall, Weighed, Why, told
+from ..model.writing import SIGNS, UNSPACED
 
 MEANING = 0.5
 """The share of meaning in the match where there are vectors; the rest is words."""
@@ -27,7 +29,9 @@ HALF_LIFE_S: dict[Layer, float] = {
     Layer.PROCEDURAL: 365 * DAY_S,
     Layer.SOCIAL: 365 * DAY_S,
 }
-_WORD = re.compile(r"[^\W_]+")
+_UNSPACED = re.compile(f"([{UNSPACED}]+)")
+_WORD = re.compile(rf"[^\W_]+|[{SIGNS}]")
+"""A word, or a sign like an emoji."""
 _COMMON = """\
 a about after again all also am an and any are as at be because been before being between both but by can could
 d did do does doing down during each few for from further had has have having he her here hers him his how i if
@@ -46,8 +50,21 @@ def share(first: Collection[str], second: Collection[str]) -> float:
 
 def terms(query: str, most: int = 64) -> list[str]:
     """The telling words of a query, each once; all of them where none is telling."""
-    words = list(dict.fromkeys(_WORD.findall(query.lower())))
+    found = _WORD.findall(query.lower() if query.isascii() else unicodedata.normalize("NFKC", query).lower())
+    if not query.isascii():
+        found = [part for word in found for part in _parted(word)]
+    words = list(dict.fromkeys(found))
     return ([word for word in words if word not in _SILENT] or words)[:most]
+
+
+def _parted(word: str) -> list[str]:
+    """A word as it is; what is written without blanks, two letters at a time."""
+    parts = _UNSPACED.split(word)
+    if len(parts) == 1:
+        return parts
+    # The runs themselves stand at the odd places.
+    pairs = [run[at : at + 2] for run in parts[1::2] for at in range(max(1, len(run) - 1))]
+    return [part for part in parts[::2] if part] + pairs
 
 
 def fuse(words: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int, tuple[float, float]]:
@@ -112,7 +129,7 @@ def vitality(memory: Memory) -> float:
 REMINDERS = 6
 REMINDER_CHARS = 4_000
 """About a thousand tokens."""
-_ONE_CHARS = 800
+_ONE_CHARS, _LOOKED = 800, 20_000
 _LIKE = 0.35
 """The least cosine of what is put before a model unasked. In long conversations (LoCoMo) 81 % of what answers a
 question lies nearer, and one in two hundred memories of other conversations.
@@ -135,7 +152,7 @@ def reminder(about: str, said: int, recall: Recall, given: Collection[int], now:
     weighed: list[Weighed] = []
     for each in recall.found:
         memory, likeness = each.memory, each.why.likeness
-        words = set(terms(memory.text, _ONE_CHARS))
+        words = set(terms(memory.text[:_LOOKED], _ONE_CHARS))
         near = likeness >= _LIKE if likeness is not None else len(asked & words) >= min(_SHARED, len(asked))
         line = told(memory, now, _ONE_CHARS)
         left_out: LeftOut = ""

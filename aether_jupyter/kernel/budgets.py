@@ -22,9 +22,14 @@ _CHARGE = upsert(
 _SPENT = select(func.coalesce(func.sum(u.c.cost_usd), 0.0)).where(
     u.c.owner == bindparam("owner"), u.c.day == bindparam("day")
 )
-_RESERVED = select(func.coalesce(func.sum(tables.process.c.reserved_usd), 0.0)).where(
-    tables.process.c.owner == bindparam("owner"), tables.process.c.state == "RUNNING"
+_SUM = func.coalesce(func.sum(tables.process.c.reserved_usd), 0.0)
+_RUNNING = select(_SUM).where(tables.process.c.owner == bindparam("owner"), tables.process.c.state == "RUNNING")
+_LOOKING_BACK = (
+    select(_SUM)
+    .join(tables.reflection, tables.reflection.c.pid == tables.process.c.pid)
+    .where(tables.reflection.c.owner == bindparam("owner"))
 )
+_RESERVED = select(_RUNNING.scalar_subquery() + _LOOKING_BACK.scalar_subquery())
 
 
 class Budgets:

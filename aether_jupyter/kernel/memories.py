@@ -36,6 +36,7 @@ from ..model.memory import (
     Source,
     SourceKind,
 )
+from ..model.message import encodable
 from ..store import search, tables
 from ..store.database import Database, Transaction
 from . import pages, uses
@@ -51,6 +52,8 @@ FILTERED = 15_000
 """As many where only some layers or tags are wanted, and how many are read by one statement."""
 Matches = dict[int, tuple[float, float]]
 LIST_MOST = 1_000
+QUERY_CHARS = 20_000
+"""What is longer is looked up by its beginning."""
 ALIKE_AMONG = 2_000
 """Among how many of the newest pairs are looked for: their number grows with the square."""
 KNOWN_S = 1.0
@@ -61,10 +64,10 @@ EVICT_EVERY, EVICT_MOST = 64, 1_000
 _memory = msgspec.json.Decoder(Memory).decode
 _encode = msgspec.json.Encoder().encode
 s, m, g, t = tables.memory_space, tables.memory, tables.memory_grant, tables.memory_tag
-_SPACE = select(s.c.id, s.c.vectors).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
+_SPACE = select(s.c.id, s.c.vectors, s.c.shelf).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
 _READABLE = union_all(
     _SPACE,
-    select(s.c.id, s.c.vectors)
+    select(s.c.id, s.c.vectors, s.c.shelf)
     .join(g, g.c.space == s.c.id)
     .where(s.c.owner == bindparam("owner"), g.c.reader == bindparam("agent")),
 )
@@ -75,6 +78,7 @@ _READERS = union_all(
 _ONE = select(m.c.id, m.c.space, m.c.forgotten, m.c.body, s.c.owner, s.c.agent).join(s, s.c.id == m.c.space)
 _END = select(
     s.c.id,
+    s.c.shelf,
     select(m.c.body)
     .where(m.c.space == s.c.id, m.c.forgotten.is_(False))
     .order_by(m.c.id.desc())
@@ -164,14 +168,14 @@ class Memories:
         blank = next((note for note in notes if not note.text.strip()), None)
         if blank is not None or not agent.strip():
             raise BadRequest("text: an empty memory tells nothing" if blank is not None else "agent: whose memory?")
-        space, last = self._end(tx, owner, agent)
+        space, shelf, last = self._end(tx, owner, agent)
         fresh = [
             Memory(
                 id=0,
                 owner=owner,
                 agent=agent,
                 layer=note.layer,
-                text=note.text,
+                text=encodable(note.text),
                 source=source,
                 importance=note.importance,
                 tags=note.tags,
@@ -187,7 +191,7 @@ class Memories:
         keys = [row.id for row in tx.run(_INSERT, rows)]
         kept = [msgspec.structs.replace(memory, id=key) for key, memory in zip(keys, fresh, strict=True)]
         befores = [last, *(memory.text for memory in kept[:-1])]
-        search.add(tx, space, [(k.id, k.text, before) for k, before in zip(kept, befores, strict=True)])
+        search.add(tx, shelf, space, [(k.id, k.text, before) for k, before in zip(kept, befores, strict=True)])
         self._tag(tx, space, kept)
         for layer in {memory.layer for memory in kept}:
             self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
@@ -209,12 +213,14 @@ class Memories:
         if change.text is not None and not change.text.strip():
             raise BadRequest("text: an empty memory tells nothing; forget it instead")
         set_ = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+        if change.text is not None:
+            set_["text"] = encodable(change.text)
         if msgspec.structs.replace(old, **set_) == old:
             return old
         new = msgspec.structs.replace(old, **set_, changed_at=tx.now, version=old.version + 1, changed_by=actor.name)
         self._save(tx, row.space, old, new, actor.name)
         if new.text != old.text:
-            search.drop(tx, row.space, [key])
+            search.drop(tx, self._shelf(tx, row.space), row.space, [key])
             self._index(tx, row.space, new)
         return new
 
@@ -274,7 +280,7 @@ class Memories:
             raise BadRequest("reader: name another agent")
         if not allow and tx.one(_SPACE, {"owner": actor.owner, "agent": agent}) is None:
             return
-        space = self._space(tx, actor.owner, agent)
+        space, _ = self._space(tx, actor.owner, agent)
         tx.run(delete(g).where(g.c.space == space, g.c.reader == reader))
         if allow:
             tx.run(insert(g), {"space": space, "reader": reader, "at": tx.now, "actor": actor.name})
@@ -328,7 +334,7 @@ class Memories:
             self._save(tx, space, row.memory, gone, by)
         self._unindex(tx, space, [gone.id for gone in done.gone])
         if done.memory.text != old.text:
-            search.drop(tx, space, [old.id])
+            search.drop(tx, self._shelf(tx, space), space, [old.id])
             self._index(tx, space, done.memory)
         return done
 
@@ -350,10 +356,15 @@ class Memories:
         layers: Sequence[Layer] = (),
         tags: Sequence[str] = (),
         limit: int = 10,
+        typing: bool = False,
     ) -> Recall:
-        """What this agent remembers, or was granted to read, that fits the query: best first, each with its reasons."""
+        """What this agent remembers, or was granted to read, that fits the query: best first, each with its reasons.
+
+        `typing`: the query is being typed, so its last word may be the beginning of one.
+        """
         require(actor, "memory:read")
         began = time.perf_counter()
+        query = encodable(query[:QUERY_CHARS])
         words = terms(query)
         if not words:
             return Recall([], False)
@@ -365,15 +376,15 @@ class Memories:
         vector = await self._vector(query)
 
         def look(connection: Connection) -> tuple[Sequence[Memory], Matches, dict[int, float]]:
-            spaces = {row.id: row.vectors for row in connection.execute(_READABLE, who)}
-            by_words = search.by_words(connection, spaces, words, most)
+            spaces = connection.execute(_READABLE, who).all()
+            by_words = search.by_words(connection, spaces, words, most, typing=typing)
             near: dict[int, float] = {}
             if vector is not None and self._vectors is not None:
                 near = self._vectors.nearest(connection, spaces, vector, most, by_words)
             matches = fuse(by_words, near)
             keys = list(matches) if layers or tags else contenders(matches, limit)
             parts = (keys[start : start + FILTERED] for start in range(0, len(keys), FILTERED))
-            rows = (row for part in parts for row in connection.execute(_THESE, {"keys": part}))
+            rows = (row for part in parts for row in connection.execute(_THESE, {"keys": part}).all())
             return [_read(row) for row in rows], matches, near
 
         found, matches, by_meaning = await self._database.look(look)
@@ -513,7 +524,7 @@ class Memories:
     ) -> Sequence[tuple[int, int, float]]:
         if self._vectors is None or len(keys) < 2:
             return []
-        return self._vectors.pairs(connection, space.id, space.vectors, keys, least)
+        return self._vectors.pairs(connection, space, keys, least)
 
     async def like(self, actor: Principal, key: int, *, least: float = ALIKE, limit: int = 20) -> Sequence[Alike]:
         """What says nearly the same as this one, in all of its agent's memory."""
@@ -521,15 +532,15 @@ class Memories:
         if memory.forgotten_at is not None:
             return []
         who = {"owner": actor.owner, "agent": memory.agent}
-        words = terms(memory.text)
+        words = terms(memory.text[:QUERY_CHARS])
 
         def look(connection: Connection) -> Sequence[Alike]:
             space = connection.execute(_SPACE, who).first()
             assert space is not None
             near: Mapping[int, float] = {}
             if self._vectors is not None:
-                near = self._vectors.like(connection, space.id, space.vectors, key, limit + 1)
-            worded = search.by_words(connection, [space.id], words, CANDIDATES)
+                near = self._vectors.like(connection, space, key, limit + 1)
+            worded = search.by_words(connection, [space], words, CANDIDATES)
             rows = connection.execute(_THESE, {"keys": [*{*near, *worded} - {key}]})
             found = []
             for other in map(_read, rows):
@@ -537,7 +548,7 @@ class Memories:
                 if not by_meaning and near:
                     # Its vector lies farther off than those, or is still to come.
                     continue
-                likeness = near[other.id] if by_meaning else share(words, terms(other.text))
+                likeness = near[other.id] if by_meaning else share(words, terms(other.text[:QUERY_CHARS]))
                 if likeness >= least:
                     found.append(Alike(memory, other, likeness, by_meaning))
             return sorted(found, key=lambda pair: -pair.likeness)[:limit]
@@ -612,53 +623,46 @@ class Memories:
 
     async def keep_vectors(self, found: Sequence[tuple[Unembedded, NDArray[np.float32]]]) -> None:
         """Write vectors; those whose memory was changed or forgotten meanwhile are dropped."""
-        assert self._vectors is not None
-        written = await self._keep_vectors(RUNTIME, found)
-        for space, (revision, keys) in written.items():
-            added = [(each.id, vector) for each, vector in found if each.id in keys]
-            await asyncio.to_thread(self._vectors.added, space, revision, added)
+        await self._keep_vectors(RUNTIME, found)
 
     @action("system:run")
     def _keep_vectors(
         self, tx: Transaction, actor: Principal, found: Sequence[tuple[Unembedded, NDArray[np.float32]]]
-    ) -> Mapping[int, tuple[int, set[int]]]:
+    ) -> None:
         assert self._embedder is not None
-        name, v = self._embedder.name, tables.memory_vector
         bodies = tx.all(select(m.c.id, m.c.body).where(m.c.id.in_([e.id for e, _ in found]), m.c.forgotten.is_(False)))
         texts = {row.id: _memory(row.body).text for row in bodies}
         rows = [(each, vector) for each, vector in found if texts.get(each.id) == each.text]
-        keys = [each.id for each, _ in rows]
-        tx.run(delete(v).where(v.c.memory.in_(keys)))
-        if rows:
-            tx.run(
-                insert(v),
-                [
-                    {"memory": each.id, "space": each.space, "model": name, "vector": vector.tobytes()}
-                    for each, vector in rows
-                ],
-            )
-        tx.run(update(m).where(m.c.id.in_(keys)).values(model=name))
-        spaces: MutableMapping[int, tuple[int, set[int]]] = {}
         for space in {each.space for each, _ in rows}:
-            mine = {each.id for each, _ in rows if each.space == space}
-            spaces[space] = (self._revise(tx, space), mine)
-        return spaces
+            mine = [(each.id, vector.tobytes()) for each, vector in rows if each.space == space]
+            search.keep_vectors(tx, space, self._embedder.name, mine)
+        tx.run(update(m).where(m.c.id.in_([each.id for each, _ in rows])).values(model=self._embedder.name))
 
     # --- private -------------------------------------------------------------------------------------------------
 
-    def _space(self, tx: Transaction, owner: str, agent: str) -> int:
+    def _space(self, tx: Transaction, owner: str, agent: str) -> tuple[int, int]:
+        """The space of an agent and the shelf of its owner, made where there is none."""
         found = tx.one(_SPACE, {"owner": owner, "agent": agent})
         if found is not None:
-            return int(found.id)
-        values = {"owner": owner, "agent": agent, "vectors": 0}
-        return int(tx.run(insert(s), values).inserted_primary_key[0])
+            return found.id, found.shelf
+        shelf = tx.one(select(s.c.shelf).where(s.c.owner == owner).limit(1))
+        values = {"owner": owner, "agent": agent, "vectors": 0, "shelf": shelf.shelf if shelf is not None else 0}
+        space = int(tx.run(insert(s), values).inserted_primary_key[0])
+        if shelf is not None:
+            return space, shelf.shelf
+        tx.run(update(s).where(s.c.id == space).values(shelf=space))
+        search.make(tx, space)
+        return space, space
 
-    def _end(self, tx: Transaction, owner: str, agent: str) -> tuple[int, str]:
-        """The space of an agent, made where there is none, and the last text in it."""
+    def _shelf(self, tx: Transaction, space: int) -> int:
+        return int(tx.one(select(s.c.shelf).where(s.c.id == space)).shelf)
+
+    def _end(self, tx: Transaction, owner: str, agent: str) -> tuple[int, int, str]:
+        """The space of an agent and its shelf, made where there is none, and the last text in it."""
         found = tx.one(_END, {"owner": owner, "agent": agent})
         if found is None:
-            return self._space(tx, owner, agent), ""
-        return found.id, _memory(found.body).text if found.body is not None else ""
+            return *self._space(tx, owner, agent), ""
+        return found.id, found.shelf, _memory(found.body).text if found.body is not None else ""
 
     def _row(self, tx: Transaction, actor: Principal, key: int, *, forgotten: bool = False) -> MemoryRow:
         found = tx.one(_ONE.where(m.c.id == key)) if 0 < key < 2**63 else None
@@ -688,13 +692,8 @@ class Memories:
             tx.run(_TAG, rows)
 
     def _unembed(self, tx: Transaction, space: int, keys: Sequence[int]) -> None:
-        tx.run(delete(tables.memory_vector).where(tables.memory_vector.c.memory.in_(keys)))
+        search.drop_vectors(tx, space, keys)
         tx.run(update(m).where(m.c.id.in_(keys)).values(model=""))
-        self._revise(tx, space)
-
-    def _revise(self, tx: Transaction, space: int) -> int:
-        tx.run(update(s).where(s.c.id == space).values(vectors=s.c.vectors + 1))
-        return int(tx.one(select(s.c.vectors).where(s.c.id == space))[0])
 
     def _tidy(self, tx: Transaction, space: int, layer: Layer, added: int) -> None:
         """Now and then, and when a space is first written to here: forget what a layer holds beyond its limit."""
@@ -726,21 +725,23 @@ class Memories:
 
     def _index(self, tx: Transaction, space: int, memory: Memory) -> None:
         """Put a changed or restored memory into the searches, and its words beside the memory after it."""
+        shelf = self._shelf(tx, space)
         before = self._neighbour(tx, space, m.c.id < memory.id, m.c.id.desc())
-        search.add(tx, space, [(memory.id, memory.text, before.text if before else "")])
+        search.add(tx, shelf, space, [(memory.id, memory.text, before.text if before else "")])
         after = self._neighbour(tx, space, m.c.id > memory.id, m.c.id.asc())
         if after is not None:
-            search.set_before(tx, space, after.id, memory.text)
+            search.set_before(tx, shelf, space, after.id, memory.text)
         self._unembed(tx, space, [memory.id])
 
     def _unindex(self, tx: Transaction, space: int, keys: Sequence[int]) -> None:
         """Take forgotten memories out of the searches, their words beside the memory after them as well."""
-        search.drop(tx, space, keys)
+        shelf = self._shelf(tx, space)
+        search.drop(tx, shelf, space, keys)
         for key in keys:
             after = self._neighbour(tx, space, m.c.id > key, m.c.id.asc())
             if after is not None:
                 before = self._neighbour(tx, space, m.c.id < after.id, m.c.id.desc())
-                search.set_before(tx, space, after.id, before.text if before else "")
+                search.set_before(tx, shelf, space, after.id, before.text if before else "")
         self._unembed(tx, space, keys)
 
 

@@ -42,6 +42,7 @@ from ..model.events import (
     Record,
     StateChanged,
 )
+from ..model.memory import memory_name
 from ..model.process import ExitStatus, Process, Signal, SignalReport, State
 from ..model.request import NoteKind
 from ..model.tool import Approval, Decision
@@ -105,6 +106,7 @@ _NO_TEXTS: Mapping[str, bytes] = {}
 _WAITING = select(tables.approval.c.id, tables.approval.c.body).where(
     tables.approval.c.pid == bindparam("k"), tables.approval.c.status == "waiting"
 )
+_REAPED = b'{"type":"process.reaped",'
 _CLOSE = (
     update(tables.approval)
     .where(tables.approval.c.id == bindparam("k"), tables.approval.c.status == "waiting")
@@ -527,10 +529,10 @@ class Processes:
         remove: MutableSequence[int] = []
         for at in range(0, len(wanted), SOME):
             some = wanted[at : at + SOME]
-            # The reaping is the last event of a process.
-            last = p.outerjoin(e, and_(e.c.pid == p.c.pid, e.c.n == p.c.head))
+            # Feedback and lessons may come after it, so the reaping is known by the beginning of its body.
+            reaping = and_(e.c.pid == p.c.pid, func.substr(e.c.body, 1, len(_REAPED)) == _REAPED)
             rows = await self._database.fetch(
-                select(p.c.pid, p.c.reaped, e.c.body).select_from(last).where(p.c.pid.in_(some))
+                select(p.c.pid, p.c.reaped, e.c.body).select_from(p.outerjoin(e, reaping)).where(p.c.pid.in_(some))
             )
             kept = {row.pid for row in rows if not row.reaped or _home_kept(row.body)}
             remove += [pid for pid in some if pid not in kept]
@@ -617,6 +619,14 @@ class Processes:
             events.append(StateChanged(State.READY if process.state is State.WAITING else State.STOPPED))
         self.append(tx, row, message.sender, events)
         return message.id
+
+    def agent_name(self, tx: Transaction, process: Process) -> tuple[str, bool]:
+        """Under which name it remembers and is known, and whether another agent started it."""
+        return memory_name(process.name, self._names_from(tx, process.parent)), process.parent is not None
+
+    def origin(self, tx: Transaction, process: Process) -> tuple[AgentSpec, tuple[str, ...]]:
+        """What it was spawned with, and the names of those above it, the nearest first."""
+        return self._spec_of(tx, process.pid), self._names_from(tx, process.parent)
 
     def on_exit(self, listener: Callable[[Transaction, Process], None]) -> None:
         """Call `listener` in the transaction in which a process ends."""

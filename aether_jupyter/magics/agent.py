@@ -32,7 +32,7 @@ DEFAULT_NAME = "_agent"
 
 _NAMED = (
     *("name", "role", "system", "mode", "permissions", "workspaces", "sandbox"),
-    *("steps", "tokens", "cost_usd", "wall_s"),
+    *("steps", "tokens", "cost_usd", "wall_s", "reflect"),
 )
 
 
@@ -76,6 +76,12 @@ def options() -> argparse.ArgumentParser:
     add("--cost", "--budget", type=float, default=None, dest="cost_usd", help="US dollars until it asks to go on")
     add("--wall", type=float, default=None, dest="wall_s", help="seconds of work until it asks to go on")
     add("--output", default=DEFAULT_NAME, help="variable for the result, NAME or NAME:TYPE; _agent if none is given")
+    add(
+        "--reflect",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether it looks back on its run when that has ended (--no-reflect: not); else as the server is set",
+    )
     add("--detach", action="store_true", help="do not wait; the variable gets the Run, which can be awaited")
     add("--ui", default="", choices=["", *KINDS], help="how to show it (%%config AetherMagics.ui)")
     return parser
@@ -96,7 +102,7 @@ class AetherMagics(Magics):
 
             %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--role R] [--workspace W] [--sandbox S]
                     [--name N] [--tools a,b] [--steps 50] [--tokens N] [--cost USD] [--wall S] [--output NAME[:TYPE]]
-                    [--detach] [--ui KIND]
+                    [--reflect | --no-reflect] [--detach] [--ui KIND]
             Count the words in notes.txt and write the number to count.txt.
 
         The cell shows it live and ends with it; the result is bound to NAME (`_agent`). With TYPE (a Pydantic model,
@@ -134,6 +140,8 @@ class AetherMagics(Magics):
         %aether approve ID [--session|--always]   ID may be the PID of an agent that asks for one thing
         %aether refuse ID [why …]
         %aether answer ID words …
+        %aether feedback PID [STEP up|down|none words …]   judge a step, or see what people said
+        %aether profile [NAME or PID]         what an agent has done in its runs
         %aether rules                         standing approvals; %aether revoke ID withdraws one
         %aether doctor                        how the server is, and what to do where it is not well
         %aether connect URL [TOKEN]           another server than the one found

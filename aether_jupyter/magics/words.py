@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ..client import decisions, show
 from ..client.client import Aether
 from ..client.run import connect, plain_client
 from ..model.errors import BadRequest
+from ..model.feedback import Thumb
 from ..model.harmless import code, line, plain
 from ..model.process import Signal
 from ..model.tool import Approval, Remember
@@ -148,6 +149,28 @@ def _answer(client: Aether, rest: str) -> Any:
     return Words(f"Answered agent {approval.pid}.")
 
 
+def _feedback(client: Aether, rest: str) -> Any:
+    usage = "feedback PID [STEP up|down|none words …]"
+    which, said = _said(rest, usage, words=False)
+    pid = _pid(which, usage)
+    if not said:
+        return Words(show.feedback_text(client.feedback(pid)))
+    step, _, more = said.partition(" ")
+    thumb, _, comment = more.strip().partition(" ")
+    if not step.isdecimal() or thumb not in ("up", "down", "none"):
+        raise BadRequest(f"Say which step, and up, down or none: %aether {usage}")
+    given = client.give_feedback(pid, int(step), cast(Thumb, thumb), comment.strip())
+    taken = given.thumb == "none" and not given.comment
+    return Words(f"Taken back on step {step}." if taken else show.feedback_text([given]))
+
+
+def _profile(client: Aether, rest: str) -> Any:
+    agent = rest.strip()
+    if not agent:
+        return Words(show.profiles_text(client.profiles()))
+    return Words(show.profile_text(client.profile(int(agent) if agent.isdecimal() else agent)))
+
+
 def _rules(client: Aether, rest: str) -> Any:
     _parsed(rest, "rules")
     return Words(show.rules_text(client.rules()))
@@ -191,6 +214,8 @@ _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "approve": _approve,
     "refuse": _refuse,
     "answer": _answer,
+    "feedback": _feedback,
+    "profile": _profile,
     "rules": _rules,
     "revoke": _revoke,
     "notes": _notes,

@@ -18,6 +18,7 @@ SCOPES: dict[str, str] = {
     "approvals:decide": "approve, edit, answer and refuse",
     "rules:read": "see standing approvals",
     "rules:revoke": "withdraw standing approvals",
+    "feedback:give": "judge what agents did",
     "memory:read": "see what agents remember",
     "memory:write": "add, edit, pin, share and forget memories",
     "usage:read": "see tokens and money spent",

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from .agent import AgentSpec, Limits
+from .feedback import Thumb
 from .memory import Weighed
 from .message import Part, ToolCall, Usage, UserTurn
 from .plan import Plan
@@ -226,7 +227,7 @@ class FeedbackGiven(msgspec.Struct, frozen=True, tag="feedback.given", tag_field
 
     step: int
     by: str
-    thumb: Literal["up", "down", "none"] = "none"
+    thumb: Thumb = "none"
     comment: str = ""
     memories: tuple[int, ...] = ()
 

@@ -139,6 +139,7 @@ class Language:
         self._prices: dict[str, _Price | None] = {}
         self._roster: Roster | None = None
         self._slots: asyncio.Semaphore | None = None
+        self._asking = 0
         self._secrets = tuple(
             value for name, value in settings.environment.items() if name.endswith("_KEY") and len(value) >= 6
         )
@@ -253,6 +254,19 @@ class Language:
             model for model in found.families["cheap"] if model.partition(":")[0] in providers
         ]
         return tuple(dict.fromkeys((*cheap, *own)))
+
+    def short(self, model_id: str) -> bool:
+        """Whether prompts of this model must be short. Raises `UnknownName`."""
+        return self._find(model_id)[0].short
+
+    def spare(self, model_id: str) -> bool:
+        """Whether a call beside the agents' own would keep none of them waiting. Raises `UnknownName`.
+
+        Half of the slots must be free, and of a model that answers one call at a time all.
+        """
+        if self._find(model_id)[0].serial:
+            return not self._asking
+        return self._asking < max(1, self._settings.model_calls // 2)
 
     def estimate(
         self,
@@ -371,7 +385,11 @@ class Language:
                 self._slots = asyncio.Semaphore(self._settings.model_calls)
             try:
                 async with self._slots:
-                    response = await _request(model, messages, options, parameters, heard)
+                    self._asking += 1
+                    try:
+                        response = await _request(model, messages, options, parameters, heard)
+                    finally:
+                        self._asking -= 1
             except Exception as error:
                 try:
                     mapped = self._without_secrets(_mapped(error, model_id, heard is not None and heard.spoke))

@@ -22,15 +22,18 @@ from ..config import Settings
 from ..engine import context, loop, permissions, policy, provenance
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..engine.likeness import cited, other_words, said_by, told_in
+from ..engine.profile import earlier_runs
 from ..engine.recall import REMINDERS, reminder
 from ..engine.routing import choose, task_of
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import next_day
 from ..kernel.contexts import digested
 from ..kernel.feed import Feed
+from ..kernel.feedback import Feedback
 from ..kernel.memories import Memories
 from ..kernel.notes import NotesKeeper
 from ..kernel.processes import Claim, Processes
+from ..kernel.profiles import Profiles
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME, Principal
 from ..model.agent import AgentSpec
@@ -93,6 +96,8 @@ class Runner:
     approvals: Approvals
     memories: Memories
     notes: NotesKeeper
+    feedback: Feedback
+    profiles: Profiles
     feed: Feed
     language: Language
     toolbox: Toolbox
@@ -210,7 +215,8 @@ class Run:
         self._memory_name = memory_name(self._claim.name, self._claim.parents)
         self._workspaces = r.machines.workspaces(self._claim.owner, self._spec.workspaces)
         notes = await r.notes.of(self._claim.owner, self._memory_name)
-        standing = context.standing(self._spec, self._claim.name, notes)
+        earlier = await r.profiles.history(self._claim.owner, self._memory_name, self._process.created_at)
+        standing = context.standing(self._spec, self._claim.name, notes, earlier_runs(earlier))
         self._system = context.joined(standing)
         self._sent = digested(standing), digested(self._tools)
         self._policy = permissions.Policy(r.settings.permissions, self._spec.permissions)
@@ -669,6 +675,7 @@ class Run:
             notify=self._notify,
             peers=AgentPeers(r.processes, r.requests, self._principal),
             memory=AgentMemory(r.memories, self._principal, self._memory_name, self._state.step),
+            feedback=lambda most: r.feedback.of_agent(self._principal, self._memory_name, limit=most),
             # What an agent tells its child to do may come from what it has read.
             tainted=self._state.touched or bool(self._claim.parents),
             timeout_s=r.settings.command_timeout_s,

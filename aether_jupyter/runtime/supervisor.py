@@ -15,9 +15,11 @@ from ..abc import Clock
 from ..config import Settings
 from ..kernel.approvals import Approvals
 from ..kernel.feed import Feed
+from ..kernel.feedback import Feedback
 from ..kernel.memories import Memories
 from ..kernel.notes import NotesKeeper
 from ..kernel.processes import Claim, Processes
+from ..kernel.profiles import Profiles
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME
 from ..model.errors import AetherError, Fenced
@@ -47,6 +49,8 @@ class Supervisor:
         approvals: Approvals,
         memories: Memories,
         notes: NotesKeeper,
+        feedback: Feedback,
+        profiles: Profiles,
         feed: Feed,
         journal: Journal,
         language: Language,
@@ -76,6 +80,8 @@ class Supervisor:
             approvals=approvals,
             memories=memories,
             notes=notes,
+            feedback=feedback,
+            profiles=profiles,
             feed=feed,
             language=language,
             toolbox=toolbox,
@@ -85,6 +91,11 @@ class Supervisor:
             lease=self._lease.fresh,
             others_wait=lambda: self._ready,
         )
+
+    @property
+    def lease(self) -> Lease:
+        """This server's claim to be alive."""
+        return self._lease
 
     @property
     def running(self) -> int:

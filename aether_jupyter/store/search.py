@@ -1,18 +1,23 @@
 """Full text and vectors over memories: FTS5, and exact cosine over one matrix per space.
 
 The space of a memory is part of the key of every search: the range of rows in the index and the key of the matrix,
-never a filter over what was found.
+never a filter over what was found. Each owner has an index of their own (a *shelf*), so that not even how common a word
+is elsewhere can be told from a score.
 """
 
 from __future__ import annotations
 
+import functools
+import re
 import threading
+import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
+from ..model.writing import SIGNS, UNSPACED
 from . import tables
 from .database import Transaction
 
@@ -22,66 +27,152 @@ if TYPE_CHECKING:
 
 BEFORE_CHARS = 2_000
 MATRIX_BYTES = 512 * 1024 * 1024
-
-_BLOCK = 256
+_BLOCK, _READ = 256, 2_000
+_EMPTIED = 0.25
+"""A matrix is packed when this share of its rows is of vectors that are gone."""
 SPACE_BITS = 40
 """A row of the index is the space, then the memory in this many bits: a search is one range of rows."""
 
-_ADD = text("INSERT INTO memory_text (rowid, text, before) VALUES (:row, :text, :before)")
-_DROP = text("DELETE FROM memory_text WHERE rowid = :row")
-_BEFORE = text("UPDATE memory_text SET before = :before WHERE rowid = :row")
-_FIND: Any = text(
-    "SELECT rowid AS row, -bm25(memory_text, 1.0, 0.5) AS score FROM memory_text "
-    "WHERE memory_text MATCH :query AND rowid BETWEEN :first AND :last ORDER BY score DESC LIMIT :most"
-)
-"""The memory before counts half of what the memory itself says."""
+_LONE = re.compile(f"[{UNSPACED}{SIGNS}]")
 v = tables.memory_vector
-_VECTORS = (
-    select(v.c.memory, v.c.vector)
-    .where(v.c.space == bindparam("space"), v.c.model == bindparam("model"))
-    .order_by(v.c.memory)
+_NEWER = select(v.c.memory, v.c.vector).where(
+    v.c.space == bindparam("space"), v.c.model == bindparam("model"), v.c.revision > bindparam("after")
 )
 
 
-def add(tx: Transaction, space: int, rows: Sequence[tuple[int, str, str]]) -> None:
+class Space(Protocol):
+    """A row of `tables.memory_space`: its id, the revision of its vectors, and the shelf of its owner."""
+
+    @property
+    def id(self) -> Any: ...
+    @property
+    def vectors(self) -> Any: ...
+    @property
+    def shelf(self) -> Any: ...
+
+
+class _Statements:
+    """What is asked of one shelf. Its name is a number of our own."""
+
+    def __init__(self, shelf: int) -> None:
+        name = f"memory_text_{int(shelf)}"
+        self.make = text(
+            f"CREATE VIRTUAL TABLE IF NOT EXISTS {name} USING fts5(text, before, tokenize='porter unicode61')"
+        )
+        self.add = text(f"INSERT INTO {name} (rowid, text, before) VALUES (:row, :text, :before)")  # noqa: S608
+        self.drop = text(f"DELETE FROM {name} WHERE rowid = :row")  # noqa: S608
+        self.before = text(f"UPDATE {name} SET before = :before WHERE rowid = :row")  # noqa: S608
+        # The memory before counts half of what the memory itself says.
+        self.find: Any = text(
+            f"SELECT rowid AS row, -bm25({name}, 1.0, 0.5) AS score FROM {name} "  # noqa: S608
+            f"WHERE {name} MATCH :query AND rowid BETWEEN :first AND :last ORDER BY score DESC LIMIT :most"
+        )
+
+
+_of = functools.lru_cache(256)(_Statements)
+
+
+def make(tx: Transaction, shelf: int) -> None:
+    """A new owner's index."""
+    tx.run(_of(shelf).make)
+
+
+def add(tx: Transaction, shelf: int, space: int, rows: Sequence[tuple[int, str, str]]) -> None:
     """Index memories of one space: `(id, text, the text before it in the space)`."""
     tx.run(
-        _ADD,
-        [{"row": _row(space, key), "text": words, "before": before[:BEFORE_CHARS]} for key, words, before in rows],
+        _of(shelf).add,
+        [
+            {"row": _row(space, key), "text": indexed(words), "before": indexed(before[:BEFORE_CHARS])}
+            for key, words, before in rows
+        ],
     )
 
 
-def drop(tx: Transaction, space: int, keys: Iterable[int]) -> None:
+def drop(tx: Transaction, shelf: int, space: int, keys: Iterable[int]) -> None:
     """Take memories out of the index."""
     for key in keys:
-        tx.run(_DROP, {"row": _row(space, key)})
+        tx.run(_of(shelf).drop, {"row": _row(space, key)})
 
 
-def set_before(tx: Transaction, space: int, key: int, before: str) -> None:
+def set_before(tx: Transaction, shelf: int, space: int, key: int, before: str) -> None:
     """The memory before this one has another text now."""
-    tx.run(_BEFORE, {"row": _row(space, key), "before": before[:BEFORE_CHARS]})
+    tx.run(_of(shelf).before, {"row": _row(space, key), "before": indexed(before[:BEFORE_CHARS])})
 
 
-def by_words(connection: Connection, spaces: Iterable[int], words: Sequence[str], most: int) -> dict[int, float]:
-    """The best matches of any of these words in each space, with their BM25 score (greater is better)."""
+def by_words(
+    connection: Connection,
+    spaces: Iterable[Space],
+    words: Sequence[str],
+    most: int,
+    *,
+    typing: bool = False,
+) -> dict[int, float]:
+    """The best matches of any of these words in each space (`id`, `shelf`), with their BM25 score (greater is better).
+
+    `typing`: the last word may be the beginning of one.
+    """
+    if not words:
+        return {}
     # Each word is quoted: nothing that a person types is an operator.
-    query = " OR ".join('"' + word.replace('"', '""') + '"' for word in words)
+    quoted = ['"' + indexed(word).replace('"', '""') + '"' for word in words]
+    query = " OR ".join(quoted) + (" *" if typing else "")
     found: dict[int, float] = {}
     for space in spaces:
-        within = {"query": query, "first": _row(space, 0), "last": _row(space + 1, 0) - 1, "most": most}
-        found |= {row - within["first"]: score for row, score in connection.execute(_FIND, within)}
+        first = _row(space.id, 0)
+        within = {"query": query, "first": first, "last": _row(space.id + 1, 0) - 1, "most": most}
+        # All at once: a row at a time costs as much again as the search.
+        found |= {row - first: score for row, score in connection.execute(_of(space.shelf).find, within).all()}
     return found
+
+
+def indexed(words: str) -> str:
+    """A text as it is indexed: each letter of Chinese, Japanese, Korean, Thai … is a word of its own, so that a few of
+    them in a row are found as a phrase; a sign like an emoji is the word of its number.
+    """
+    if words.isascii():
+        return words.replace("\0", " ")
+    return _LONE.sub(_alone, unicodedata.normalize("NFKC", words)).replace("\0", " ")
+
+
+def _alone(match: re.Match[str]) -> str:
+    sign = match[0]
+    return f" {sign} " if sign.isalnum() else f" u{ord(sign):x} "
 
 
 def _row(space: int, key: int) -> int:
     return (space << SPACE_BITS) | key
 
 
+# --- vectors ---------------------------------------------------------------------------------------------------------
+
+
+def keep_vectors(tx: Transaction, space: int, model: str, rows: Sequence[tuple[int, bytes]]) -> None:
+    """Write the vectors of memories (`(id, float32)`) in the place of those they had."""
+    revision = _revise(tx, space)
+    tx.run(delete(v).where(v.c.memory.in_([key for key, _ in rows])))
+    made = [
+        {"memory": key, "space": space, "model": model, "revision": revision, "vector": vector} for key, vector in rows
+    ]
+    if made:
+        tx.run(insert(v), made)
+
+
+def drop_vectors(tx: Transaction, space: int, keys: Sequence[int]) -> None:
+    """Take the vectors of memories away. Their rows stay, empty, so that who holds a matrix sees that they are gone."""
+    tx.run(update(v).where(v.c.memory.in_(keys)).values(vector=b"", revision=_revise(tx, space)))
+
+
+def _revise(tx: Transaction, space: int) -> int:
+    s = tables.memory_space
+    tx.run(update(s).where(s.c.id == space).values(vectors=s.c.vectors + 1))
+    return int(tx.one(select(s.c.vectors).where(s.c.id == space))[0])
+
+
 class Vectors:
     """The vectors of one embedding model, one matrix a space, read when first asked for and kept while there is room.
 
-    Every change of a space's vectors counts up its `revision`, so a matrix that another server has overtaken is read
-    again. Threads may ask while the event loop tells of changes: the lock is held for the bookkeeping only.
+    Every change of a space's vectors counts up its `revision`, and each row tells in which revision it was written: a
+    matrix that is behind reads what is newer, whoever wrote it, and nothing else.
     """
 
     def __init__(self, model: str) -> None:
@@ -92,129 +183,138 @@ class Vectors:
     def nearest(
         self,
         connection: Connection,
-        spaces: Mapping[int, int],
+        spaces: Iterable[Space],
         query: NDArray[np.float32],
         most: int,
         also: Iterable[int] = (),
     ) -> dict[int, float]:
-        """The `most` memories nearest in meaning in each of these spaces (id: revision), and `also` these if they are
-        there, with their cosine.
+        """The `most` memories nearest in meaning in each of these spaces (`id`, `vectors`), and `also` these if they
+        are there, with their cosine.
         """
         found: dict[int, float] = {}
         wanted = list(also)
-        for space, revision in spaces.items():
-            found |= self._matrix(connection, space, revision).nearest(query, most, wanted)
+        for space in spaces:
+            found |= self._matrix(connection, space.id, space.vectors).nearest(query, most, wanted)
         return found
 
-    def like(self, connection: Connection, space: int, revision: int, key: int, most: int) -> dict[int, float]:
+    def like(self, connection: Connection, space: Space, key: int, most: int) -> dict[int, float]:
         """The memories of a space nearest in meaning to one of them, with their cosine; none if it has no vector."""
-        matrix = self._matrix(connection, space, revision)
+        matrix = self._matrix(connection, space.id, space.vectors)
         vector = matrix.vector(key)
         return {} if vector is None else matrix.nearest(vector, most, ())
 
     def pairs(
-        self, connection: Connection, space: int, revision: int, keys: Sequence[int], least: float
+        self, connection: Connection, space: Space, keys: Sequence[int], least: float
     ) -> list[tuple[int, int, float]]:
-        """Pairs of these memories whose cosine is at least this, the nearest first."""
-        return self._matrix(connection, space, revision).pairs(keys, least)
-
-    def added(self, space: int, revision: int, rows: Sequence[tuple[int, NDArray[np.float32]]]) -> None:
-        """Follow vectors that this server has just written; they may take the place of old ones."""
-        with self._lock:
-            matrix = self._spaces.get(space)
-        if matrix is None:
-            return
-        follows = matrix.revision == revision - 1
-        new = matrix.without({key for key, _ in rows}).plus(rows, revision) if follows else None
-        with self._lock:
-            if self._spaces.get(space) is not matrix:
-                return
-            if new is None:
-                del self._spaces[space]
-            else:
-                self._spaces[space] = new
+        """Pairs of these memories whose cosine is at least this, the nearest first, the smaller id before the other."""
+        return self._matrix(connection, space.id, space.vectors).pairs(keys, least)
 
     def _matrix(self, connection: Connection, space: int, revision: int) -> _Matrix:
         with self._lock:
-            matrix = self._spaces.get(space)
-        if matrix is None or matrix.revision < revision:
-            rows = connection.execute(_VECTORS, {"space": space, "model": self.model}).all()
-            matrix = _Matrix.of([(row.memory, row.vector) for row in rows], revision)
-        with self._lock:
-            known = self._spaces.get(space)
-            if known is None or known.revision < matrix.revision:
-                self._spaces[space] = matrix
+            matrix = self._spaces.setdefault(space, _Matrix())
             self._spaces.move_to_end(space)
-            while len(self._spaces) > 1 and sum(each.bytes for each in self._spaces.values()) > MATRIX_BYTES:
+        matrix.follow(connection, space, self.model, revision)
+        with self._lock:
+            while len(self._spaces) > 1 and sum(each.size for each in self._spaces.values()) > MATRIX_BYTES:
                 self._spaces.popitem(last=False)
         return matrix
 
 
+class _Held:
+    """What a matrix held at one moment. Rows behind `rows` are of a later one; a key of 0: its vector is gone."""
+
+    def __init__(self, keys: NDArray[np.int64], vectors: NDArray[np.float32], rows: int) -> None:
+        self.keys = keys
+        self.vectors = vectors
+        self.rows = rows
+
+
 class _Matrix:
-    """Ids and unit vectors. One that was handed out stays as it is: what comes is written behind its rows."""
+    """Ids and unit vectors. What comes is written behind the last row; what goes leaves its row empty.
 
-    def __init__(self, keys: NDArray[np.int64], vectors: NDArray[np.float32], rows: int, revision: int) -> None:
-        self._keys = keys
-        self._vectors = vectors
-        self._rows = rows
-        self._order: NDArray[np.int64] | None = None
-        self.revision = revision
+    Several threads may ask at once. Who reads while a row is emptied may still see it: what is forgotten is left out by
+    whoever looks up the ids that were found.
+    """
 
-    @classmethod
-    def of(cls, rows: Sequence[tuple[int, bytes]], revision: int) -> _Matrix:
-        """From what the database holds."""
+    def __init__(self) -> None:
         import numpy as np
 
-        width = len(rows[0][1]) // 4 if rows else 0
-        vectors = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32).reshape(len(rows), width)
-        return cls(np.array([key for key, _ in rows], dtype=np.int64), vectors, len(rows), revision)
+        self._held = _Held(np.zeros(0, np.int64), np.zeros((0, 0), np.float32), 0)
+        self._places: dict[int, int] = {}
+        self._empty = 0
+        self._revision = -1
+        self._lock = threading.Lock()
 
     @property
-    def bytes(self) -> int:
-        """What it holds in memory."""
-        return int(self._vectors.nbytes)
+    def size(self) -> int:
+        """What it holds in memory, in bytes."""
+        return int(self._held.vectors.nbytes)
 
-    def plus(self, rows: Sequence[tuple[int, NDArray[np.float32]]], revision: int) -> _Matrix:
-        """With these at the end; the arrays grow by doubling."""
+    def follow(self, connection: Connection, space: int, model: str, revision: int) -> None:
+        """Read what is newer than what it holds."""
+        if self._revision >= revision:
+            return
+        with self._lock:
+            if self._revision >= revision:
+                return
+            newer = connection.execute(_NEWER, {"space": space, "model": model, "after": self._revision})
+            for part in newer.partitions(_READ):
+                self._take([(row.memory, row.vector) for row in part])
+            self._revision = revision
+
+    def _take(self, rows: Sequence[tuple[int, bytes]]) -> None:
         import numpy as np
 
-        keys, vectors, need = self._keys, self._vectors, self._rows + len(rows)
-        if rows and need > len(keys):
-            room = max(need, 2 * len(keys), 256)
-            keys, vectors = np.zeros(room, np.int64), np.zeros((room, len(rows[0][1])), np.float32)
-            keys[: self._rows] = self._keys[: self._rows]
-            if self._rows:
-                vectors[: self._rows] = self._vectors[: self._rows]
-        if rows:
-            keys[self._rows : need] = [key for key, _ in rows]
-            vectors[self._rows : need] = [vector for _, vector in rows]
-        return _Matrix(keys, vectors, need, revision)
+        held = self._held
+        gone = [place for key, _ in rows if (place := self._places.pop(key, None)) is not None]
+        held.keys[gone] = 0
+        held.vectors[gone] = 0.0
+        self._empty += len(gone)
+        come = [(key, vector) for key, vector in rows if vector]
+        need = held.rows + len(come)
+        if come and need > len(held.keys):
+            held = self._grown(need, len(come[0][1]) // 4)
+            need = held.rows + len(come)
+        if come:
+            held.keys[held.rows : need] = [key for key, _ in come]
+            block = np.frombuffer(b"".join(vector for _, vector in come), np.float32)
+            held.vectors[held.rows : need] = block.reshape(len(come), -1)
+            self._places.update((key, held.rows + at) for at, (key, _) in enumerate(come))
+        self._held = _Held(held.keys, held.vectors, need)
 
-    def without(self, keys: set[int]) -> _Matrix:
-        """Without these; itself if none of them is there."""
+    def _grown(self, need: int, width: int) -> _Held:
+        """Twice the room, and packed where much of it is empty."""
         import numpy as np
 
-        stays = ~np.isin(self._keys[: self._rows], list(keys))
-        if stays.all():
-            return self
-        rows = int(stays.sum())
-        return _Matrix(self._keys[: self._rows][stays], self._vectors[: self._rows][stays], rows, self.revision)
+        held = self._held
+        stays: Any = slice(0, held.rows)
+        if self._empty > _EMPTIED * held.rows:
+            stays = np.flatnonzero(held.keys[: held.rows])
+            self._empty = 0
+        kept = held.keys[stays]
+        room = max(need, 2 * len(kept), 256)
+        keys, vectors = np.zeros(room, np.int64), np.zeros((room, width), np.float32)
+        keys[: len(kept)] = kept
+        if len(kept):
+            vectors[: len(kept)] = held.vectors[stays]
+            self._places = {key: at for at, key in enumerate(kept.tolist()) if key}
+        return _Held(keys, vectors, len(kept))
 
     def vector(self, key: int) -> NDArray[np.float32] | None:
         """The vector of one."""
-        import numpy as np
-
-        places = np.flatnonzero(self._keys[: self._rows] == key)
-        return self._vectors[places[0]] if len(places) else None
+        with self._lock:
+            place = self._places.get(key)
+            return None if place is None else self._held.vectors[place].copy()
 
     def pairs(self, keys: Sequence[int], least: float) -> list[tuple[int, int, float]]:
         """Pairs of these whose cosine is at least this, the nearest first, the smaller id before the greater."""
         import numpy as np
 
-        rows = np.flatnonzero(np.isin(self._keys[: self._rows], np.asarray(keys, np.int64)))
-        ids, vectors = self._keys[rows], self._vectors[rows]
+        with self._lock:
+            places = [place for key in keys if (place := self._places.get(key)) is not None]
+            ids, vectors = self._held.keys[places], self._held.vectors[places]
         found: list[tuple[int, int, float]] = []
-        for start in range(0, len(rows), _BLOCK):
+        for start in range(0, len(places), _BLOCK):
             near = vectors[start : start + _BLOCK] @ vectors.T
             firsts, seconds = np.nonzero(near >= least)
             later = seconds > firsts + start
@@ -228,19 +328,14 @@ class _Matrix:
         """The nearest ones, and those asked for by their ids, with their cosine."""
         import numpy as np
 
-        if not self._rows:
+        with self._lock:
+            held = self._held
+            wanted = [place for key in also if (place := self._places.get(key)) is not None]
+        if not held.rows:
             return {}
-        keys = self._keys[: self._rows]
-        near = self._vectors[: self._rows] @ query
-        if most >= self._rows:
-            return dict(zip(keys.tolist(), near.tolist(), strict=True))
-        best = np.argpartition(near, -most)[-most:]
-        found = dict(zip(keys[best].tolist(), near[best].tolist(), strict=True))
-        if also:
-            if self._order is None:
-                self._order = np.argsort(keys)
-            places = np.searchsorted(keys, also, sorter=self._order)
-            rows = self._order[np.minimum(places, self._rows - 1)]
-            rows = rows[keys[rows] == also]
-            found |= dict(zip(keys[rows].tolist(), near[rows].tolist(), strict=True))
+        near = held.vectors[: held.rows] @ query
+        best = np.argpartition(near, -most)[-most:] if most < held.rows else np.arange(held.rows)
+        places = np.concatenate([best, np.array(wanted, np.int64)]) if wanted else best
+        found = dict(zip(held.keys[places].tolist(), near[places].tolist(), strict=True))
+        found.pop(0, None)
         return found

@@ -121,6 +121,7 @@ memory_space = Table(
     Column("owner", String(200), nullable=False),
     Column("agent", String(200), nullable=False),
     Column("vectors", Integer, nullable=False, default=0),
+    Column("shelf", Key, nullable=False, default=0),
     sqlite_autoincrement=True,
 )
 Index("memory_space_agent", memory_space.c.owner, memory_space.c.agent, unique=True)
@@ -190,9 +191,10 @@ memory_vector = Table(
     Column("memory", Key, primary_key=True),
     Column("space", Key, nullable=False),
     Column("model", String(100), nullable=False),
+    Column("revision", Integer, nullable=False, default=0),
     Column("vector", LargeBinary, nullable=False),
 )
-Index("memory_vector_space", memory_vector.c.space, memory_vector.c.model, memory_vector.c.memory)
+Index("memory_vector_newer", memory_vector.c.space, memory_vector.c.model, memory_vector.c.revision)
 
 memory_version = Table(
     "memory_version",
@@ -225,6 +227,49 @@ memory_notes = Table(
     Column("actor", String(200), nullable=False),
     Column("text", Text, nullable=False),
     PrimaryKeyConstraint("owner", "agent", "version"),
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("pid", Key, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("ended_at", Float, nullable=False),
+    Column("succeeded", Boolean),
+    Column("rating", Integer),
+    Column("steps", Integer, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("run_s", Float, nullable=False),
+    Column("strategy", Text, nullable=False, default=""),
+    Column("tainted", Boolean, nullable=False, default=False),
+)
+Index("outcome_agent", outcome.c.owner, outcome.c.agent, outcome.c.ended_at)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("pid", Key, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("person", String(200), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("thumb", String(4), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("pid", "step", "person"),
+)
+Index("feedback_agent", feedback.c.owner, feedback.c.agent, feedback.c.at)
+
+reflection = Table(
+    "reflection",
+    metadata,
+    Column("pid", Key, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("worker", Key),
+    Column("due_at", Float, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
 )
 
 usage = Table(

@@ -1,14 +1,19 @@
-"""Memories beside bare SQLite: `python -m tests.bench.memory speed COUNT` and `… longconv FOLDER` print a JSON object.
+"""Memories beside bare SQLite: `python -m tests.bench.memory speed COUNT`, `… longconv FOLDER`, `… paraphrase N`.
+
+Each prints a JSON object.
 
 Speed: an agent with COUNT memories, recall through the open app, beside FTS5 and a matrix of numpy with the same texts
 and vectors in the same process. Vectors are random on both sides, and what computing them takes is left out on both.
 Longconv: for each conversation of the folder one agent's memories, and how many of the turns that hold the answer to a
 question are among the first five and ten, beside plain FTS5 over the same turns (porter, common words left out).
+Paraphrase: how many of the facts of `paraphrases` are among the first five for a question that shares no telling word
+with them, among N other memories, beside plain FTS5.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import sqlite3
@@ -16,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +35,8 @@ from aether_jupyter.engine.recall import terms
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.memory import Layer, Note
 from aether_jupyter.plugins import hookimpl
+
+from .paraphrases import PARAPHRASES
 
 PERSON = Principal.person("bench")
 WIDTH = 384
@@ -117,6 +124,14 @@ async def speed(count: int, folder: Path) -> dict[str, Any]:
             began = time.perf_counter()
             await app.memories.recall(PERSON, "bench", query)
             ours.append(time.perf_counter() - began)
+        changed: list[float] = []
+        for query in queries[:20]:
+            # What follows a forgotten one must not read all vectors again.
+            first = (await app.memories.recall(PERSON, "bench", query)).found[0].memory
+            await app.memories.forget(PERSON, [first.id])
+            began = time.perf_counter()
+            await app.memories.recall(PERSON, "bench", query)
+            changed.append(time.perf_counter() - began)
     one: list[float] = []
     async with open_app(msgspec.structs.replace(settings, embeddings="none")) as app:
         for text in queries:
@@ -125,6 +140,7 @@ async def speed(count: int, folder: Path) -> dict[str, Any]:
             one.append(time.perf_counter() - began)
     return {
         "recall_s": statistics.median(ours),
+        "after_change_s": statistics.median(changed),
         "floor_s": statistics.median(floor),
         "remember_s": statistics.median(one),
         "ingest_per_s": ingest,
@@ -157,11 +173,45 @@ async def longconv(data: Path, folder: Path) -> dict[str, Any]:
     return {name: statistics.mean(values) for name, values in scores.items()} | {"questions": len(scores["ours5"])}
 
 
+async def paraphrase(others: int, folder: Path) -> dict[str, Any]:
+    facts = [fact for fact, _ in PARAPHRASES]
+    texts = [f"{thing} {n} was {done}." for n, (thing, done) in zip(range(others), _filling(), strict=False)]
+    dice = random.Random(5)
+    mixed = dice.sample([*facts, *texts], len(facts) + len(texts))
+    scores: dict[str, list[bool]] = {"ours": [], "plain": []}
+    async with open_app(Settings(home=folder)) as app:
+        await app.memories.remember_many(PERSON, "bench", [Note(text=text) for text in mixed])
+        await embedded(app)
+        database = plain(mixed)
+        for fact, question in PARAPHRASES:
+            recall = await app.memories.recall(PERSON, "bench", question, limit=5)
+            scores["ours"].append(fact in [each.memory.text for each in recall.found])
+            scores["plain"].append(fact in [mixed[row] for row in find(database, question, 5)])
+    return {name: statistics.mean(values) for name, values in scores.items()} | {"questions": len(facts)}
+
+
+def _filling() -> Iterator[tuple[str, str]]:
+    things = ("Order", "Ticket", "Meeting", "Report", "Sample", "Shelf", "Room", "Message", "Delivery", "Measurement")
+    done = (
+        "checked",
+        "moved to the archive",
+        "put off",
+        "finished",
+        "given to a colleague",
+        "looked at",
+        "counted",
+    )
+    return itertools.cycle(itertools.product(things, done))
+
+
 def main() -> None:
     """What is asked for."""
     with tempfile.TemporaryDirectory() as folder:
         kind, argument = sys.argv[1:]
-        work = speed(int(argument), Path(folder)) if kind == "speed" else longconv(Path(argument), Path(folder))
+        if kind == "longconv":
+            work = longconv(Path(argument), Path(folder))
+        else:
+            work = {"speed": speed, "paraphrase": paraphrase}[kind](int(argument), Path(folder))
         print(json.dumps(asyncio.run(work)))
 
 

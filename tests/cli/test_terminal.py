@@ -97,6 +97,26 @@ def test_what_the_model_was_told_is_shown_by_section(server: Server) -> None:
     assert aether("context", str(pid), "--step", "9", env=server.environment).returncode == 4
 
 
+def test_steps_are_judged_and_profiles_shown(server: Server) -> None:
+    given = ("run", "hi", "--name", "judged clerk", "--no-reflect", "--json")
+    assert aether(*given, env=server.environment).returncode == 0
+    with server.client() as client:
+        (process,) = client.processes(name="judged clerk")
+        assert client.spec(process.pid).reflect is False
+    pid = str(process.pid)
+    said = aether("feedback", pid, "1", "down", "Be", "brief.", env=server.environment).stdout
+    assert "thumb down: Be brief." in said
+    assert data("feedback", pid, env=server.environment)[0]["comment"] == "Be brief."
+    assert "judged clerk: 1 task; 1 succeeded; 0 thumbs up, 1 down" in aether("profile", env=server.environment).stdout
+    shown = aether("profile", "judged clerk", env=server.environment).stdout
+    assert f"{pid}  succeeded  hi" in shown
+    assert aether("profile", pid, env=server.environment).stdout == shown
+    assert "Taken back on step 1." in aether("feedback", pid, "1", "none", env=server.environment).stdout
+    assert "Nobody has said" in aether("feedback", pid, env=server.environment).stdout
+    assert aether("feedback", pid, "9", "up", env=server.environment).returncode == 2
+    assert aether("feedback", "4711", "1", "up", env=server.environment).returncode == 4
+
+
 def test_memories_are_kept_found_and_forgotten(server: Server) -> None:
     given = ("memory", "remember", "clerk", "--layer", "procedural", "--importance", "0.8", "--tag", "safe")
     kept = data(*given, "The", "safe", "opens", "with", "4711.", env=server.environment)

@@ -49,6 +49,17 @@ async def test_a_run_is_iterated_without_gaps(client: AsyncAether) -> None:
     assert again == [record.n for record in records], "what is over can be read again"
 
 
+async def test_a_step_of_a_run_is_judged(client: AsyncAether) -> None:
+    run = await spawn("say hello", model="scripted:hello", name="judged run", on=client)
+    await run
+    given = await run.feedback(1, "up", "Friendly.")
+    assert (given.thumb, given.comment, given.agent) == ("up", "Friendly.", "judged run")
+    assert await client.feedback(run.pid) == [given]
+    assert (await client.profile("judged run")).feedback == (given,)
+    assert (await client.profile(run.pid)).thumbs_up == 1
+    assert "judged run" in [standing.agent for standing in await client.profiles()]
+
+
 async def test_many_runs_share_one_connection(client: AsyncAether) -> None:
     runs = await asyncio.gather(*[spawn(f"say {n}", model="scripted:hello", on=client) for n in range(20)])
     answers = await asyncio.gather(*runs)

@@ -147,6 +147,17 @@ def test_memory_md_is_written_in_a_cell(kernel: Kernel) -> None:
     assert "\nAnswer in French: always.\n" in kernel.text("%aether notes Spring orders")
 
 
+def test_a_step_is_judged_and_a_profile_shown_in_a_cell(kernel: Kernel) -> None:
+    [output] = kernel.run("%%agent --model scripted:hello --name judged --no-reflect\nhi")
+    pid = output["data"][MIME]["pid"]
+    assert "Nobody has said anything" in kernel.text(f"%aether feedback {pid}")
+    assert "thumb down: too short" in kernel.text(f"%aether feedback {pid} 1 down too short")
+    assert "too short" in kernel.text("%aether profile judged")
+    assert "judged: 1 task; 1 succeeded" in kernel.text("%aether profile")
+    assert "Taken back" in kernel.text(f"%aether feedback {pid} 1 none")
+    assert "Say which step" in kernel.text(f"%aether feedback {pid} first up")
+
+
 def test_the_doctor_answers_in_a_cell(kernel: Kernel) -> None:
     assert "database" in kernel.text("%aether doctor")
 

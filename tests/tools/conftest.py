@@ -15,6 +15,7 @@ from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.events import Notice
+from aether_jupyter.model.feedback import Judgement
 from aether_jupyter.model.message import ToolCall
 from aether_jupyter.model.request import NoteKind, Request, RequestKind, RequestVerdict
 from aether_jupyter.model.tool import Outcome
@@ -22,7 +23,7 @@ from aether_jupyter.runtime.own_memory import AgentMemory
 from aether_jupyter.runtime.toolbox import Toolbox
 from aether_jupyter.sandboxes.host import Host
 from aether_jupyter.store.database import Database
-from aether_jupyter.tools import agents, files, memory, shell
+from aether_jupyter.tools import agents, feedback, files, memory, shell
 
 Call = Callable[..., Awaitable[Outcome]]
 
@@ -80,7 +81,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def toolbox(settings: Settings) -> Toolbox:
     return Toolbox(
-        {t.spec.name: t for module in (files, shell, agents, memory) for t in module.register_tools(settings)}
+        {t.spec.name: t for module in (files, shell, agents, memory, feedback) for t in module.register_tools(settings)}
     )
 
 
@@ -106,6 +107,9 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
     async def give() -> Sandbox:
         return sandbox
 
+    async def said(most: int) -> Sequence[Judgement]:
+        return ()
+
     context = ToolContext(
         pid=7,
         owner="ada",
@@ -116,6 +120,7 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
         notify=notices.append,
         peers=Remembering(),
         memory=AgentMemory(Memories(database, None, 1_000), Principal.agent(7, "ada"), "clerk", 1),
+        feedback=said,
         workspaces={"team": tmp_path / "shared"},
     )
     context.notices = notices  # type: ignore[attr-defined]

@@ -69,9 +69,13 @@ async def recall(
     layer: tuple[Layer, ...] = (),
     tag: tuple[str, ...] = (),
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 10,
+    typing: bool = False,
 ) -> Recall:
-    """What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons."""
-    return await house.memories.recall(who, agent, query, layers=layer, tags=tag, limit=limit)
+    """What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons.
+
+    `typing`: the query is being typed, so its last word may be the beginning of one.
+    """
+    return await house.memories.recall(who, agent, query, layers=layer, tags=tag, limit=limit, typing=typing)
 
 
 @route("GET", "/memories/spaces", scope="memory:read")

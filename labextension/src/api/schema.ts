@@ -518,6 +518,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/processes/{pid}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people said of its steps, by step */
+        get: operations["listFeedback"];
+        put?: never;
+        /**
+         * Judge one step, of an agent that works or has ended; it replaces what one said of the step before.
+         *
+         *     The memories that the step rested on become more or less important
+         * @description A comment on an agent that still works is a
+         *     message to it as well. No thumb and no comment take the judgement back.
+         */
+        post: operations["giveFeedback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The profile of the agent that this process is a run of; all zeros where no run of it has ended */
+        get: operations["processProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The agents whose runs have ended, in figures; who ended last is first */
+        get: operations["listProfiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The profile of one agent by its name; all zeros where no run of it has ended */
+        get: operations["agentProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/memories/export": {
         parameters: {
             query?: never;
@@ -613,7 +688,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons */
+        /**
+         * What an agent remembers, or was granted to read, that fits the query: best first, each with its reasons.
+         *
+         *     `typing`: the query is being typed, so its last word may be the beginning of one
+         */
         get: operations["recall"];
         put?: never;
         post?: never;
@@ -800,8 +879,9 @@ export interface components {
          *
          *     `model` is `provider:model`, empty for the server's default; `fallbacks` are tried in order when it is not to be
          *     reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
-         *     the result must satisfy. `keep_home` keeps the files after the process is reaped. `workspaces` names folders
-         *     that the owner's agents share; each is made on first use and mounted at `/workspaces/NAME`.
+         *     the result must satisfy. `keep_home` keeps the files after the process is reaped. `reflect` says whether it
+         *     looks back on its run when that has ended, `None` as the server is set. `workspaces` names folders that the owner's
+         *     agents share; each is made on first use and mounted at `/workspaces/NAME`.
          */
         AgentSpec: {
             goal: string;
@@ -848,6 +928,8 @@ export interface components {
             max_output_tokens: number;
             /** @default false */
             keep_home: boolean;
+            /** @default null */
+            reflect: boolean | null;
             /** @default [] */
             workspaces: string[];
             /** @default {} */
@@ -1312,6 +1394,13 @@ export interface components {
             memories?: number[];
         };
         /**
+         * FeedbackList
+         * @description What people said.
+         */
+        FeedbackList: {
+            feedback: components["schemas"]["Judgement"][];
+        };
+        /**
          * FileChange
          * @description What an import makes of one file, or of a memory that has none any more.
          *
@@ -1348,6 +1437,20 @@ export interface components {
          */
         FileList: {
             files: components["schemas"]["FileInfo"][];
+        };
+        /**
+         * GiveFeedback
+         * @description What one says of one step; it replaces what one said of it before.
+         */
+        GiveFeedback: {
+            step: number;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            thumb?: "down" | "none" | "up";
+            /** @default  */
+            comment?: string;
         };
         /**
          * Grant
@@ -1394,6 +1497,36 @@ export interface components {
                 [key: string]: number;
             };
             changes: components["schemas"]["FileChange"][];
+        };
+        /**
+         * Judgement
+         * @description One person's judgement of one step; a later one of the same person on the step replaces it.
+         *
+         *     `agent` is the name under which the agent remembers, `about` the step in a line. `moved` tells by how much it
+         *     changed the importance of which memories. `tainted` says that words of strangers may stand in `about`.
+         */
+        Judgement: {
+            pid: number;
+            step: number;
+            by: string;
+            agent: string;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            thumb: "down" | "none" | "up";
+            /** @default  */
+            comment: string;
+            /** @default 0 */
+            at: number;
+            /** @default  */
+            about: string;
+            /** @default {} */
+            moved: {
+                [key: string]: number;
+            };
+            /** @default false */
+            tainted: boolean;
         };
         /**
          * KeepNotes
@@ -1841,6 +1974,21 @@ export interface components {
             pids?: number;
         };
         /**
+         * PastTask
+         * @description One ended run. `succeeded` is None where a signal ended it; `reason` is that of its exit.
+         */
+        PastTask: {
+            pid: number;
+            goal: string;
+            succeeded: boolean | null;
+            reason: string;
+            ended_at: number;
+            /** @default null */
+            rating: number | null;
+            /** @default 0 */
+            cost_usd: number;
+        };
+        /**
          * Permission
          * @description One line: what happens to the calls that fit all its conditions. An empty condition fits every call.
          *
@@ -2022,6 +2170,76 @@ export interface components {
             type: "process.spawned";
             process: components["schemas"]["Process"];
             spec: components["schemas"]["AgentSpec"];
+        };
+        /**
+         * Profile
+         * @description The figures of one agent name, and what they rest on.
+         *
+         *     What it is good at is read off its last runs and its memory: `tools` counts the calls of the last runs that ended
+         *     well, `tags` those of its procedural memories, `roles` are the last runs' own. `last` are its last tasks,
+         *     `feedback` what people said last, `strategies` what worked, each the newest first.
+         */
+        Profile: {
+            agent: string;
+            /** @default 0 */
+            tasks: number;
+            /** @default 0 */
+            succeeded: number;
+            /** @default 0 */
+            failed: number;
+            /** @default 0 */
+            stopped: number;
+            /** @default null */
+            success_rate: number | null;
+            /** @default null */
+            quality: number | null;
+            /** @default 0 */
+            rated: number;
+            /** @default 0 */
+            thumbs_up: number;
+            /** @default 0 */
+            thumbs_down: number;
+            /** @default 0 */
+            steps: number;
+            /** @default 0 */
+            tokens: number;
+            /** @default 0 */
+            cost_usd: number;
+            /** @default 0 */
+            run_s: number;
+            /** @default 0 */
+            mean_tokens: number;
+            /** @default 0 */
+            mean_cost_usd: number;
+            /** @default 0 */
+            mean_run_s: number;
+            /** @default 0 */
+            first_at: number;
+            /** @default 0 */
+            last_at: number;
+            /** @default {} */
+            tools: {
+                [key: string]: number;
+            };
+            /** @default {} */
+            tags: {
+                [key: string]: number;
+            };
+            /** @default [] */
+            roles: string[];
+            /** @default [] */
+            last: components["schemas"]["PastTask"][];
+            /** @default [] */
+            feedback: components["schemas"]["Judgement"][];
+            /** @default [] */
+            strategies: components["schemas"]["Strategy"][];
+        };
+        /**
+         * ProfileList
+         * @description Agents in figures.
+         */
+        ProfileList: {
+            profiles: components["schemas"]["Standing"][];
         };
         /**
          * Recall
@@ -2364,6 +2582,8 @@ export interface components {
             max_output_tokens?: number;
             /** @default false */
             keep_home?: boolean;
+            /** @default null */
+            reflect?: boolean | null;
             /** @default [] */
             workspaces?: string[];
             /** @default {} */
@@ -2392,6 +2612,52 @@ export interface components {
             until: number;
         };
         /**
+         * Standing
+         * @description The ended runs of one agent name in figures. Money is US dollars, times are seconds (since the epoch: `_at`).
+         *
+         *     `stopped` were ended by a signal and count neither as success nor as failure; `success_rate` is what succeeded of
+         *     the others. `quality` is the mean of the ratings (1 to 5) that `rated` runs gave themselves. Means are over `tasks`.
+         */
+        Standing: {
+            agent: string;
+            /** @default 0 */
+            tasks: number;
+            /** @default 0 */
+            succeeded: number;
+            /** @default 0 */
+            failed: number;
+            /** @default 0 */
+            stopped: number;
+            /** @default null */
+            success_rate: number | null;
+            /** @default null */
+            quality: number | null;
+            /** @default 0 */
+            rated: number;
+            /** @default 0 */
+            thumbs_up: number;
+            /** @default 0 */
+            thumbs_down: number;
+            /** @default 0 */
+            steps: number;
+            /** @default 0 */
+            tokens: number;
+            /** @default 0 */
+            cost_usd: number;
+            /** @default 0 */
+            run_s: number;
+            /** @default 0 */
+            mean_tokens: number;
+            /** @default 0 */
+            mean_cost_usd: number;
+            /** @default 0 */
+            mean_run_s: number;
+            /** @default 0 */
+            first_at: number;
+            /** @default 0 */
+            last_at: number;
+        };
+        /**
          * State
          * @description Where a process stands. A reaped process is a ZOMBIE whose `reaped_at` is set.
          * @enum {unknown}
@@ -2416,6 +2682,17 @@ export interface components {
          * @enum {unknown}
          */
         StepStatus: " " | "!" | "-" | "x" | "~";
+        /**
+         * Strategy
+         * @description What a run that went well would do again. `tainted`: words of strangers may have had a hand in it.
+         */
+        Strategy: {
+            text: string;
+            pid: number;
+            rating: number;
+            /** @default false */
+            tainted: boolean;
+        };
         /**
          * Template
          * @description A request to begin from. What stands in `<angle brackets>` in the goal of its `spec` is for the person to say.
@@ -4653,6 +4930,300 @@ export interface operations {
             };
         };
     };
+    listFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    giveFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GiveFeedback"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judgement"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    processProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listProfiles: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agentProfile: {
+        parameters: {
+            query: {
+                agent: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     exportMemories: {
         parameters: {
             query: {
@@ -5046,6 +5617,7 @@ export interface operations {
                 layer?: components["schemas"]["Layer"][];
                 tag?: string[];
                 limit?: number;
+                typing?: boolean;
             };
             header?: never;
             path?: never;
