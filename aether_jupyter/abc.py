@@ -16,6 +16,7 @@ from .model.agent import AgentSpec, SandboxSpec
 from .model.events import Notice
 from .model.feedback import Judgement
 from .model.memory import Layer, Memory, Note, Recall
+from .model.plan import Plan
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
 from .model.routing import Family
 from .model.tool import Outcome, ToolSpec
@@ -146,6 +147,15 @@ class OwnMemory(Protocol):
     async def forget(self, key: int) -> Memory: ...
 
 
+class OwnPlan(Protocol):
+    """What one agent may do with its plan. A change is kept when the call that made it ends well."""
+
+    def read(self) -> Plan: ...
+    async def change(self, edit: Callable[[Plan], Plan]) -> Plan:
+        """The plan that `edit` makes of the one there is. `edit` may be called again on another plan."""
+        ...
+
+
 @dataclass
 class ToolContext:
     """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
@@ -165,6 +175,7 @@ class ToolContext:
     peers: Peers
     memory: OwnMemory
     feedback: Callable[[int], Awaitable[Sequence[Judgement]]]
+    plan: OwnPlan
     tainted: bool = False
     timeout_s: float = 120.0
     max_timeout_s: float = 600.0

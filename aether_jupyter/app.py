@@ -23,6 +23,7 @@ from .kernel.feedback import Feedback
 from .kernel.memories import Memories
 from .kernel.memory_files import MemoryFiles
 from .kernel.notes import NotesKeeper
+from .kernel.plans import Plans
 from .kernel.processes import Processes
 from .kernel.profiles import Profiles
 from .kernel.reflections import Reflections
@@ -63,6 +64,7 @@ class App:
     notes: NotesKeeper
     feedback: Feedback
     profiles: Profiles
+    plans: Plans
 
 
 @asynccontextmanager
@@ -96,6 +98,7 @@ async def open_app(
         processes = Processes(database, journal, budgets, surroundings.admit)
         contexts = Contexts(database, processes, language.window)
         requests = Requests(database, processes)
+        plans = Plans(database, processes)
         approvals = Approvals(database, processes)
         feedback = Feedback(database, processes, memories)
         profiles = Profiles(database, processes)
@@ -147,6 +150,7 @@ async def open_app(
             notes=notes,
             feedback=feedback,
             profiles=profiles,
+            plans=plans,
         )
 
 

@@ -76,6 +76,7 @@ class Tenure:
                         notes=app.notes,
                         feedback=app.feedback,
                         profiles=app.profiles,
+                        plans=app.plans,
                     )
                     self._settle(house)
                     pause_s = 1.0

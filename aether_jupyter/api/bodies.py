@@ -12,6 +12,7 @@ from ..model.feedback import COMMENT_CHARS, Thumb
 from ..model.memory import TAGS, TEXT_CHARS, AgentName, Change, Importance, Layer, Note, Tag
 from ..model.notes import NOTES_CHARS
 from ..model.permission import Permission, parse_permission
+from ..model.plan import Plan, parse_plan
 from ..model.process import Signal
 from ..model.request import NoteKind
 from ..model.tool import Remember, Verdict
@@ -75,6 +76,23 @@ class ChooseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model to ask from the next step on: `provider:model`, `auto`, or `auto:` and a family."""
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
+class SetPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the plan of an agent shall be: an outline, or its steps. An empty one takes the plan away.
+
+    `seen` is the `n` of the plan that it was made from; if the agent has another by now, nothing is changed.
+    """
+
+    outline: Annotated[str, msgspec.Meta(max_length=1_000_000)] | None = None
+    plan: Plan | None = None
+    seen: Natural | None = None
+
+    def wanted(self) -> Plan:
+        """The plan. Raises `BadRequest` for an outline that does not read well, or neither or both of the two."""
+        if (self.outline is None) == (self.plan is None):
+            raise BadRequest("outline or plan: give one of them")
+        return self.plan if self.plan is not None else parse_plan(self.outline or "")
 
 
 class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

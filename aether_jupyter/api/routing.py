@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..kernel.memories import Memories
     from ..kernel.memory_files import MemoryFiles
     from ..kernel.notes import NotesKeeper
+    from ..kernel.plans import Plans
     from ..kernel.processes import Processes
     from ..kernel.profiles import Profiles
 from ..kernel.requests import Requests
@@ -51,8 +52,8 @@ NESTED = 100
 RESOURCE = "aether"
 PROBLEM = "application/problem+json"
 
-Method = Literal["GET", "POST", "DELETE"]
-ACTIONS: dict[str, str] = {"GET": "read", "POST": "write", "DELETE": "write"}
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+ACTIONS: dict[str, str] = {"GET": "read", "POST": "write", "PUT": "write", "DELETE": "write"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class House:
     notes: NotesKeeper
     feedback: Feedback
     profiles: Profiles
+    plans: Plans
 
 
 class Entrance(Protocol):

@@ -1,5 +1,5 @@
-"""`aether run | ps | logs | context | send | signal | approvals | approve | refuse | answer | extend | rules | revoke |
-model | models | feedback | profile | memory | doctor | serve`, over the same API.
+"""`aether run | ps | logs | context | send | plan | signal | approvals | approve | refuse | answer | extend | rules |
+revoke | model | models | feedback | profile | memory | doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -9,7 +9,7 @@ Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -178,6 +178,20 @@ def send(pid: int, words: tuple[str, ...], interrupt: bool, url: str, token: str
     with client_of(url, token) as client:
         key = client.send(pid, text, interrupt=interrupt)
     put({"id": key}, f"Sent to agent {pid}; it reads it before its next step.", as_json)
+
+
+@cli.command()
+@click.argument("pid", type=click.IntRange(1))
+@click.option("--set", "source", type=click.File(), help="Give it the outline in this file; `-` reads it here.")
+@click.option("--seen", type=click.IntRange(0), default=None, help="Only if its plan is still that of event N.")
+@common
+def plan(pid: int, source: TextIO | None, seen: int | None, url: str, token: str, as_json: bool) -> None:
+    """Show the plan of agent PID, or give it another; the agent is told before its next step."""
+    from ..client.show import plan_text
+
+    with client_of(url, token) as client:
+        found = client.plan(pid) if source is None else client.set_plan(pid, source.read(), seen=seen)
+    put(found, plan_text(found), as_json)
 
 
 @cli.command()

@@ -29,6 +29,7 @@ from ..model.memory import (
 )
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
+from ..model.plan import Plan, PlanAsItStands
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.profile import Profile, Standing
 from ..model.request import Request as AgentRequest
@@ -207,6 +208,17 @@ class AsyncAether:
     async def choose_model(self, pid: int, model: str) -> Process:
         """Another model for it (or `auto`), asked from its next step on. Raises `Forbidden` if it is not permitted."""
         return await self.ask(requests.choose_model(pid, model))
+
+    async def plan(self, pid: int) -> PlanAsItStands:
+        """Its plan as it stands, and who changed it last."""
+        return await self.ask(requests.plan(pid))
+
+    async def set_plan(self, pid: int, plan: Plan | str, *, seen: int | None = None) -> PlanAsItStands:
+        """Give it another plan, as an outline or as steps; it is told before its next step.
+
+        `seen`, the `n` of the plan that was read, guards what others did since: then it raises `Conflict`.
+        """
+        return await self.ask(requests.set_plan(pid, plan, seen))
 
     async def files(self, pid: int, path: str = "") -> list[FileInfo]:
         """The entries of one folder of its home."""
@@ -511,6 +523,17 @@ class Aether:
     def choose_model(self, pid: int, model: str) -> Process:
         """Another model for it (or `auto`), asked from its next step on. Raises `Forbidden` if it is not permitted."""
         return self.ask(requests.choose_model(pid, model))
+
+    def plan(self, pid: int) -> PlanAsItStands:
+        """Its plan as it stands, and who changed it last."""
+        return self.ask(requests.plan(pid))
+
+    def set_plan(self, pid: int, plan: Plan | str, *, seen: int | None = None) -> PlanAsItStands:
+        """Give it another plan, as an outline or as steps; it is told before its next step.
+
+        `seen`, the `n` of the plan that was read, guards what others did since: then it raises `Conflict`.
+        """
+        return self.ask(requests.set_plan(pid, plan, seen))
 
     def files(self, pid: int, path: str = "") -> list[FileInfo]:
         """The entries of one folder of its home."""

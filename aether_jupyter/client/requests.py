@@ -40,6 +40,7 @@ from ..model.feedback import Judgement, Thumb
 from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
+from ..model.plan import Plan, PlanAsItStands
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.profile import Profile, Standing
 from ..model.request import Request as AgentRequest
@@ -57,7 +58,7 @@ class Request(Generic[T]):
     zip file; any other is sent as JSON.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     answer: Any
     unwrap: str = ""
@@ -210,6 +211,17 @@ def choose_model(pid: int, model: str) -> Request[Process]:
 
 def route(spec: AgentSpec) -> Request[RouteInfo]:
     return Request("POST", f"{API}/models/route", RouteInfo, body=msgspec.to_builtins(spec))
+
+
+def plan(pid: int) -> Request[PlanAsItStands]:
+    return Request("GET", f"{API}/processes/{pid}/plan", PlanAsItStands)
+
+
+def set_plan(pid: int, plan: Plan | str, seen: int | None) -> Request[PlanAsItStands]:
+    body: dict[str, Any] = {"outline": plan} if isinstance(plan, str) else {"plan": plan}
+    if seen is not None:
+        body["seen"] = seen
+    return Request("PUT", f"{API}/processes/{pid}/plan", PlanAsItStands, body=body)
 
 
 def files(pid: int, path: str) -> Request[list[FileInfo]]:

@@ -18,6 +18,7 @@ from ..model.events import Notice, ProcessExited, Record
 from ..model.feedback import Judgement, Thumb
 from ..model.harmless import line
 from ..model.permission import Permission, parse_permission
+from ..model.plan import Plan, PlanAsItStands
 from ..model.process import ExitStatus, Process, Signal, State
 from ..model.tool import Approval, Decision, Remember
 from ..model.view import advance
@@ -375,6 +376,21 @@ class Run:
         While it works, a comment is a message to it as well; its later runs read it in any case.
         """
         return await self._server.give_feedback(self.pid, step, thumb, comment)
+
+    async def plan(self) -> PlanAsItStands:
+        """Its plan as it stands, and who changed it last."""
+        return await self._server.plan(self.pid)
+
+    @_at_once
+    async def set_plan(self, plan: Plan | str, *, seen: int | None = None) -> PlanAsItStands:
+        """Give it another plan, as an outline or as steps; it is told before its next step.
+
+            plan = await run.plan()
+            await run.set_plan(plan.outline + "\n- [ ] Show it to Ana", seen=plan.n)
+
+        With `seen`, raises `Conflict` if the agent has another plan by now.
+        """
+        return await self._server.set_plan(self.pid, plan, seen=seen)
 
     async def pending(self) -> list[Approval]:
         """What it waits for a person to decide."""

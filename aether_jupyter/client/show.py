@@ -43,8 +43,8 @@ from ..model.feedback import Judgement
 from ..model.harmless import code, formatted, line, markdown, plain
 from ..model.memory import Alike, Memory, MemoryPage, MemoryUse, Merged, Recall
 from ..model.memory_file import ImportReport
-from ..model.message import Text, Thinking
-from ..model.plan import outline
+from ..model.message import AGENT, Text, Thinking
+from ..model.plan import PlanAsItStands, outline
 from ..model.process import Process, State
 from ..model.profile import Profile, Standing
 from ..model.tool import Approval, ApprovalRule
@@ -92,6 +92,11 @@ def time_spent(process: Process, now: float | None = None) -> str:
 def steps(process: Process) -> str:
     """`12/50`, or `52` without a limit."""
     return f"{process.step}/{process.limits.steps}" if process.limits.steps else str(process.step)
+
+
+def plan(process: Process) -> str:
+    """How much of its plan is done, `4/6`; '' without one."""
+    return f"{process.plan_done}/{process.plan_steps}" if process.plan_steps else ""
 
 
 def word(process: Process) -> str:
@@ -282,8 +287,8 @@ def event_text(event: Event) -> tuple[str, str]:
             return "error", f"no {purpose}: {message}"
         case ContextCompacted(first=first, last=last, summary=summary):
             return "compacted", f"steps {first} to {last}: {summary}"
-        case PlanChanged(plan=plan, by=by):
-            return "plan", f"by {by}\n{outline(plan)}"
+        case PlanChanged(plan=changed, by=by):
+            return "plan", f"by {by}\n{outline(changed)}"
         case Reflected(rating=rating, lessons=lessons):
             return "reflects", f"{rating} of 5. {' '.join(lessons)}".strip()
         case FeedbackGiven(step=step, by=by, thumb=thumb, comment=comment):
@@ -304,6 +309,7 @@ class Table(list[Process]):
                 p.state.value if p.reaped_at is None else "reaped",
                 word(p),
                 steps(p),
+                plan(p),
                 tokens(p.tokens),
                 money(p),
                 time_spent(p),
@@ -313,7 +319,7 @@ class Table(list[Process]):
             for p in self
         ]
 
-    HEAD = ("PID", "NAME", "STATE", "", "STEPS", "TOKENS", "COST", "TIME", "MODEL", "GOAL")
+    HEAD = ("PID", "NAME", "STATE", "", "STEPS", "PLAN", "TOKENS", "COST", "TIME", "MODEL", "GOAL")
 
     def __repr__(self) -> str:
         if not self:
@@ -353,6 +359,14 @@ def _json(value: Any) -> str:
     import msgspec
 
     return msgspec.json.encode(value).decode()
+
+
+def plan_text(found: PlanAsItStands) -> str:
+    """How far it is as a heading, and the outline."""
+    if not found.plan.steps:
+        return "It has no plan."
+    by = "the agent" if found.by == AGENT else line(found.by, 80)
+    return plain(f"# {found.done} of {found.steps} done, changed by {by}\n{found.outline}")
 
 
 def spaces_text(found: SpaceList) -> str:

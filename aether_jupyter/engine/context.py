@@ -7,9 +7,13 @@ from typing import Any
 
 from ..model.agent import AgentSpec
 from ..model.context import Standing
-from ..model.plan import outline
+from ..model.harmless import line
+from ..model.plan import CLOSED, Plan, PlanStep, StepStatus, progress, words
 from ..model.tool import Risk, ToolSpec
 from .loop import RESULT_TOOL, AgentState
+
+PLAN_LINES, PLAN_CHARS = 60, 200
+"""How many steps of a plan a model reads with each request, and how much of each."""
 
 _RULES = """\
 You are {name}, an agent that works on one task with tools, step by step.
@@ -48,7 +52,7 @@ def tail(state: AgentState) -> tuple[Standing, ...]:
     """What a request ends with: what holds now, and may read otherwise before the next step."""
     if not state.plan.steps:
         return ()
-    return (Standing("plan", f"Your plan as it stands:\n{outline(state.plan)}"),)
+    return (Standing("plan", plan_section(state.plan)),)
 
 
 def joined(parts: Sequence[Standing]) -> str:
@@ -81,3 +85,56 @@ def unwrapped(tool: ToolSpec, arguments: dict[str, Any], schema: dict[str, Any])
 def offered(tools: Sequence[ToolSpec], spec: AgentSpec) -> tuple[ToolSpec, ...]:
     """The tools of one agent, with the result tool where it has one."""
     return (*tools, result_tool(spec.output_schema)) if spec.output_schema is not None else tuple(tools)
+
+
+def plan_section(plan: Plan) -> str:
+    """The plan as it stands, for the end of a request; '' without one.
+
+    What lies below a step that is closed is left out; of a large plan the most that fits, with the step that is next.
+    """
+    if not plan.steps:
+        return ""
+    done, steps = progress(plan)
+    rows = list(plan.walk())
+    closed = {number for number, step in rows if step.status in CLOSED}
+    following = _following(rows)
+    near = {following[:end] for end, letter in enumerate(following) if letter == "."} | {following}
+    above = {number: number.rpartition(".")[0] for number, _ in rows}
+
+    def shown(depth: int) -> list[tuple[str, PlanStep]]:
+        hidden: set[str] = set()
+        found = []
+        for number, step in rows:
+            over = above[number]
+            if over in hidden or over in closed or (number.count(".") > depth and over not in near):
+                hidden.add(number)
+            else:
+                found.append((number, step))
+        return found
+
+    deepest = max(number.count(".") for number, _ in rows)
+    chosen = next((found for depth in range(deepest, 0, -1) if len(found := shown(depth)) <= PLAN_LINES), shown(0))
+    cut = len(chosen) > PLAN_LINES
+    if cut:
+        at = next((place for place, (number, _) in enumerate(chosen) if number == following), 0)
+        first = max(0, min(at - PLAN_LINES // 2, len(chosen) - PLAN_LINES))
+        chosen = chosen[first : first + PLAN_LINES]
+    told = [f"Your plan as it stands ({done} of {steps} done):"]
+    listed = {number for number, _ in chosen}
+    for number, step in chosen:
+        below = sum(1 for _ in Plan(step.steps).walk()) if step.steps and f"{number}.1" not in listed else 0
+        more = f" (+{below} below)" if below else ""
+        indent = "  " * number.count(".")
+        told.append(f"{indent}{number} [{step.status}] {line(words(step), PLAN_CHARS)}{more}")
+    if cut:
+        told.append("Some of its steps are left out here.")
+    return "\n".join(told)
+
+
+def _following(rows: Sequence[tuple[str, PlanStep]]) -> str:
+    """The number of the step that is in work, else of the first that is open; '' if none is left."""
+    for wanted in (StepStatus.DOING, StepStatus.OPEN):
+        for number, step in rows:
+            if not step.steps and step.status is wanted:
+                return number
+    return ""

@@ -8,6 +8,7 @@ a transcript without network or event loop, and a restart is nothing special: fo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Literal, TypeGuard, assert_never
 
 import msgspec
@@ -43,8 +44,9 @@ from ..model.events import (
     ToolEnded,
     ToolStarted,
 )
-from ..model.message import KERNEL, MEMORY, NOBODY, SUMMARY, ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
-from ..model.plan import Plan
+from ..model.harmless import line
+from ..model.message import AGENT, KERNEL, MEMORY, NOBODY, SUMMARY, ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
+from ..model.plan import Plan, changes
 from ..model.process import ExitStatus, Signal, State, WaitReason
 from ..model.request import UNSETTLED, Request
 from ..model.routing import Route
@@ -57,6 +59,8 @@ RESULT_TOOL = "final_result"
 QUESTION_TOOL = "ask_person"
 INTERRUPTED = MODEL_INTERRUPTED
 NOBODYS_FAULT = ("tool_refused", "tool_interrupted")
+CHANGES, CHANGE_CHARS = 20, 200
+"""How many changes of a plan an agent is told of, and how much of each; it sees the plan itself as well."""
 
 CallStatus = Literal["proposed", "asking", "approved", "started"]
 
@@ -323,8 +327,14 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             return replace(s, ended=True)
         case SignalSent(signal=signal):
             return replace(s, interrupted=s.interrupted or signal is Signal.INT)
-        case PlanChanged(plan=plan):
-            return replace(s, plan=plan)
+        case PlanChanged(plan=plan, by=by):
+            told = "" if by == AGENT or by.startswith("agent:") else _told(changes(s.plan, plan))
+            s = replace(s, plan=plan)
+            if not told:
+                # Its own hand, or a child that ended, of which a message tells.
+                return s
+            s = replace(s, inbox=(*s.inbox, UserTurn(f"{by} changed your plan: {told}", by)))
+            return s if s.calls or s.thinking else _flush(s)
         case AuxiliaryRequested():
             return replace(s, aside=event)
         case AuxiliaryAnswered(purpose=purpose, error=error):
@@ -521,6 +531,13 @@ def _stumble(s: AgentState, weight: int) -> AgentState:
     if s.stumbled == s.step and s.stumbles:
         return s
     return msgspec.structs.replace(s, stumbles=s.stumbles + weight, stumbled=s.step)
+
+
+def _told(changed: Sequence[str]) -> str:
+    """What is otherwise in a plan, as one message; '' for nothing."""
+    rest = len(changed) - CHANGES
+    told = [line(each, CHANGE_CHARS) for each in changed[:CHANGES]]
+    return "; ".join([*told, f"and {rest} more" if rest > 0 else ""]).removesuffix("; ")
 
 
 def _readable(calls: tuple[OpenCall, ...]) -> bool:

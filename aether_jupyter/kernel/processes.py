@@ -36,6 +36,7 @@ from ..model.events import (
     ModelChosen,
     ModelFailed,
     ModelRequested,
+    PlanChanged,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -43,6 +44,8 @@ from ..model.events import (
     StateChanged,
 )
 from ..model.memory import memory_name
+from ..model.message import AGENT
+from ..model.plan import Plan
 from ..model.process import ExitStatus, Process, Signal, SignalReport, State
 from ..model.request import NoteKind
 from ..model.tool import Approval, Decision
@@ -138,13 +141,15 @@ class Claim(msgspec.Struct, frozen=True):
 class Recorded(msgspec.Struct, frozen=True):
     """What a runner learns from `record`: the process, and what others had appended before its own events.
 
-    `concluded` tells whether the conclusion was written.
+    `concluded` tells whether the conclusion was written. `stale` means that no event was: the plan is another by now
+    than the one that the events change, so they are to be made anew.
     """
 
     process: Process
     missed: tuple[tuple[int, float, Event], ...]
     at: float
     concluded: bool
+    stale: bool = False
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -177,6 +182,7 @@ class Processes:
         self._waiters: dict[int, set[asyncio.Event]] = {}
         self._texts: set[tuple[str, str]] = set()
         self._exit_listeners: list[Callable[[Transaction, Process], None]] = [self._tell_parent]
+        self._plan_listeners: list[Callable[[Transaction, Process, Plan], None]] = []
         journal.on_entry(self._wake)
 
     # --- system calls --------------------------------------------------------------------------------------------
@@ -448,6 +454,8 @@ class Processes:
         if row.process.head > known:
             found = tx.all(_EVENTS, {"k": claim.pid, "after": known})
             missed = tuple((each.n, each.at, decode_event(each.body)) for each in found)
+        if missed and _plans(events) and _plans(event for _, _, event in missed):
+            return Recorded(row.process, missed, tx.now, concluded=False, stale=True)
         concluded = not missed
         events = (*events, *conclusion) if concluded else events
         process = self.append(tx, row, f"agent:{claim.pid}", events, worker=claim.worker)
@@ -562,6 +570,7 @@ class Processes:
         first = row.process.head + 1
         process = row.process
         extra: MutableSequence[Event] = []
+        planned: Plan | None = None
         for event in events:
             match event:
                 case StateChanged(state=state) if state is not process.state:
@@ -580,6 +589,8 @@ class Processes:
                         uses.cited(tx, process, event)
                 case MemoriesGiven():
                     uses.given(tx, process, event)
+                case PlanChanged(plan=plan, by=by) if by == AGENT:
+                    planned = plan
                 case _:
                     pass
             process = advance(process, event, tx.now, process.head + 1)
@@ -595,6 +606,9 @@ class Processes:
         if any(isinstance(event, ProcessExited) for event in events):
             for listener in self._exit_listeners:
                 listener(tx, process)
+        if planned is not None:
+            for tell in self._plan_listeners:
+                tell(tx, process, planned)
         return process
 
     def tell(
@@ -631,6 +645,10 @@ class Processes:
     def on_exit(self, listener: Callable[[Transaction, Process], None]) -> None:
         """Call `listener` in the transaction in which a process ends."""
         self._exit_listeners.append(listener)
+
+    def on_plan(self, listener: Callable[[Transaction, Process, Plan], None]) -> None:
+        """Call `listener` in the transaction in which an agent changes its own plan."""
+        self._plan_listeners.append(listener)
 
     def enlarge(self, tx: Transaction, row: Row, actor: str, added: dict[str, Any]) -> Process:
         """New limits; closes a question about the limit, and makes a process READY that waited at it."""
@@ -825,6 +843,10 @@ def _home_kept(body: bytes | None) -> bool:
     except msgspec.DecodeError:
         return True
     return not isinstance(event, ProcessReaped) or event.home_kept
+
+
+def _plans(events: Iterable[Event]) -> bool:
+    return any(isinstance(event, PlanChanged) for event in events)
 
 
 def _stops(event: Event | None) -> bool:

@@ -131,6 +131,7 @@ class AetherMagics(Magics):
         %aether ps [--all]                    one's agents
         %aether logs PID                      what it thought and did
         %aether context PID [--step N]        what the model was told
+        %aether plan PID [--set FILE]         its plan, or another one for it
         %aether signal PID STOP|CONT|INT|TERM|KILL
         %aether send PID words …              words for it
         %aether extend PID --steps 25         more steps, tokens (--tokens), money (--cost) or time (--wall)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from ..client import decisions, show
@@ -74,6 +75,18 @@ def _context(client: Aether, rest: str) -> Any:
     usage = "context PID [--step N]"
     [which], options = _parsed(rest, usage, {"--step": int}, least=1, most=1)
     return Words(show.context_text(client.context(_pid(which, usage), options.get("--step"), chars=400)))
+
+
+def _plan(client: Aether, rest: str) -> Any:
+    [which], options = _parsed(rest, "plan PID [--set FILE]", {"--set": str}, least=1, most=1)
+    pid = _pid(which, "plan PID")
+    if "--set" not in options:
+        return Words(show.plan_text(client.plan(pid)))
+    try:
+        outline = Path(options["--set"]).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"--set {options['--set']}: {error}") from None
+    return Words(show.plan_text(client.set_plan(pid, outline)))
 
 
 def _signal(client: Aether, rest: str) -> Any:
@@ -205,6 +218,7 @@ _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "ps": _ps,
     "logs": _logs,
     "context": _context,
+    "plan": _plan,
     "signal": _signal,
     "send": _send,
     "extend": _extend,

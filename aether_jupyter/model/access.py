@@ -11,6 +11,7 @@ SCOPES: dict[str, str] = {
     "processes:spawn": "start agents",
     "processes:signal": "pause, continue, interrupt and end agents",
     "processes:send": "write messages to agents",
+    "processes:plan": "change the plans of agents",
     "processes:limits": "extend the limits of agents",
     "processes:model": "choose another model for agents",
     "processes:reap": "remove ended agents and their files",

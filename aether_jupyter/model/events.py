@@ -202,7 +202,7 @@ class ContextCompacted(msgspec.Struct, frozen=True, tag="context.compacted", tag
 
 
 class PlanChanged(msgspec.Struct, frozen=True, tag="plan.changed", tag_field="type"):
-    """The plan is this now. `by` is who changed it: `agent`, or a person's name."""
+    """The plan is this now. `by` is who changed it: `agent`, a person's name, or `agent:PID` for a child that ended."""
 
     plan: Plan
     by: str

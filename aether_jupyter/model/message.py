@@ -54,6 +54,9 @@ and what a person answered to a question that lies among these.
 """
 NOBODY = frozenset((KERNEL, MEMORY, SUMMARY, ANSWER))
 
+AGENT = "agent"
+"""Who changed a plan, if its agent did."""
+
 
 class UserTurn(msgspec.Struct, frozen=True, tag="user"):
     """Words of a person, another agent, or one of `NOBODY` (`source` says who)."""

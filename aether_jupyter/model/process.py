@@ -90,7 +90,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     `strip` holds the kinds of the last 20 timeline entries, oldest first: `t` thought, `a` action, `o` observation,
     `p` approval, `m` message, `e` error. `run_s` is the time spent RUNNING in claims that ended; while RUNNING add
-    the time since `run_since`. `plan_done` of `plan_steps` are done; `rating` is what a reflection gave, from 1 to 5.
+    the time since `run_since`. `plan_done` of `plan_steps` are done, and event `plan_n` says so; `rating` is what a
+    reflection gave, from 1 to 5.
     """
 
     pid: Pid
@@ -124,6 +125,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     head: int = 0
     plan_done: int = 0
     plan_steps: int = 0
+    plan_n: int = 0
     rating: int | None = None
 
     @property

@@ -74,10 +74,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 def advance(process: Process, event: Event, at: float, n: int) -> Process:
     """The process after one event. `at` is when, `n` its number within the process."""
-    return msgspec.structs.replace(_advance(process, event, at), head=n)
+    return msgspec.structs.replace(_advance(process, event, at, n), head=n)
 
 
-def _advance(p: Process, event: Event, at: float) -> Process:
+def _advance(p: Process, event: Event, at: float, n: int) -> Process:
     replace = msgspec.structs.replace
     match event:
         case ProcessSpawned():
@@ -171,7 +171,7 @@ def _advance(p: Process, event: Event, at: float) -> Process:
             )
         case PlanChanged(plan=plan):
             done, steps = progress(plan)
-            return replace(p, plan_done=done, plan_steps=steps)
+            return replace(p, plan_done=done, plan_steps=steps, plan_n=n)
         case Reflected(rating=rating):
             return replace(p, rating=rating)
         case (

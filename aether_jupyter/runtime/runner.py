@@ -74,6 +74,7 @@ from ..model.tool import Approval, Outcome, Risk
 from .language import Language
 from .machines import Machines
 from .own_memory import AgentMemory
+from .own_plan import PlanDesk
 from .peers import AgentPeers
 from .results import fitting
 from .toolbox import Toolbox
@@ -212,6 +213,7 @@ class Run:
         self._tools = context.offered(r.toolbox.specs(self._spec.tools), self._spec)
         self._by_name = {tool.name: tool for tool in self._tools}
         self._principal = Principal.agent(self._claim.pid, self._claim.owner)
+        self._plan = PlanDesk(r.processes, self._principal, lambda: (self._state.plan, self._state.step))
         self._memory_name = memory_name(self._claim.name, self._claim.parents)
         self._workspaces = r.machines.workspaces(self._claim.owner, self._spec.workspaces)
         notes = await r.notes.of(self._claim.owner, self._memory_name)
@@ -315,7 +317,7 @@ class Run:
                     on_text=self._words(step) if r.feed.followed(self._claim.owner) else None,
                     on_prepare=self._preparing,
                     session=self._session,
-                    tail=tail,
+                    tail=context.joined(context.tail(self._state)),
                 )
             )
         except ModelError as error:
@@ -527,6 +529,8 @@ class Run:
         """Fold an event now; it is written with the next commit, before anything else is done."""
         self._queue.append(event)
         self._state = loop.fold(self._state, event, self._state.head + 1, self._r.clock.now())
+        if isinstance(event, ToolEnded) and (changed := self._plan.ended(event.call_id, event.outcome.ok)) is not None:
+            self._note(changed)
 
     async def _commit(self, *events: Event) -> None:
         """Write what is queued and these. The state is then folded from what the journal really holds."""
@@ -540,21 +544,23 @@ class Run:
         delay = STORAGE_RETRY_S
         asks = batch and isinstance(batch[-1], ModelRequested)
         texts = dict(self._sent) if asks else {}
+        state, concluded = self._kept, True
         while True:
             try:
-                recorded = await self._r.processes.record(
-                    RUNTIME, self._claim, self._kept.head, batch, conclusion, texts
-                )
-                break
+                recorded = await self._r.processes.record(RUNTIME, self._claim, state.head, batch, conclusion, texts)
             except (StorageFull, StorageBusy) as error:
                 # Nothing was written and nothing is lost: the agent pauses until the disk is well again.
                 log.warning("process %s pauses: %s", self._claim.pid, error.message)
                 await self._r.clock.sleep(delay)
                 delay = min(delay * 2, STORAGE_RETRY_MOST_S)
+                continue
+            for n, at, event in recorded.missed:
+                state = loop.fold(state, event, n, at)
+            if not recorded.stale:
+                break
+            batch, conclusion, concluded = self._plan.anew(state.plan, state.step, batch), (), False
         self._queue.clear()
-        state = self._kept
-        for n, at, event in recorded.missed:
-            state = loop.fold(state, event, n, at)
+        self._plan.written()
         n = state.head
         for event in (*batch, *conclusion) if recorded.concluded else batch:
             n += 1
@@ -562,7 +568,7 @@ class Run:
         self._kept = self._state = state
         self._process = recorded.process
         self._listen()
-        return recorded.concluded
+        return concluded and recorded.concluded
 
     async def _fail(self, words: str, error: str) -> None:
         status = ExitStatus(1, "failed", words, error=error)
@@ -676,6 +682,7 @@ class Run:
             peers=AgentPeers(r.processes, r.requests, self._principal),
             memory=AgentMemory(r.memories, self._principal, self._memory_name, self._state.step),
             feedback=lambda most: r.feedback.of_agent(self._principal, self._memory_name, limit=most),
+            plan=self._plan.of(call.id),
             # What an agent tells its child to do may come from what it has read.
             tainted=self._state.touched or bool(self._claim.parents),
             timeout_s=r.settings.command_timeout_s,

@@ -40,6 +40,7 @@ export function aProcess(given: Partial<Process> = {}): Process {
     head: 1,
     plan_done: 0,
     plan_steps: 0,
+    plan_n: 0,
     rating: null,
     ...given
   };

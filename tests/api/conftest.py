@@ -47,7 +47,7 @@ def call(jp_fetch: Callable[..., Awaitable[HTTPResponse]]) -> Call:
     async def call(method: str, path: str, body: Any = None, **options: Any) -> Answer:
         whole = path.lstrip("/") if path.startswith("/") else f"{API}/{path}"
         headers = options.pop("headers", {})
-        if method == "POST":
+        if method in ("POST", "PUT"):
             if not isinstance(body, bytes):
                 body = json.dumps(body).encode()
             headers = {"Content-Type": "application/json", **headers}

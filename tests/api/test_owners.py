@@ -13,6 +13,8 @@ from jupyter_server.auth.identity import IdentityProvider, User
 from aether_jupyter.api.routes import ROUTES
 
 BODIES: dict[str, Any] = {
+    "chooseModel": {"model": "scripted:hello"},
+    "setPlan": {"outline": "- mine"},
     "signalProcess": {"signal": "KILL"},
     "sendMessage": {"text": "hello"},
     "extendLimits": {"steps": 5},

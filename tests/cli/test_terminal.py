@@ -201,6 +201,27 @@ def test_memory_md_is_shown_and_written(server: Server, tmp_path: Path) -> None:
     assert [each["version"] for each in data("memory", "notes", "noted", env=server.environment)] == [2, 1]
 
 
+def test_a_plan_is_shown_and_set_from_standard_input(server: Server, tmp_path: Path) -> None:
+    env = server.environment
+    assert aether("run", "x", "--model", "scripted:ask", "--name", "planner", env=env).returncode == WAITS
+    pid = str(next(p["pid"] for p in data("ps", env=env) if p["name"] == "planner"))
+    assert aether("plan", pid, env=env).stdout == "It has no plan.\n"
+    done = aether("plan", pid, "--set", "-", stdin="- [x] read\n- [ ] write\n", env=env)
+    assert done.stdout.splitlines()[1:] == ["- [x] read", "- [ ] write"]
+    assert done.stdout.startswith("# 1 of 2 done, changed by ")
+    shown = aether("plan", pid, env=env).stdout
+    assert aether("plan", pid, "--set", "-", stdin=shown, env=env).stdout == shown
+    seen = data("plan", pid, env=env)["n"]
+    (tmp_path / "plan.md").write_text("- [x] read\n- [x] write\n")
+    given = ("plan", pid, "--seen", str(seen), "--set", str(tmp_path / "plan.md"))
+    assert data(*given, env=env)["done"] == 2
+    assert aether(*given, env=env).returncode == CONFLICT
+    row = next(line for line in aether("ps", env=env).stdout.splitlines() if line.startswith(f"{pid} "))
+    assert " 2/2 " in row
+    assert "1 of the plan" in aether("plan", pid, "--set", "-", stdin="read it", env=env).stderr
+    aether("signal", "KILL", pid, env=env)
+
+
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:
     done = aether("run", "write", "--model", "scripted:echo-file", env=server.environment)
     assert done.returncode == 0, done.stderr

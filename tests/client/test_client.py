@@ -12,6 +12,7 @@ from aether_jupyter.model.errors import (
     AlreadyDecided,
     ApprovalMismatch,
     BadRequest,
+    Conflict,
     IllegalTransition,
     MemoryNotFound,
     NotFound,
@@ -19,6 +20,7 @@ from aether_jupyter.model.errors import (
     UnknownName,
 )
 from aether_jupyter.model.memory import Change, Layer, Note
+from aether_jupyter.model.plan import Plan, PlanStep
 from aether_jupyter.model.process import Process, Signal, State
 from tests.faces import Server
 
@@ -159,3 +161,18 @@ def test_both_clients_have_the_same_methods() -> None:
 
 def _fields(thing: object) -> dict[str, object]:
     return {name: getattr(thing, name) for name in thing.__struct_fields__}  # type: ignore[attr-defined]
+
+
+def test_a_plan_is_read_and_changed_and_a_late_change_is_refused(server: Server) -> None:
+    with server.client() as client:
+        pid = client.spawn(make_spec("x", model="scripted:ask")).pid
+        client.wait(pid, timeout_s=20)
+        assert client.plan(pid).plan == Plan()
+        made = client.set_plan(pid, "- [x] read\n- [ ] write", seen=0)
+        assert (made.done, made.steps) == (1, 2)
+        again = client.set_plan(pid, Plan((*made.plan.steps, PlanStep("send"))), seen=made.n)
+        assert client.plan(pid) == again
+        assert again.outline.endswith("\n- [ ] send")
+        with pytest.raises(Conflict, match="changed the plan"):
+            client.set_plan(pid, "- mine", seen=made.n)
+        client.signal(pid, Signal.KILL)

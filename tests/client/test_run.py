@@ -16,7 +16,7 @@ from aether_jupyter.client.client import AsyncAether
 from aether_jupyter.client.feed import Hub
 from aether_jupyter.client.outputs import output_of
 from aether_jupyter.client.run import attach, spawn
-from aether_jupyter.model.errors import BadRequest, ProcessFailed, ProcessNotFound
+from aether_jupyter.model.errors import BadRequest, Conflict, ProcessFailed, ProcessNotFound
 from aether_jupyter.model.events import ProcessExited, ProcessSpawned, TextDelta
 from aether_jupyter.model.process import State
 from tests.faces import Server
@@ -214,3 +214,14 @@ async def _cut(hub: Hub) -> None:
     assert hub._feed.socket is not None
     hub._feed.socket.transport.abort()
     await asyncio.sleep(0.1)
+
+
+async def test_a_run_shows_its_plan_and_takes_another(client: AsyncAether) -> None:
+    run = await spawn("x", model="scripted:ask", on=client)
+    await run.wait(person=True)
+    plan = await run.set_plan("- [x] read")
+    await run.set_plan(f"{plan.outline}\n- [ ] Show it to Ana", seen=plan.n)
+    assert (await run.plan()).outline == "- [x] read\n- [ ] Show it to Ana"
+    with pytest.raises(Conflict, match="changed the plan"):
+        await run.set_plan("- mine", seen=plan.n)
+    await run.signal("KILL")

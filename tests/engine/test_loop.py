@@ -21,11 +21,13 @@ from aether_jupyter.model.events import (
     ModelAnswered,
     ModelFailed,
     ModelRequested,
+    PlanChanged,
     StateChanged,
     ToolEnded,
     ToolStarted,
 )
 from aether_jupyter.model.message import Text, ToolCall, ToolTurn, Usage, UserTurn
+from aether_jupyter.model.plan import parse_plan
 from aether_jupyter.model.process import State
 from aether_jupyter.model.tool import Approval, Decision, Evidence, Outcome
 
@@ -322,3 +324,32 @@ def test_a_message_that_came_while_memories_were_looked_up_is_looked_up_next() -
     state = run(MemoriesGiven("goal", 1, (3,), "From your memory: [3] a", tainted=True))
     assert loop.said(state)[state.reminded :] == []
     assert state.touched
+
+
+def test_a_persons_change_of_the_plan_is_read_before_the_next_step_also_in_the_middle_of_one() -> None:
+    planned = PlanChanged(parse_plan("- [ ] read\n- [ ] write"), "agent")
+    changed = PlanChanged(parse_plan("- [x] read\n- [ ] write\n- [ ] show it to Ana"), "ana")
+    told = UserTurn("ana changed your plan: 1 done: read; 3 added: show it to Ana", "ana")
+    between = run(planned, changed)
+    assert between.turns[-1] == told
+    middle = run(planned, asked(), answer(READ), ToolStarted(1, READ), changed)
+    assert told not in middle.turns
+    assert middle.plan == changed.plan
+    after = run(planned, asked(), answer(READ), ToolStarted(1, READ), changed, ended(READ))
+    assert after.turns[-2:] == (ToolTurn("c1", "read_file", "fine"), told)
+    # Last words that were said without it are no end.
+    assert loop.decide(run(planned, asked(), changed, answer(Text("All done.")))) == loop.AskModel(2)
+
+
+def test_an_agent_is_not_told_of_its_own_hand_nor_twice_of_a_child() -> None:
+    plan = parse_plan("- [x] read (agent 7)")
+    for by in ("agent", "agent:7"):
+        state = run(PlanChanged(plan, by))
+        assert state.plan == plan
+        assert state.turns == (UserTurn("do it"),)
+
+
+def test_of_many_changes_the_first_are_told() -> None:
+    state = run(PlanChanged(parse_plan("\n".join(f"- part {n}" for n in range(100))), "ana"))
+    text = state.turns[-1].text
+    assert text.endswith("; 20 added: part 19; and 80 more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -130,6 +131,15 @@ def test_an_agent_is_steered_by_words(kernel: Kernel) -> None:
     assert "KILL" in kernel.text(f"%aether signal kill {pid}")
     assert 'it\'s as "quick" as that' in kernel.text(f"%aether logs {pid}")
     assert "Killed" in kernel.text(f"%aether logs {pid}")
+
+
+def test_a_plan_is_shown_and_set_in_a_cell(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.run("%%agent --model scripted:slow --detach\nPlan it")
+    (tmp_path / "plan.md").write_text("- [x] read\n- [ ] write")
+    assert "1 of 2 done" in kernel.text(f"%aether plan {{_agent.pid}} --set {tmp_path / 'plan.md'}")
+    assert "- [ ] write" in kernel.text("%aether plan {_agent.pid}")
+    assert "plan.md" in kernel.text("%aether plan {_agent.pid} --set /nowhere/plan.md")
+    kernel.run("await _agent.signal('KILL')")
 
 
 def test_many_runs_are_gathered_in_the_running_loop(kernel: Kernel) -> None:

@@ -17,13 +17,14 @@ from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.events import Notice
 from aether_jupyter.model.feedback import Judgement
 from aether_jupyter.model.message import ToolCall
+from aether_jupyter.model.plan import Plan
 from aether_jupyter.model.request import NoteKind, Request, RequestKind, RequestVerdict
 from aether_jupyter.model.tool import Outcome
 from aether_jupyter.runtime.own_memory import AgentMemory
 from aether_jupyter.runtime.toolbox import Toolbox
 from aether_jupyter.sandboxes.host import Host
 from aether_jupyter.store.database import Database
-from aether_jupyter.tools import agents, feedback, files, memory, shell
+from aether_jupyter.tools import agents, feedback, files, memory, plan, shell
 
 Call = Callable[..., Awaitable[Outcome]]
 
@@ -73,6 +74,20 @@ class Remembering:
         return {"state": "ZOMBIE", "result": "done"}
 
 
+class Planning:
+    """A plan that every change changes at once."""
+
+    def __init__(self) -> None:
+        self.now = Plan()
+
+    def read(self) -> Plan:
+        return self.now
+
+    async def change(self, edit: Callable[[Plan], Plan]) -> Plan:
+        self.now = edit(self.now)
+        return self.now
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, home_quota_bytes=1_000_000)
@@ -81,7 +96,11 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def toolbox(settings: Settings) -> Toolbox:
     return Toolbox(
-        {t.spec.name: t for module in (files, shell, agents, memory, feedback) for t in module.register_tools(settings)}
+        {
+            t.spec.name: t
+            for module in (files, shell, agents, memory, plan, feedback)
+            for t in module.register_tools(settings)
+        }
     )
 
 
@@ -121,6 +140,7 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
         peers=Remembering(),
         memory=AgentMemory(Memories(database, None, 1_000), Principal.agent(7, "ada"), "clerk", 1),
         feedback=said,
+        plan=Planning(),
         workspaces={"team": tmp_path / "shared"},
     )
     context.notices = notices  # type: ignore[attr-defined]

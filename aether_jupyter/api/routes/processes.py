@@ -13,6 +13,7 @@ from ...model.access import Principal
 from ...model.agent import AgentSpec
 from ...model.context import ENTRY_CHARS, ContextView
 from ...model.errors import (
+    Conflict,
     FileNotFound,
     IllegalTransition,
     ModelNotConfigured,
@@ -23,6 +24,7 @@ from ...model.errors import (
     UnknownName,
 )
 from ...model.events import Record
+from ...model.plan import PlanAsItStands
 from ...model.process import Process, SignalReport, State
 from ..bodies import (
     ChooseModel,
@@ -32,6 +34,7 @@ from ..bodies import (
     Pid,
     Say,
     SendSignal,
+    SetPlan,
     SignalMany,
     Spawn,
 )
@@ -164,6 +167,21 @@ async def extend_limits(house: House, who: Principal, pid: Pid, body: Extend) ->
 async def choose_model(house: House, who: Principal, pid: Pid, body: ChooseModel) -> Process:
     """Another model for it, or `auto`; it is asked from its next step on."""
     return await house.processes.choose_model(who, pid, body.model)
+
+
+@route("GET", "/processes/{pid}/plan", scope="processes:read", errors=(ProcessNotFound,))
+async def get_plan(house: House, who: Principal, pid: Pid) -> PlanAsItStands:
+    """Its plan as it stands, as steps and as an outline, and who changed it last; an empty one if it has none."""
+    return await house.plans.get(who, pid)
+
+
+@route("PUT", "/processes/{pid}/plan", scope="processes:plan", errors=(ProcessNotFound, Conflict, IllegalTransition))
+async def set_plan(house: House, who: Principal, pid: Pid, body: SetPlan) -> PlanAsItStands:
+    """Give it another plan. It is told what changed before its next step, and sees the plan with each request.
+
+    With `seen`, nothing is changed if the agent has another plan by now: `conflict`, with that one in `details`.
+    """
+    return await house.plans.change(who, pid, body.wanted(), seen=body.seen)
 
 
 @route("GET", "/processes/{pid}/files", scope="processes:read", errors=(ProcessNotFound, FileNotFound))

@@ -379,6 +379,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/processes/{pid}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its plan as it stands, as steps and as an outline, and who changed it last; an empty one if it has none */
+        get: operations["getPlan"];
+        /**
+         * Give it another plan
+         * @description It is told what changed before its next step, and sees the plan with each request.
+         *
+         *     With `seen`, nothing is changed if the agent has another plan by now: `conflict`, with that one in `details`.
+         */
+        put: operations["setPlan"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/processes/{pid}/files": {
         parameters: {
             query?: never;
@@ -1952,6 +1975,26 @@ export interface components {
             wall_s?: number | null;
         };
         /**
+         * PartialPlanStep
+         * @description One step, with those below it.
+         *
+         *     `pid` is the agent it was given to, `why` the reason where it is blocked or dropped. `step` is at which step of the
+         *     agent its status last changed, 0 for none.
+         */
+        PartialPlanStep: {
+            text: string;
+            /** @default  */
+            status?: components["schemas"]["StepStatus"];
+            /** @default [] */
+            steps?: components["schemas"]["PartialPlanStep"][];
+            /** @default null */
+            pid?: number | null;
+            /** @default  */
+            why?: string;
+            /** @default 0 */
+            step?: number;
+        };
+        /**
          * PartialSandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
          */
@@ -2026,8 +2069,27 @@ export interface components {
             steps?: components["schemas"]["PlanStep"][];
         };
         /**
+         * PlanAsItStands
+         * @description The plan of an agent, also as an outline, and who changed it last: `agent`, `agent:PID`, or a person's name.
+         *
+         *     `n` is the number of that change in the agent's journal, 0 where there never was a plan; `at` is when. `done` of
+         *     `steps` are done.
+         */
+        PlanAsItStands: {
+            plan: components["schemas"]["Plan"];
+            outline: string;
+            done: number;
+            steps: number;
+            /** @default  */
+            by: string;
+            /** @default 0 */
+            at: number;
+            /** @default 0 */
+            n: number;
+        };
+        /**
          * PlanChanged
-         * @description The plan is this now. `by` is who changed it: `agent`, or a person's name.
+         * @description The plan is this now. `by` is who changed it: `agent`, a person's name, or `agent:PID` for a child that ended.
          */
         PlanChanged: {
             /** @enum {unknown} */
@@ -2038,6 +2100,9 @@ export interface components {
         /**
          * PlanStep
          * @description One step, with those below it.
+         *
+         *     `pid` is the agent it was given to, `why` the reason where it is blocked or dropped. `step` is at which step of the
+         *     agent its status last changed, 0 for none.
          */
         PlanStep: {
             text: string;
@@ -2045,6 +2110,12 @@ export interface components {
             status: components["schemas"]["StepStatus"];
             /** @default [] */
             steps: components["schemas"]["PlanStep"][];
+            /** @default null */
+            pid: number | null;
+            /** @default  */
+            why: string;
+            /** @default 0 */
+            step: number;
         };
         /**
          * Preparing
@@ -2076,7 +2147,8 @@ export interface components {
          *
          *     `strip` holds the kinds of the last 20 timeline entries, oldest first: `t` thought, `a` action, `o` observation,
          *     `p` approval, `m` message, `e` error. `run_s` is the time spent RUNNING in claims that ended; while RUNNING add
-         *     the time since `run_since`. `plan_done` of `plan_steps` are done; `rating` is what a reflection gave, from 1 to 5.
+         *     the time since `run_since`. `plan_done` of `plan_steps` are done, and event `plan_n` says so; `rating` is what a
+         *     reflection gave, from 1 to 5.
          */
         Process: {
             pid: number;
@@ -2133,6 +2205,8 @@ export interface components {
             plan_done: number;
             /** @default 0 */
             plan_steps: number;
+            /** @default 0 */
+            plan_n: number;
             /** @default null */
             rating: number | null;
         };
@@ -2455,6 +2529,20 @@ export interface components {
         Server: {
             version: string;
             home_id: string;
+        };
+        /**
+         * SetPlan
+         * @description What the plan of an agent shall be: an outline, or its steps. An empty one takes the plan away.
+         *
+         *     `seen` is the `n` of the plan that it was made from; if the agent has another by now, nothing is changed.
+         */
+        SetPlan: {
+            /** @default null */
+            outline?: string | null;
+            /** @default null */
+            plan?: components["schemas"]["Plan"] | null;
+            /** @default null */
+            seen?: number | null;
         };
         /**
          * Signal
@@ -4427,6 +4515,153 @@ export interface operations {
             };
             /** @description `model_not_configured` */
             424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getPlan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanAsItStands"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setPlan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPlan"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanAsItStands"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` or `illegal_transition` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -33,7 +33,7 @@ export function advance(
   at: number,
   n: number
 ): Process {
-  return { ...step(process, event, at), head: n };
+  return { ...step(process, event, at, n), head: n };
 }
 
 /** The view after one record. Records at or before the cursor change nothing, so a repeated frame is harmless. */
@@ -98,7 +98,7 @@ export function describe(call: ToolCall): string {
   return trim(`${call.tool} ${typeof telling === 'string' ? telling : ''}`);
 }
 
-function step(p: Process, event: AetherEvent, at: number): Process {
+function step(p: Process, event: AetherEvent, at: number, n: number): Process {
   switch (event.type) {
     case 'process.spawned':
       return event.process;
@@ -220,7 +220,7 @@ function step(p: Process, event: AetherEvent, at: number): Process {
       };
     case 'plan.changed': {
       const { done, steps } = progress(event.plan);
-      return { ...p, plan_done: done, plan_steps: steps };
+      return { ...p, plan_done: done, plan_steps: steps, plan_n: n };
     }
     case 'process.reflected':
       return { ...p, rating: event.rating };
