@@ -243,12 +243,12 @@ async def test_a_message_that_comes_as_the_agent_ends_is_read_before_it_ends(hou
 
     record, sent = house.app.processes.record, False
 
-    async def late(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = ()) -> Any:
+    async def late(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = (), *more: Any) -> Any:
         nonlocal sent
         if conclusion and not sent:
             sent = True
             await house.app.processes.send(ANA, claim.pid, "wait for me")
-        return await record(actor, claim, known, events, conclusion)
+        return await record(actor, claim, known, events, conclusion, *more)
 
     house.app.processes.record = late
     try:

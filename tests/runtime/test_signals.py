@@ -71,12 +71,12 @@ def before_it_concludes(house: Any, deed: Callable[[int], Awaitable[Any]]) -> An
     """Do something once, just before the first conclusion of any agent is written."""
     record, done = house.app.processes.record, False
 
-    async def late(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = ()) -> Any:
+    async def late(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = (), *more: Any) -> Any:
         nonlocal done
         if conclusion and not done:
             done = True
             await deed(claim.pid)
-        return await record(actor, claim, known, events, conclusion)
+        return await record(actor, claim, known, events, conclusion, *more)
 
     house.app.processes.record = late
     try:
@@ -148,8 +148,8 @@ async def test_an_interruption_between_the_commit_and_the_call_cuts_the_call_off
     model = script("pauses", lambda n, turns: [ToolCall("", "pause", {})])
     record = house.app.processes.record
 
-    async def early(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = ()) -> Any:
-        recorded = await record(actor, claim, known, events, conclusion)
+    async def early(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = (), *more: Any) -> Any:
+        recorded = await record(actor, claim, known, events, conclusion, *more)
         if any(isinstance(event, ToolStarted) for event in events):
             await house.app.processes.signal(ANA, claim.pid, Signal.INT)
             await asyncio.sleep(0.1)
@@ -217,10 +217,10 @@ async def test_an_agent_whose_events_cannot_be_written_ends_and_hinders_nobody(
     other = await house.spawn(model, tools=("pause",))
     await ticks.begun.wait()
 
-    async def broken(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = ()) -> Any:
+    async def broken(actor: Any, claim: Any, known: int, events: Any, conclusion: Any = (), *more: Any) -> Any:
         if claim.pid != other.pid and known < 1_000_000:
             raise ValueError("what others appended cannot be read")
-        return await record(actor, claim, known, events, conclusion)
+        return await record(actor, claim, known, events, conclusion, *more)
 
     house.app.processes.record = broken
     try:
