@@ -221,7 +221,8 @@ def models_text(found: ModelList) -> str:
         ready = "" if each.available.ok else f"  not ready: {line(each.available.detail, 200)}"
         mark = "*" if each.id == found.default else " "
         rows.append(f"{mark} {each.id:{wide}}  {', '.join(each.families) or '-':18}  {price}{ready}")
-    rows.append(f"Agents that name no model ask {found.default}." if found.default else "No model is set up.")
+    asked = f"Agents that name no model ask {found.default}." if found.default else "No model is set up."
+    rows.append(f"{asked} Prices are for a million tokens.")
     return "\n".join(rows)
 
 

@@ -141,5 +141,5 @@ def test_models_are_listed_with_families_and_prices() -> None:
         "* a:big      standard, frontier  $1.25 in, $10 out",
         "  local:own  cheap               free",
         "  b:odd      -                   price not known  not ready: no key is set",
-        "Agents that name no model ask a:big.",
+        "Agents that name no model ask a:big. Prices are for a million tokens.",
     ]

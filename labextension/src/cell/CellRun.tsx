@@ -393,7 +393,7 @@ function EntryLine(props: { entry: Entry }): React.JSX.Element {
           <span className="ae-grow ae-trunc ae-2" title={entry.why}>
             {entry.what === 'chosen'
               ? trans.__('Asks %1. %2', entry.model, entry.why)
-              : trans.__('Answered by %1. %2', entry.model, entry.why)}
+              : trans.__('Answered by %1 instead: %2', entry.model, entry.why)}
           </span>
         </li>
       );

@@ -26,7 +26,10 @@ export function chooseModelCommand({
     const offered = new Map<string, string>([
       [trans.__('Auto: the server chooses for each task'), 'auto'],
       ...ready.map((model): [string, string] => [
-        model.label ? `${model.label} (${model.id})` : model.id,
+        [
+          model.label ? `${model.label} (${model.id})` : model.id,
+          ...model.families
+        ].join(', '),
         model.id
       ])
     ]);

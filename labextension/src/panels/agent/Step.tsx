@@ -402,7 +402,14 @@ function EntryView(props: { entry: Entry }): React.JSX.Element {
               <Found text={entry.model} query={query} />
             </code>{' '}
             <span className="ae-2">
-              <Found text={entry.why} query={query} />
+              <Found
+                text={
+                  entry.what === 'chosen'
+                    ? entry.why
+                    : trans.__('instead: %1', entry.why)
+                }
+                query={query}
+              />
             </span>
           </Head>
         </Event>

@@ -128,10 +128,10 @@ function priced(
             model.input_usd,
             model.output_usd
           );
-  const note = model.note ?? '';
-  return note
-    ? `${price}. ${note.charAt(0).toUpperCase()}${note.slice(1)}`
-    : price;
+  return [model.families.join(', '), price, model.note ?? '']
+    .filter(text => text)
+    .map(text => text.charAt(0).toUpperCase() + text.slice(1))
+    .join('. ');
 }
 
 export function ModeField(props: {
