@@ -361,7 +361,10 @@ class Run:
         found = language.roster()
         if not found.models():
             language.check(first)
-        permitted = self._permitted_models(found.models())
+        permitted = self._permitted_models((*found.models(), *fallbacks))
+        left = found.only(permitted)
+        if not left.models():
+            return permitted, None
         tokens, _ = language.estimate(permitted[0], self._system, state.turns, self._tools, 0)
         task = task_of(
             spec,
@@ -374,9 +377,8 @@ class Run:
             stumbles=state.stumbles,
         )
         rules, family = self._r.settings.routing, pinned(first)
-        choice = choose(task, rules, found.only(permitted), pinned=family, held=state.route)
-        more = [model for model in fallbacks if model not in choice.models]
-        return (*choice.models, *(self._permitted_models(more) if more else ())), choice.route
+        choice = choose(task, rules, left, pinned=family, held=state.route)
+        return tuple(dict.fromkeys((*choice.models, *(m for m in fallbacks if m in permitted)))), choice.route
 
     async def _judge(self, calls: Sequence[ToolCall]) -> list[ToolCall]:
         """Put calls before the policy; what may run now is returned, with its beginning noted."""

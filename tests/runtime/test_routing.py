@@ -220,6 +220,36 @@ async def test_a_family_that_is_denied_is_not_asked(tmp_path: Path, ticks: Any, 
             await run(app, permissions=(parse_permission("deny model=shop:*"),))
 
 
+async def test_what_is_named_besides_comes_after_the_families_and_only_if_it_is_permitted(
+    tmp_path: Path, ticks: Any, shop: Any
+) -> None:
+    provider = shop(lambda n, turns: [Text("done")], down=list(INFOS))
+    denied = (parse_permission("deny model=scripted:ask"),)
+    settings = {"permissions": denied, "fallback_models": ("scripted:ask", "scripted:hello")}
+    async with opened(tmp_path, ticks, provider, **settings) as app:
+        p = await run(app)
+        assert p.model == "scripted:hello"
+        (answer,) = await events(app, p.pid, ModelAnswered)
+        assert answer.instead == "shop:middle is closed"
+
+
+async def test_an_administrator_may_forbid_later_what_was_named_besides(tmp_path: Path, ticks: Any, shop: Any) -> None:
+    def script(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        return [ToolCall("q", "ask_person", {"question": "On?"})] if n == 0 else [Text("done")]
+
+    provider = shop(script)
+    spec = AgentSpec(goal="Mend it", model="auto", fallbacks=("scripted:hello",), tools=("ask_person",))
+    async with opened(tmp_path, ticks, provider) as app:
+        pid = (await app.processes.spawn(ANA, spec)).pid
+        await app.processes.wait(ANA, pid, timeout_s=30)
+    denied = (parse_permission("deny model=scripted:hello"),)
+    async with opened(tmp_path, ticks, provider, permissions=denied) as app:
+        await answer(app)
+        p = await app.processes.wait(ANA, pid, timeout_s=30)
+        assert p.exit is not None
+        assert (p.exit.code, p.model) == (0, "shop:middle")
+
+
 async def test_the_route_outlives_the_server(tmp_path: Path, ticks: Any, shop: Any) -> None:
     def script(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
         if n < 2:
