@@ -14,6 +14,7 @@ from aether_jupyter.api.routes import ROUTES
 
 BODIES: dict[str, Any] = {
     "chooseModel": {"model": "scripted:hello"},
+    "giveFeedback": {"step": 1, "thumb": "up"},
     "setPlan": {"outline": "- mine"},
     "signalProcess": {"signal": "KILL"},
     "sendMessage": {"text": "hello"},
