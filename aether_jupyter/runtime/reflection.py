@@ -208,6 +208,7 @@ class _Lookback:
     async def _models(self) -> Sequence[str]:
         """Whom to ask: the cheap ones, then its own, but for those that a permission forbids it to ask."""
         p, spec = self._p, self._owed.spec
+        await p._language.prepare()
         chain = p._language.auxiliary((spec.model, *spec.fallbacks))
         policy = Policy(p._settings.permissions, spec.permissions)
         names = (self._owed.process.name, *self._owed.parents)
@@ -220,7 +221,6 @@ class _Lookback:
     async def _ask(self, models: Sequence[str], turns: tuple[Turn, ...]) -> Answer | None:
         """One answer, reserved for before; None if it was put off or given up."""
         p = self._p
-        await p._language.prepare()
         tokens, usd = p._language.estimate(models[0], lookback.SYSTEM, turns, (lookback.TOOL,), lookback.ANSWER_TOKENS)
         self._reserved_usd = usd
         while not p._language.spare(models[0]):
