@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit_bytes: int = 16_000
     home_quota_bytes: int = 2_000_000_000
     keep_ended_s: float = 7 * 86_400.0
+    compact_at_tokens: int = 0
     memory_limit: int = 50_000
     embeddings: str = "auto"
     reflection: Literal["auto", "always", "never"] = "auto"
@@ -152,6 +153,11 @@ class Aether(Configurable):
         config=True
     )
     keep_ended_s = Float(7 * 86_400.0, help="Seconds an ended agent is kept before it is reaped.").tag(config=True)
+    compact_at_tokens = Int(
+        0,
+        help="Tokens of context at which an agent's older steps are told in short; 0 is about 70 % of what its model "
+        "takes.",
+    ).tag(config=True)
     memory_limit = Int(50_000, help="Memories an agent keeps in each layer; the most faded beyond are forgotten.").tag(
         config=True
     )

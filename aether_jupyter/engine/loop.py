@@ -424,7 +424,10 @@ def _decide_calls(s: AgentState) -> Instruction | None:
 
 
 def _decide_failure(s: AgentState, failure: ModelFailed) -> Instruction:
-    if failure.error in ("model_unavailable", "model_rate_limited", "model_answer_cut") and s.failures < MODEL_TRIES:
+    if (
+        failure.error in ("model_unavailable", "model_rate_limited", "model_answer_cut", "context_full")
+        and s.failures < MODEL_TRIES
+    ):
         delay = 15.0 * 2 ** (s.failures - 1)
         return Hold(WaitReason("resource", f"{failure.message} It tries again in {delay:.0f} s."), delay)
     return Exit(ExitStatus(1, "failed", failure.message, error=failure.error))

@@ -104,6 +104,7 @@ _EVENTS = (
     .where(tables.event.c.pid == bindparam("k"), tables.event.c.n > bindparam("after"))
     .order_by(tables.event.c.n)
 )
+_LATEST = select(tables.event.c.body).where(tables.event.c.pid == bindparam("k")).order_by(tables.event.c.n.desc())
 _KEEP_TEXT = insert_once(tables.text)
 _NO_TEXTS: Mapping[str, bytes] = {}
 _WAITING = select(tables.approval.c.id, tables.approval.c.body).where(
@@ -707,10 +708,22 @@ class Processes:
         reserved = row.process.reserved_usd
         if reserved and any(isinstance(event, ProcessExited) for event in events):
             # The provider may charge for what nobody hears any more.
-            words = "It was ended while the model was asked."
-            asked = row.process.step, row.process.model
-            events = (ModelFailed(*asked, MODEL_INTERRUPTED, words, reserved), *events)
+            events = (self._charged(tx, row.process), *events)
         return self.append(tx, row, actor.name, events)
+
+    def _charged(self, tx: Transaction, process: Process) -> Event:
+        """The end of the model call that is under way: its own step, or one beside the steps."""
+        words, cost = "It was ended while the model was asked.", process.reserved_usd
+        for found in tx.run(_LATEST, {"k": process.pid}):
+            event = decode_event(found.body)
+            if isinstance(event, AuxiliaryRequested):
+                asked = event.purpose, event.model
+                return AuxiliaryAnswered(
+                    *asked, cost_usd=cost, cost_known=False, error=MODEL_INTERRUPTED, message=words
+                )
+            if isinstance(event, ModelRequested):
+                break
+        return ModelFailed(process.step, process.model, MODEL_INTERRUPTED, words, cost)
 
     def _check_parent(self, tx: Transaction, actor: Principal, parent: int) -> None:
         self.load(tx, actor, parent)

@@ -189,6 +189,10 @@ class ModelRefused(ModelError, status=502):
     """The provider refused the request itself."""
 
 
+class ContextFull(ModelError, status=413):
+    """The transcript is longer than the model takes, and could not be told in short."""
+
+
 class ModelAnswerCut(ModelError, status=502):
     """The stream ended before the answer did; nothing of it was used."""
 

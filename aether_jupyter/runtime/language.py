@@ -138,6 +138,7 @@ class Language:
         self._circuits: dict[str, _Circuit] = {}
         self._prices: dict[str, _Price | None] = {}
         self._roster: Roster | None = None
+        self._windows: dict[str, Window] = {}
         self._slots: asyncio.Semaphore | None = None
         self._asking = 0
         self._secrets = tuple(
@@ -222,11 +223,19 @@ class Language:
             fix = f"{available.fix.rstrip('.')}. " if available.fix else ""
             raise ModelNotConfigured(f"{detail}. {fix}{WAYS_OUT}", model=model_id)
 
+    def knows(self, model_id: str) -> bool:
+        """Whether there is a provider for it here."""
+        prefix, _, name = model_id.partition(":")
+        return bool(name) and prefix in self._providers
+
     def window(self, model_id: str) -> Window:
-        """What the model takes at most. Raises `UnknownName` where its provider is not here."""
-        provider, name = self._find(model_id.partition("?record=")[2] or model_id)
-        info = provider.info(name)
-        return Window(info.context_tokens, info.own_tokens, info.result_chars)
+        """What the model takes at most. Raises `UnknownName` where its provider does not know it or is not here."""
+        found = self._windows.get(model_id)
+        if found is None:
+            provider, name = self._find(model_id.partition("?record=")[2] or model_id)
+            info = provider.info(name)
+            found = self._windows[model_id] = Window(info.context_tokens, info.own_tokens, info.result_chars)
+        return found
 
     def default_model(self) -> str:
         """The id for agents that name no model. Raises `ModelNotConfigured` where none is ready."""
@@ -301,10 +310,12 @@ class Language:
         on_prepare: OnPrepare | None = None,
         session: Session | None = None,
         tail: str = "",
+        taken: frozenset[str] = frozenset(),
     ) -> Answer:
         """The answer of the first of `model_ids` that can be reached.
 
         `tail` is said after the transcript, in this request alone: what holds now, and may read otherwise next time.
+        Calls get ids that are neither `taken` nor among `turns`.
 
         Each is tried up to `settings.model_attempts` times; the next is asked only where one is unavailable. Raises
         `ModelNotConfigured`, `ModelRefused`, `ModelUnavailable`, `ModelRateLimited` or `ModelAnswerCut`. Nothing of a
@@ -322,7 +333,7 @@ class Language:
         heard = _Heard(on_text) if on_text is not None else None
         began = self._clock.monotonic()
         attempts = 0
-        failure: ModelError | None = None
+        failure: AetherError | None = None
         instead = ""
         for model_id in dict.fromkeys(model_ids):
             instead = instead or (failure.message if failure is not None else "")
@@ -332,11 +343,13 @@ class Language:
                 response, tried = await self._persist(model_id, messages, options, parameters, heard, on_prepare)
             except ModelRefused:
                 raise
-            except (ModelUnavailable, ModelAnswerCut, ModelNotConfigured) as error:
+            except (ModelUnavailable, ModelAnswerCut, ModelNotConfigured, UnknownName) as error:
                 attempts += int(error.details.get("attempts", 0))
-                failure = failure if isinstance(error, ModelNotConfigured) and failure is not None else error
+                failure = (
+                    error if failure is None or not isinstance(error, ModelNotConfigured | UnknownName) else failure
+                )
                 continue
-            parts = _parts(response, {tool.name: tool for tool in tools}, _ids(turns))
+            parts = _parts(response, {tool.name: tool for tool in tools}, _ids(turns), taken)
             usage = _usage(response)
             cost, known = self._cost(model_id, response, usage)
             return Answer(
@@ -789,8 +802,10 @@ def _ids(turns: Sequence[Turn]) -> set[str]:
     }
 
 
-def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec], ids: set[str]) -> tuple[Part, ...]:
-    """The answer in the journal's classes: ids made unique among `ids`, arguments read, sizes bounded."""
+def _parts(
+    response: ModelResponse, tools: Mapping[str, ToolSpec], ids: set[str], taken: frozenset[str]
+) -> tuple[Part, ...]:
+    """The answer in the journal's classes: ids made unlike `ids` and `taken`, arguments read, sizes bounded."""
     from pydantic_ai.messages import TextPart, ThinkingPart, ToolCallPart
 
     parts: list[Part] = []
@@ -811,7 +826,7 @@ def _parts(response: ModelResponse, tools: Mapping[str, ToolSpec], ids: set[str]
                 dropped += 1
                 continue
             calls += 1
-            call_id = _unique(encodable(part.tool_call_id or "call"), ids)
+            call_id = _unique(encodable(part.tool_call_id or "call"), ids, taken)
             arguments, raw = _arguments(part.args, tools.get(part.tool_name))
             parts.append(ToolCall(call_id, encodable(part.tool_name), arguments, raw, _kept(part, response)))
     if response.finish_reason == "length" and parts:
@@ -852,11 +867,11 @@ def _kept(part: Any, response: ModelResponse) -> dict[str, Any] | None:
     return kept or None
 
 
-def _unique(call_id: str, taken: set[str]) -> str:
+def _unique(call_id: str, ids: set[str], taken: frozenset[str]) -> str:
     chosen, number = call_id, 2
-    while chosen in taken:
+    while chosen in ids or chosen in taken:
         chosen, number = f"{call_id}-{number}", number + 1
-    taken.add(chosen)
+    ids.add(chosen)
     return chosen
 
 

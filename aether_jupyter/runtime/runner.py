@@ -19,7 +19,8 @@ from uuid_utils import uuid7
 
 from ..abc import Clock, ToolContext
 from ..config import Settings
-from ..engine import context, loop, permissions, policy, provenance
+from ..engine import compaction, context, loop, permissions, policy, provenance
+from ..engine import tokens as sizes
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..engine.likeness import cited, other_words, said_by, told_in
 from ..engine.profile import earlier_runs
@@ -40,9 +41,11 @@ from ..model.agent import AgentSpec
 from ..model.errors import (
     AetherError,
     ApprovalMismatch,
+    ContextFull,
     Fenced,
     ModelError,
     ModelRefused,
+    ModelUnavailable,
     OverBudget,
     SandboxUnavailable,
     StorageBusy,
@@ -52,6 +55,9 @@ from ..model.errors import (
 )
 from ..model.events import (
     ApprovalRequested,
+    AuxiliaryAnswered,
+    AuxiliaryRequested,
+    ContextCompacted,
     Event,
     ModelAnswered,
     ModelFailed,
@@ -67,11 +73,11 @@ from ..model.events import (
 )
 from ..model.harmless import plain
 from ..model.memory import memory_name
-from ..model.message import Part, ToolCall
+from ..model.message import KERNEL, Part, Text, ToolCall, Turn, UserTurn
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
-from .language import Language
+from .language import Answer, Language
 from .machines import Machines
 from .own_memory import AgentMemory
 from .own_plan import PlanDesk
@@ -84,6 +90,8 @@ log = logging.getLogger(__name__)
 TURN_STEPS = 3
 """Steps after which an agent gives its slot to another that waits for one."""
 NOTICE_S = 0.1
+SUMMARY_WAITS = 2
+"""How long a summary may take: so many times as a model may keep silent."""
 STORAGE_RETRY_S = 0.5
 STORAGE_RETRY_MOST_S = 5.0
 
@@ -132,6 +140,7 @@ class Run:
         self._told: dict[int, str] = {}
         self._elsewhere: set[str] = set()
         self._session = runner.language.session()
+        self._scales: dict[int | None, sizes.Scale] = {}
 
     def deliver(self, signal: Signal, n: int) -> None:
         """A signal came as event `n`. INT drops the deed in flight; STOP and TERM are seen before the next one."""
@@ -238,6 +247,19 @@ class Run:
             self._note(
                 ModelFailed(state.step, self._process.model, loop.INTERRUPTED, words, self._process.reserved_usd)
             )
+        if (aside := state.aside) is not None:
+            words = "The server ended while a model was asked beside the steps."
+            cost = aside.reserved_usd
+            self._note(
+                AuxiliaryAnswered(
+                    aside.purpose,
+                    aside.model,
+                    cost_usd=cost,
+                    cost_known=not cost,
+                    error=loop.INTERRUPTED,
+                    message=words,
+                )
+            )
         again: list[ToolCall] = []
         for each in state.calls:
             if each.status != "started":
@@ -283,11 +305,12 @@ class Run:
         await self._remind()
         r, state, spec = self._r, self._state, self._spec
         await r.language.prepare()
-        models, route = self._whom()
         tail = context.joined(context.tail(state))
-        tokens, usd = r.language.estimate(
-            models[0], self._system, state.turns, self._tools, spec.max_output_tokens, tail
-        )
+        models, route = self._whom(tail)
+        if (shorter := self._too_long(models[0], tail)) is not None:
+            await self._compact(step, models, shorter)
+            return False
+        tokens, usd = r.language.reserve(models[0], self._given(models[0], tail), spec.max_output_tokens)
         sentence = loop.afford(state, tokens, usd, r.clock.now())
         if sentence is not None:
             return await self._ask_limit(sentence, tokens, usd)
@@ -318,6 +341,7 @@ class Run:
                     on_prepare=self._preparing,
                     session=self._session,
                     tail=context.joined(context.tail(self._state)),
+                    taken=self._state.past_calls,
                 )
             )
         except ModelError as error:
@@ -349,7 +373,7 @@ class Run:
         """The model that a person chose, else the spec's own, and what is asked instead; the first may be `auto`."""
         return (self._state.chosen or self._spec.model or self._r.language.default_model(), *self._spec.fallbacks)
 
-    def _whom(self) -> tuple[Sequence[str], Route | None]:
+    def _whom(self, tail: str) -> tuple[Sequence[str], Route | None]:
         """Whom to ask for the next step, in order; and the route where the server chooses.
 
         Raises `ModelRefused` if none is permitted.
@@ -365,11 +389,10 @@ class Run:
         left = found.only(permitted)
         if not left.models():
             return permitted, None
-        tokens, _ = language.estimate(permitted[0], self._system, state.turns, self._tools, 0)
         task = task_of(
             spec,
             self._claim.name,
-            context=tokens,
+            context=self._given(permitted[0], tail),
             tools=len(self._tools),
             limits=state.limits,
             spent_usd=state.cost_usd,
@@ -379,6 +402,119 @@ class Run:
         rules, family = self._r.settings.routing, pinned(first)
         choice = choose(task, rules, left, pinned=family, held=state.route)
         return tuple(dict.fromkeys((*choice.models, *(m for m in fallbacks if m in permitted)))), choice.route
+
+    def _given(self, model: str, tail: str) -> int:
+        """The tokens of the context as it stands, for this model."""
+        return self._beside(model, tail) + sizes.tokens(self._scale(model).total(self._state.turns))
+
+    def _beside(self, model: str, tail: str) -> int:
+        """The tokens of what is said beside the transcript."""
+        own = self._r.language.window(model).own_tokens
+        if own is None:
+            own = sizes.tokens(sizes.weight(self._system) + sizes.tools_weight(self._tools))
+        return own + sizes.tokens(sizes.weight(tail))
+
+    def _scale(self, model: str) -> sizes.Scale:
+        most = self._r.language.window(model).result_chars
+        return self._scales.setdefault(most, sizes.Scale(most))
+
+    def _too_long(self, model: str, tail: str) -> compaction.Compact | None:
+        """What is to be told in short before the model can be asked; None where there is room."""
+        window = self._r.language.window(model)
+        most = compaction.most(window, self._spec.max_output_tokens, self._r.settings.compact_at_tokens)
+        if self._given(model, tail) <= most:
+            return None
+        weights = self._scale(model).weights(self._state.turns)
+        return compaction.due(self._state, weights, self._beside(model, tail), most, window)
+
+    async def _compact(self, step: int, models: Sequence[str], shorter: compaction.Compact) -> None:
+        """Have the older steps told in short. Whatever goes wrong, all of them are kept, and the journal says why."""
+        done, summary = await self._summarise(
+            f"The context of step {step} is too long for {models[0]}.", models, shorter
+        )
+        self._note(done)
+        if not summary:
+            if shorter.over and done.error != loop.INTERRUPTED:
+                window = self._r.language.window(models[0]).tokens
+                words = (
+                    f"The context is longer than {models[0]} takes ({window:,} tokens). {done.message} Name a model "
+                    "that can be asked for summaries in c.Aether.cheap_models, or use a model with a larger context."
+                )
+                self._note(ModelFailed(step, models[0], ContextFull.code, words))
+            return
+        tail = context.joined(context.tail(self._state))
+        before, count = self._given(models[0], tail), len(shorter.covered)
+        compacted = ContextCompacted(count, shorter.first, shorter.last, summary, before, 0, shorter.kept)
+        # What was kept of the transcript before no longer fits: it is another from its beginning.
+        self._session, self._scales, self._read = self._r.language.session(), {}, 0
+        turns = loop.fold(self._state, compacted, self._state.head, 0.0).turns
+        after = self._beside(models[0], tail) + sizes.tokens(self._scale(models[0]).total(turns))
+        self._note(msgspec.structs.replace(compacted, tokens_after=after))
+        await self._commit()
+
+    async def _summarise(
+        self, why: str, models: Sequence[str], shorter: compaction.Compact
+    ) -> tuple[AuxiliaryAnswered, str]:
+        """What asking for a summary came to, and the summary, '' where there is none."""
+        r = self._r
+        writers = self._permitted_models(r.language.auxiliary(models))
+        writer = next(writer for writer in writers if r.language.knows(writer))
+
+        def without(error: str, words: str, usd: float = 0.0) -> tuple[AuxiliaryAnswered, str]:
+            log.warning("process %s: its older steps were not told in short: %s", self._claim.pid, words)
+            told = f"The older steps could not be told in short: {words.rstrip('.')}. All of them are kept."
+            return AuxiliaryAnswered("summary", writer, cost_usd=usd, cost_known=not usd, error=error, message=told), ""
+
+        text = compaction.prompt(shorter, self._spec.goal, r.language.window(writer))
+        asked = (UserTurn(text, KERNEL),)
+        tokens, usd = r.language.estimate(writer, compaction.SYSTEM, asked, (), shorter.summary_tokens)
+        sentence = loop.afford(self._state, tokens, usd, r.clock.now())
+        if sentence is not None:
+            return without(OverBudget.code, sentence)
+        try:
+            await self._commit(AuxiliaryRequested("summary", writer, tokens, usd, why))
+        except OverBudget as error:
+            return without(error.code, error.message)
+        if self._process.signal in (Signal.STOP, Signal.TERM, Signal.INT):
+            return without(loop.INTERRUPTED, "It was stopped before a model was asked")
+        await r.lease()
+        try:
+            answer = await self._perform(self._summary(writers, asked, shorter.summary_tokens))
+        except AetherError as error:
+            return without(error.code, error.message)
+        except TimeoutError:
+            words = f"{writer} took longer than {SUMMARY_WAITS * r.settings.model_timeout_s:.0f} s"
+            return without(ModelUnavailable.code, words, usd)
+        except Exception as error:
+            log.exception("process %s met a fault of a model client", self._claim.pid)
+            words = f"a fault of a model client ({type(error).__name__}); the server's log has the trace"
+            return without(ModelUnavailable.code, words, usd)
+        if answer is None:
+            return without(loop.INTERRUPTED, "A person interrupted it", usd)
+        summary = "\n".join(part.text for part in answer.parts if isinstance(part, Text)).strip()
+        done = AuxiliaryAnswered(
+            "summary",
+            answer.model,
+            answer.usage,
+            answer.cost_usd if answer.usage.known else usd,
+            answer.cost_known and answer.usage.known,
+            answer.duration_s,
+        )
+        if summary:
+            return done, summary
+        failed, _ = without(ModelRefused.code, f"{answer.model} wrote nothing")
+        return msgspec.structs.replace(done, error=failed.error, message=failed.message), ""
+
+    async def _summary(self, writers: Sequence[str], asked: Sequence[Turn], tokens: int) -> Answer:
+        async with asyncio.timeout(SUMMARY_WAITS * self._r.settings.model_timeout_s):
+            return await self._r.language.ask(
+                writers,
+                system=compaction.SYSTEM,
+                turns=asked,
+                temperature=0.0,
+                max_output_tokens=tokens,
+                on_prepare=self._preparing,
+            )
 
     async def _judge(self, calls: Sequence[ToolCall]) -> list[ToolCall]:
         """Put calls before the policy; what may run now is returned, with its beginning noted."""

@@ -196,8 +196,8 @@ async def test_a_token_limit_counts_the_reservation(house: Any, script: Script) 
 async def test_todays_budget_holds_for_the_owner(settings: Settings, ticks: Any) -> None:
     tight = msgspec.structs.replace(settings, daily_budget_usd=0.000001)
     async with open_app(tight, plugins=[ticks]) as app:
-        before = app.surroundings._language.estimate
-        app.surroundings._language.estimate = lambda *a: (before(*a)[0], 0.01)  # type: ignore[method-assign]
+        before = app.surroundings._language.reserve
+        app.surroundings._language.reserve = lambda *a: (before(*a)[0], 0.01)  # type: ignore[method-assign]
         pid = (await app.processes.spawn(ANA, AgentSpec(goal="g", model="scripted:hello"))).pid
 
         async def waits() -> bool:
