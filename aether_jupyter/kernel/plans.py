@@ -106,7 +106,7 @@ class Plans:
             return PlanAsItStands(Plan(), "", 0, 0)
         wanted = process.pid, process.plan_n
         # What this transaction itself has appended is not in the table before it ends.
-        for each in reversed(tx.appended):
+        for each in (*reversed(tx.appended), *reversed(tx.waiting)):
             if (each.row["pid"], each.row["n"]) == wanted:
                 return _as_it_stands(each.event, each.row["at"], process.plan_n)
         row = tx.one(_AT, {"k": process.pid, "n": process.plan_n})

@@ -7,6 +7,7 @@ changes a process; it derives the row from the events by the same fold that the 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import suppress
@@ -104,7 +105,12 @@ _EVENTS = (
     .where(tables.event.c.pid == bindparam("k"), tables.event.c.n > bindparam("after"))
     .order_by(tables.event.c.n)
 )
-_LATEST = select(tables.event.c.body).where(tables.event.c.pid == bindparam("k")).order_by(tables.event.c.n.desc())
+_LATEST = (
+    select(tables.event.c.body)
+    .where(tables.event.c.pid == bindparam("k"))
+    .order_by(tables.event.c.n.desc())
+    .limit(SOME)
+)
 _KEEP_TEXT = insert_once(tables.text)
 _NO_TEXTS: Mapping[str, bytes] = {}
 _WAITING = select(tables.approval.c.id, tables.approval.c.body).where(
@@ -453,8 +459,7 @@ class Processes:
             tx.run(_KEEP_TEXT, {"owner": claim.owner, "digest": digest, "body": body})
         missed: tuple[tuple[int, float, Event], ...] = ()
         if row.process.head > known:
-            found = tx.all(_EVENTS, {"k": claim.pid, "after": known})
-            missed = tuple((each.n, each.at, decode_event(each.body)) for each in found)
+            missed = self._since(tx, claim.pid, known)
         if missed and _plans(events) and _plans(event for _, _, event in missed):
             return Recorded(row.process, missed, tx.now, concluded=False, stale=True)
         concluded = not missed
@@ -714,8 +719,9 @@ class Processes:
     def _charged(self, tx: Transaction, process: Process) -> Event:
         """The end of the model call that is under way: its own step, or one beside the steps."""
         words, cost = "It was ended while the model was asked.", process.reserved_usd
-        for found in tx.run(_LATEST, {"k": process.pid}):
-            event = decode_event(found.body)
+        waiting = (each.event for each in reversed(tx.waiting) if each.row["pid"] == process.pid)
+        written = (decode_event(found.body) for found in tx.all(_LATEST, {"k": process.pid}))
+        for event in itertools.chain(waiting, written):
             if isinstance(event, AuxiliaryRequested):
                 asked = event.purpose, event.model
                 return AuxiliaryAnswered(
@@ -724,6 +730,12 @@ class Processes:
             if isinstance(event, ModelRequested):
                 break
         return ModelFailed(process.step, process.model, MODEL_INTERRUPTED, words, cost)
+
+    def _since(self, tx: Transaction, pid: int, after: int) -> tuple[tuple[int, float, Event], ...]:
+        """The events of a process beyond its first `after`, those of the same group of transactions too."""
+        found = [(each.n, each.at, decode_event(each.body)) for each in tx.all(_EVENTS, {"k": pid, "after": after})]
+        rows = ((each.row, each.event) for each in tx.waiting if each.row["pid"] == pid and each.row["n"] > after)
+        return (*found, *((row["n"], row["at"], event) for row, event in rows))
 
     def _check_parent(self, tx: Transaction, actor: Principal, parent: int) -> None:
         self.load(tx, actor, parent)

@@ -63,11 +63,16 @@ class Appended:
 
 @dataclass(slots=True)
 class Transaction:
-    """What a body sees: the connection, the present time, and a list of the journal rows it appends."""
+    """What a body sees: the connection, the present time, and a list of the journal rows it appends.
+
+    `waiting` are the rows that bodies before it in the same group appended. They count, but no statement finds them:
+    they are inserted when all bodies have run.
+    """
 
     connection: Connection
     now: float
     appended: list[Appended] = field(default_factory=list)
+    waiting: Sequence[Appended] = ()
 
     def one(self, statement: Any, values: dict[str, Any] | None = None) -> Any:
         """The first row, or None."""
@@ -231,7 +236,7 @@ class Database:
         try:
             driver.execute("BEGIN IMMEDIATE")
             for job in jobs:
-                transaction = Transaction(connection, time.time())
+                transaction = Transaction(connection, time.time(), waiting=rows)
                 driver.execute("SAVEPOINT action")
                 try:
                     job.value = job.body(transaction)

@@ -18,8 +18,15 @@ from aether_jupyter.kernel.processes import Claim
 from aether_jupyter.model.access import RUNTIME, Principal
 from aether_jupyter.model.agent import AgentSpec
 from aether_jupyter.model.errors import OverBudget
-from aether_jupyter.model.events import ApprovalRequested, ModelRequested, ProcessExited, StateChanged
-from aether_jupyter.model.message import ToolCall
+from aether_jupyter.model.events import (
+    ApprovalRequested,
+    AuxiliaryRequested,
+    ModelAnswered,
+    ModelRequested,
+    ProcessExited,
+    StateChanged,
+)
+from aether_jupyter.model.message import ToolCall, Usage
 from aether_jupyter.model.process import ExitStatus, Signal, State, WaitReason
 from aether_jupyter.model.tool import Approval, Decision, Risk
 
@@ -141,6 +148,36 @@ async def test_a_call_that_was_killed_is_charged_at_its_reservation(settings: Se
         process = await it.processes.get(ANA, claim.pid)
         assert (process.cost_usd, process.reserved_usd) == (0.4, 0.0)
         assert (await it.app.budgets.spend(ANA)).cost_usd == 0.4
+
+
+async def test_a_call_beside_the_steps_that_was_killed_is_charged_as_such(settings: Settings) -> None:
+    async with bench(settings) as it:
+        claim = await it.running()
+        await it.record(claim, ModelRequested(1, "m", 10, 0.4), ModelAnswered(1, "m", (), Usage(), 0.1))
+        await it.record(claim, AuxiliaryRequested("summary", "cheap", 10, 0.02))
+        await it.processes.signal(ANA, claim.pid, Signal.KILL)
+        process = await it.processes.get(ANA, claim.pid)
+        assert (round(process.cost_usd, 6), process.reserved_usd) == (0.12, 0.0)
+        assert {row.model: row.cost_usd for row in await it.app.budgets.usage(ANA)} == {"m": 0.1, "cheap": 0.02}
+
+
+async def test_what_came_in_the_same_group_of_transactions_is_not_missed(settings: Settings) -> None:
+    async with bench(settings) as it:
+        claim = await it.running()
+        known = (await it.processes.get(ANA, claim.pid)).head
+        # While the writer is busy the next two are queued, so that it runs them as one group.
+        busy = asyncio.ensure_future(it.processes._database.write(lambda tx: time.sleep(0.2)))
+        await asyncio.sleep(0.05)
+        sent = asyncio.ensure_future(it.processes.send(ANA, claim.pid, "any news?"))
+        await asyncio.sleep(0.05)
+        ended = StateChanged(State.WAITING, WaitReason("message", "nothing to do"))
+        recorded = await it.processes.record(RUNTIME, claim, known, (ModelRequested(1, "m"),), (ended,))
+        await asyncio.gather(busy, sent)
+        assert [type(event).__name__ for _, _, event in recorded.missed] == ["MessageSent"]
+        assert [n for n, _, _ in recorded.missed] == [known + 1]
+        # A conclusion that did not know of the message is not written.
+        assert not recorded.concluded
+        assert await it.state(claim) is State.RUNNING
 
 
 async def test_a_clock_that_jumps_frees_the_dead_and_not_the_one_that_asks(settings: Settings) -> None:

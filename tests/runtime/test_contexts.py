@@ -67,8 +67,7 @@ async def test_standing_instructions_are_kept_once_for_all_steps(
     import sqlite3
 
     model = script("thrice", lambda n, turns: (ToolCall(f"c{n}", "tick", {"word": "w"}),) if n < 3 else (Text("done"),))
-    for _ in range(2):
-        await house.run(model, tools=("tick",), name="same")
+    assert (await house.run(model, tools=("tick",))).step == 4
     with sqlite3.connect(settings.database) as read:
         assert read.execute("select count(*) from text where owner = 'ana'").fetchone() == (2,)
 
