@@ -242,7 +242,7 @@ test('a choice is asked for with what the form says, also before it is whole', (
     role: 'analyst',
     model: 'auto',
     permissions: ['deny model=openai:*'],
-    labels: {},
+    labels: { template: 'explore' },
     tools: ['run_command'],
     limits: { cost_usd: 2.5 }
   });

@@ -363,6 +363,58 @@ def test_a_template_fills_the_form_and_asks_for_what_it_leaves_open(stage: Lab, 
     assert "first lines" in spec["system"]
 
 
+FAMILIES = """
+c.Aether.default_model = "auto"
+c.Aether.cheap_models = ["scripted:hello"]
+c.Aether.standard_models = ["scripted:question"]
+c.Aether.frontier_models = ["scripted:table"]
+"""
+
+
+def test_a_model_is_chosen_for_the_task_and_changed_by_a_person(tmp_path: Path, chrome: Any) -> None:
+    lab = Lab(tmp_path, config=SCRIPTS + FAMILIES)
+    lab.start()
+    try:
+        page = open_lab(chrome, lab)
+        # What the server would choose is told before anything is started, and follows what is written.
+        begin(page, "aether:new-agent")
+        page.locator("#spawn-goal").fill("Ask which one.")
+        page.get_by_text("Now scripted:question. Standard: nothing asks for a cheaper").wait_for()
+        page.locator("#spawn-goal").fill("Summarise it.")
+        page.get_by_text("Now scripted:hello. Cheap: “summarise” is plain work").wait_for()
+        page.locator("#spawn-goal").fill("Ask which one.")
+        page.keyboard.press("Control+Enter")
+        page.locator("dialog.spawn").wait_for(state="detached")
+        pid = lab.get("aether/api/v1/processes")["processes"][0]["pid"]
+        _state(lab, pid, "WAITING")
+        run(page, "aether:open-agent", pid=pid)
+        view = page.locator(".jp-AetherAgent")
+        view.get_by_text("Standard: nothing asks for a cheaper or a stronger model.").wait_for()
+        # Nothing of it is told by hovering alone.
+        facts = view.get_by_role("button", name="Model, tokens and cost of step 1")
+        facts.focus()
+        page.keyboard.press("Enter")
+        assert "scripted:question" in view.locator(".sfacts").inner_text()
+        assert facts.get_attribute("aria-expanded") == "true"
+        if AXE.exists():
+            assert not violations(page, ".jp-AetherAgent")
+        view.get_by_role("button", name="More", exact=True).click()
+        page.get_by_role("menuitem", name="Change model").click()
+        choice = page.locator(".jp-Dialog select")
+        assert choice.locator("option").first.inner_text() == "Auto: the server chooses for each task"
+        choice.select_option(label="Script table (scripted:table), frontier")
+        page.locator(".jp-Dialog .jp-mod-accept").click()
+        view.get_by_text("chose the model scripted:table").wait_for()
+        (asked,) = lab.get("aether/api/v1/approvals")["approvals"]
+        answer = {"verdict": "answer", "answer": "The left", "digest": asked["digest"]}
+        lab.post(f"aether/api/v1/approvals/{asked['id']}/decision", answer)
+        _state(lab, pid, "ZOMBIE")
+        assert lab.process(pid)["model"] == "scripted:table"
+    finally:
+        lab.stop()
+    assert not lab.page_errors
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_no_screen_keeps_anybody_out(stage: Lab, chrome: Any, dark: bool, width: int) -> None:

@@ -207,7 +207,9 @@ export function routeRequest(form: Form, template: Template | null): AgentSpec {
       : '',
     model: form.model,
     permissions: form.permissions.split('\n').filter(line => line.trim()),
-    ...(template?.spec.labels ? { labels: template.spec.labels } : {}),
+    ...(template
+      ? { labels: { ...template.spec.labels, template: template.name } }
+      : {}),
     ...(template?.spec.tools ? { tools: template.spec.tools } : {}),
     ...(cost > 0 ? { limits: { cost_usd: cost } } : {})
   };
