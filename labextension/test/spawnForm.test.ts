@@ -59,6 +59,7 @@ const explore: Template = {
     temperature: null,
     max_output_tokens: 4096,
     keep_home: false,
+    reflect: null,
     workspaces: ['data'],
     labels: {},
     origin: 'api'
