@@ -96,6 +96,7 @@ async def open_app(
         machines = await stack.enter_async_context(Machines(loaded.sandboxes, settings))
         surroundings = LiveSurroundings(settings, database, language, toolbox, machines, memories)
         processes = Processes(database, journal, budgets, surroundings.admit)
+        processes.on_exit(memories.ended)
         contexts = Contexts(database, processes, language.window)
         requests = Requests(database, processes)
         plans = Plans(database, processes)

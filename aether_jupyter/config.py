@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compact_at_tokens: int = 0
     memory_limit: int = 50_000
     embeddings: str = "auto"
+    journal: bool = True
     reflection: Literal["auto", "always", "never"] = "auto"
     lease_s: float = 2.0
     model_timeout_s: float = 120.0
@@ -163,6 +164,11 @@ class Aether(Configurable):
     )
     embeddings = Unicode(
         "auto", help="Embedding model for recall by meaning; auto: the first there is, none: by words alone."
+    ).tag(config=True)
+    journal = Bool(
+        True,
+        help="Whether agents with the tool remember keep telling steps of a run by themselves: failures and how they "
+        "were mended, what people refused, changed or said they want, and how it ended.",
     ).tag(config=True)
     reflection = Enum(
         ["auto", "always", "never"],

@@ -126,6 +126,20 @@ def vitality(memory: Memory) -> float:
     return math.log2(max(memory.importance, 1e-6)) + last / HALF_LIFE_S[memory.layer]
 
 
+TURN_STEPS, TURNS = 4, 12
+"""After how many steps without a reminder it is seen whether an agent has turned to something else, and how often in a
+run memories are looked up for it: a reminder costs room.
+"""
+_TURN_WORDS, _TURN_NEW = 8, 0.6
+
+
+def turned(topic: Collection[str], newest: str) -> list[str]:
+    """The telling words of what an agent says now if it speaks of something else than `topic`; none if it does not."""
+    words = terms(newest, 200)
+    fresh = [word for word in words if word not in topic]
+    return words if len(fresh) >= max(_TURN_WORDS, _TURN_NEW * len(words)) else []
+
+
 REMINDERS = 6
 REMINDER_CHARS = 4_000
 """About a thousand tokens."""

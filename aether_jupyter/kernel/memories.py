@@ -7,6 +7,7 @@ one agent remembers is not there for another, unless a person granted it.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -37,6 +38,7 @@ from ..model.memory import (
     SourceKind,
 )
 from ..model.message import encodable
+from ..model.process import Process
 from ..store import search, tables
 from ..store.database import Database, Transaction
 from . import pages, uses
@@ -126,6 +128,7 @@ class Memories:
         self._known: dict[str, tuple[float, int, frozenset[str]]] = {}
         self._changes = 0
         self._asking: dict[str, asyncio.Lock] = {}
+        self._owed: dict[int, tuple[str, Sequence[tuple[Note, Source]]]] = {}
         self._untidied: dict[tuple[int, Layer], int] = {}
 
     @property
@@ -196,6 +199,20 @@ class Memories:
         for layer in {memory.layer for memory in kept}:
             self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
         return kept
+
+    def owe(self, pid: int, agent: str, notes: Sequence[tuple[Note, Source]]) -> None:
+        """What shall be kept of a run in the transaction in which it ends, in the place of what was owed before."""
+        self._owed[pid] = agent, notes
+
+    def ended(self, tx: Transaction, process: Process) -> None:
+        """A process ends: keep what is owed of it."""
+        agent, notes = self._owed.pop(process.pid, ("", ()))
+        for source, same in itertools.groupby(notes, key=lambda each: each[1]):
+            self.keep(tx, process.owner, agent, [note for note, _ in same], source)
+
+    async def remembers(self, owner: str, agent: str) -> bool:
+        """Whether this agent has something to recall, as of a moment ago."""
+        return agent in await self._readers(owner)
 
     async def edit(self, actor: Principal, key: int, change: Change, *, version: int | None = None) -> Memory:
         """Change a memory; what was there is kept as a version. `version`, if given, must be the one that was seen."""

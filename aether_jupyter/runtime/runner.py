@@ -7,6 +7,7 @@ request. Nothing is done before the fact that it begins is durable, so whatever 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import sys
@@ -19,12 +20,13 @@ from uuid_utils import uuid7
 
 from ..abc import Clock, ToolContext
 from ..config import Settings
-from ..engine import compaction, context, loop, permissions, policy, provenance
+from ..engine import compaction, context, journal, loop, permissions, policy, provenance
 from ..engine import tokens as sizes
 from ..engine.lifecycle import INTERRUPTED, ended_by
 from ..engine.likeness import cited, other_words, said_by, told_in
 from ..engine.profile import earlier_runs
-from ..engine.recall import REMINDERS, reminder
+from ..engine.recall import REMINDERS, TURNS, reminder, terms, turned
+from ..engine.recall import TURN_STEPS as SILENT_STEPS
 from ..engine.routing import choose, task_of
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import next_day
@@ -72,8 +74,8 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import plain
-from ..model.memory import memory_name
-from ..model.message import KERNEL, Part, Text, ToolCall, Turn, UserTurn
+from ..model.memory import Source, memory_name
+from ..model.message import KERNEL, ModelTurn, Part, Text, ToolCall, Turn, UserTurn
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
@@ -89,6 +91,7 @@ log = logging.getLogger(__name__)
 
 TURN_STEPS = 3
 """Steps after which an agent gives its slot to another that waits for one."""
+TOPIC_TURNS, TOPIC_CHARS = 16, 4_000
 NOTICE_S = 0.1
 SUMMARY_WAITS = 2
 """How long a summary may take: so many times as a model may keep silent."""
@@ -139,6 +142,10 @@ class Run:
         self._read = 0
         self._told: dict[int, str] = {}
         self._elsewhere: set[str] = set()
+        self._topic: set[str] = set()
+        self._topic_step = 0
+        self._turns = 0
+        self._telling: journal.Telling | None = None
         self._session = runner.language.session()
         self._scales: dict[int | None, sizes.Scale] = {}
 
@@ -233,11 +240,15 @@ class Run:
         self._policy = permissions.Policy(r.settings.permissions, self._spec.permissions)
         state = loop.begin(self._spec)
         # A process that was just spawned and claimed has no history worth a read: 1 is its birth, 2 this claim.
+        if "remember" in self._by_name and r.settings.journal:
+            # What a parent tells its child to do may come from what it has read.
+            self._telling = journal.Telling(tainted=bool(self._claim.parents))
         fresh = self._process.head == 2
         began = StateChanged(State.RUNNING)
         history = [(2, r.clock.now(), began)] if fresh else await r.processes.history(self._claim.pid)
         for n, at, event in history:
             state = loop.fold(state, event, n, at)
+            self._tell(event)
             if isinstance(event, ModelAnswered):
                 self._model = event.model
         self._kept = self._state = state
@@ -676,7 +687,28 @@ class Run:
 
     async def _conclude(self, *events: Event) -> bool:
         """Write what is queued, and these unless something came that they could not reckon with: then decide anew."""
-        return await self._record(self._queue.copy(), events)
+        ending = next((event.status for event in events if isinstance(event, ProcessExited)), None)
+        kept = ending is not None and self._owe(ending)
+        concluded = await self._record(self._queue.copy(), events)
+        if kept and concluded:
+            self._r.memories.changed()
+        return concluded
+
+    def _tell(self, event: Event) -> None:
+        """Follow what the journal really holds."""
+        if self._telling is not None:
+            self._telling = journal.note(self._telling, event)
+
+    def _owe(self, status: ExitStatus) -> bool:
+        """Have what was telling of this run kept with its end."""
+        if self._telling is None:
+            return False
+        told = functools.reduce(journal.note, self._queue, self._telling)
+        pid, by = self._claim.pid, self._principal.name
+        kept = journal.entries(told, self._spec.goal, status, named=bool(self._spec.name))
+        notes = [(each.note, Source(by, "journal", pid, each.step, each.tainted)) for each in kept]
+        self._r.memories.owe(pid, self._memory_name, notes)
+        return bool(notes)
 
     async def _record(self, batch: list[Event], conclusion: Sequence[Event] = ()) -> bool:
         delay = STORAGE_RETRY_S
@@ -694,6 +726,7 @@ class Run:
                 continue
             for n, at, event in recorded.missed:
                 state = loop.fold(state, event, n, at)
+                self._tell(event)
             if not recorded.stale:
                 break
             batch, conclusion, concluded = self._plan.anew(state.plan, state.step, batch), (), False
@@ -703,6 +736,7 @@ class Run:
         for event in (*batch, *conclusion) if recorded.concluded else batch:
             n += 1
             state = loop.fold(state, event, n, recorded.at)
+            self._tell(event)
         self._kept = self._state = state
         self._process = recorded.process
         self._listen()
@@ -711,6 +745,7 @@ class Run:
     async def _fail(self, words: str, error: str) -> None:
         status = ExitStatus(1, "failed", words, error=error)
         try:
+            self._owe(status)
             await self._commit(ProcessExited(status))
         except Fenced:
             log.info("process %s is run elsewhere now", self._claim.pid)
@@ -834,9 +869,11 @@ class Run:
         if "recall" not in self._by_name:
             return
         about, self._looked = loop.unheard(self._state, self._looked)
-        if not about:
-            return
         try:
+            about = about or await self._turned()
+            if not about:
+                return
+            self._topic.update(terms(about, 200))
             found = await self._r.memories.recall(self._principal, self._memory_name, about, limit=2 * REMINDERS)
         except Exception:
             # It can still ask by itself; no agent ends because it was not reminded.
@@ -844,7 +881,26 @@ class Run:
             return
         given = reminder(about, self._looked, found, self._state.given, self._r.clock.now())
         if given is not None:
+            self._topic_step = self._state.step
             self._note(given)
+
+    async def _turned(self) -> str:
+        """What the agent has said last if it has turned to something else since it was reminded; '' if not."""
+        state = self._state
+        silent = state.step - self._topic_step
+        if silent < SILENT_STEPS or self._turns >= TURNS:
+            return ""
+        if not await self._r.memories.remembers(self._claim.owner, self._memory_name):
+            return ""
+        if not self._topic:
+            # It was reminded of these before this server ran it.
+            self._topic.update(terms("\n".join(loop.said(state)), 200))
+        answers = [said_by(turn.parts) for turn in state.turns[-TOPIC_TURNS:] if isinstance(turn, ModelTurn)]
+        newest = "\n".join(answers[-2:])[:TOPIC_CHARS]
+        if not turned(self._topic, newest):
+            return ""
+        self._turns += 1
+        return newest
 
     def _cited(self, parts: Sequence[Part]) -> tuple[int, ...]:
         """Which of the memories it was given an answer rests on."""

@@ -16,6 +16,7 @@ from aether_jupyter.engine.recall import (
     reminder,
     strength,
     terms,
+    turned,
     vitality,
 )
 from aether_jupyter.model.memory import Layer, Memory, Recall, Recalled, Source, Why
@@ -156,3 +157,12 @@ def test_no_memory_can_look_like_another_beside_it() -> None:
     long = reminder(GOAL, 1, recall(memory(7, "word " * 1_000)), (), NOW)
     assert long is not None
     assert long.text.endswith("…")
+
+
+def test_a_topic_has_turned_when_most_of_many_words_are_new() -> None:
+    topic = set(terms("Tidy the list of invoices by name and date, then check every total."))
+    same = "The list of invoices is sorted by name and date; I check every total of the list now."
+    other = "The harbour crane in Rotterdam needs a safety permit signed before containers are lifted tomorrow."
+    assert turned(topic, same) == []
+    assert turned(topic, "Fine, done.") == []
+    assert "crane" in turned(topic, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from aether_jupyter.app import open_app
@@ -13,7 +14,7 @@ from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec
 from aether_jupyter.model.errors import MemoryNotFound
 from aether_jupyter.model.events import MemoriesGiven, ModelAnswered
-from aether_jupyter.model.memory import Layer, Note, Source, memory_name
+from aether_jupyter.model.memory import Layer, Memory, Note, Source, SourceKind, memory_name
 from aether_jupyter.model.message import Part, Text, ToolCall, ToolTurn, Turn, UserTurn
 from aether_jupyter.model.process import Process
 from aether_jupyter.model.tool import Decision
@@ -34,6 +35,11 @@ def plays(*calls: tuple[str, dict[str, object]]) -> Callable[[int, Sequence[Turn
     return play
 
 
+async def written(house: House, agent: str, kind: SourceKind = "agent") -> Sequence[Memory]:
+    """What an agent wrote down by itself, the newest first; or what its journal did."""
+    return (await house.app.memories.page(ANA, agent, kinds=(kind,))).memories
+
+
 async def test_a_second_run_of_the_same_name_recalls_what_the_first_learned(house: House, script: Script) -> None:
     learn = script("learn", plays(("remember", {"text": "The safe opens with 4711.", "layer": "procedural"})))
     ask = script("ask", plays(("recall", {"query": "how does the safe open?"})))
@@ -42,7 +48,7 @@ async def test_a_second_run_of_the_same_name_recalls_what_the_first_learned(hous
     second = await house.run(ask, name="clerk")
     assert second.exit is not None
     assert "The safe opens with 4711." in second.exit.message
-    (memory,) = await house.app.memories.list(ANA, "clerk")
+    (memory,) = await written(house, "clerk")
     assert (memory.source.by, memory.source.pid, memory.source.step) == (f"agent:{first.pid}", first.pid, 1)
     stranger = await house.run(ask, name="other")
     assert stranger.exit is not None
@@ -74,8 +80,8 @@ async def test_what_is_written_down_after_reading_is_marked_as_touched_by_strang
     await house.run(
         script("reads", plays(writes, ("read_file", {"path": "page.txt"}), note)), name="reads", mode="autonomous"
     )
-    (clean,) = await house.app.memories.list(ANA, "clean")
-    (touched,) = await house.app.memories.list(ANA, "reads")
+    (clean,) = await written(house, "clean")
+    (touched,) = await written(house, "reads")
     assert (clean.source.tainted, touched.source.tainted) == (False, True)
 
 
@@ -111,7 +117,7 @@ async def test_what_an_agent_is_told_by_another_counts_as_strangers_words(house:
         ("wait_agent", {"pid": 2, "timeout_s": 30}),
     )
     await house.run(script("boss", spawn), name="boss", tools=("spawn_agent", "wait_agent"), mode="autonomous")
-    (kept,) = await house.app.memories.list(ANA, "boss › clerk")
+    (kept,) = await written(house, "boss › clerk")
     assert kept.source.tainted
 
 
@@ -250,3 +256,79 @@ def test_no_name_stands_for_another() -> None:
     long = [memory_name("x" * 120, ("y" * 120, last)) for last in ("a", "b")]
     assert long[0] != long[1]
     assert max(map(len, long)) <= 200
+
+
+def fails_then_works(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+    """Reads a file that is not there, writes it, reads it, and is done."""
+    plan = (
+        ("read_file", {"path": "plan.txt"}),
+        ("write_file", {"path": "plan.txt", "content": "one"}),
+        ("read_file", {"path": "plan.txt"}),
+    )
+    return [ToolCall("", *plan[n])] if n < len(plan) else [Text("It says one.")]
+
+
+async def test_the_journal_keeps_what_was_telling_when_a_run_ends(house: House, script: Script) -> None:
+    process = await house.run(script("mends", fails_then_works), name="clerk", mode="autonomous")
+    end, mended = await written(house, "clerk", "journal")
+    assert mended.text.startswith("read_file failed (read_file plan.txt: ")
+    assert mended.text.endswith("what worked: read_file plan.txt.")
+    assert (mended.source.by, mended.source.pid, mended.source.step) == (f"agent:{process.pid}", process.pid, 3)
+    assert (end.layer, end.tags) == (Layer.EPISODIC, ("journal",))
+    assert end.text == 'The task "do it" was done after 4 steps. It said: "It says one."'
+    # What the file said came from strangers.
+    assert end.source.tainted
+
+
+async def test_a_run_that_goes_on_after_a_wait_keeps_what_was_telling_before_it(house: House, script: Script) -> None:
+    def asks(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        return [ToolCall("", "ask_person", {"question": "Which port?"})] if n == 0 else [Text("8080 it is.")]
+
+    process = await house.spawn(script("asks", asks), name="clerk")
+    waiting = await house.settled(process.pid)
+    assert waiting.wait is not None
+    await house.app.approvals.decide(ANA, waiting.wait.approvals[0], Decision(verdict="answer", answer="8080"))
+    await house.settled(process.pid)
+    end, answered = await written(house, "clerk", "journal")
+    assert (answered.text, answered.layer) == ('Asked "Which port?", ana answered: "8080"', Layer.SOCIAL)
+    assert "was done" in end.text
+
+
+async def test_nothing_is_kept_without_the_tool_or_against_the_setting(
+    jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, script: Script
+) -> None:
+    model = script("mends", fails_then_works)
+    tools = ("read_file", "write_file", "recall")
+    spec = AgentSpec(goal="do it", model=model, name="clerk", mode="autonomous")
+    for off, asked in ((False, msgspec.structs.replace(spec, tools=tools)), (True, spec)):
+        async with open_app(msgspec.structs.replace(settings, journal=not off)) as app:
+            await app.processes.wait(ANA, (await app.processes.spawn(ANA, asked)).pid, timeout_s=40)
+            assert (await app.memories.page(ANA, "clerk")).memories == []
+
+
+async def test_an_agent_that_turns_to_something_else_is_reminded_of_what_bears_on_it(
+    house: House, script: Script
+) -> None:
+    note = Note(text="The harbour crane in Rotterdam needs the yellow safety permit signed by Ingrid.")
+    kept = await house.app.memories.remember(ANA, "clerk", note)
+    words = (
+        "Let me tidy the list.",
+        "I sort the list by name.",
+        "The list is sorted by name now.",
+        "Next the list is checked.",
+        "Now the harbour crane in Rotterdam: which safety permit does an operator need before lifting anything there?",
+    )
+
+    def works(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        if n < len(words):
+            return [Text(words[n]), ToolCall("", "tick", {"word": f"w{n}"})]
+        return [Text("Ingrid signs the yellow permit.")]
+
+    process = await house.run(script("works", works), name="clerk")
+    events = [record.event for record in await house.app.processes.records(ANA, process.pid, limit=1000)]
+    given = [event for event in events if isinstance(event, MemoriesGiven)]
+    assert [event.memories for event in given] == [(kept.id,)]
+    assert "harbour crane" in given[0].about
+    (use,) = [use for use in await house.app.memories.uses(ANA, kept.id) if use.how == "reminded"]
+    assert use.step > 4
+    assert use.cited == 6

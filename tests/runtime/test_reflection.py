@@ -41,6 +41,12 @@ GOOD: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Without the journal: what is remembered here are lessons."""
+    return Settings(home=tmp_path / "aether", durability="NORMAL", journal=False)
+
+
 def looks_back(turns: Sequence[Turn]) -> bool:
     """Whether this is the request of a reflection."""
     first = turns[0]
@@ -335,7 +341,9 @@ async def test_a_model_that_is_down_is_asked_again_later_and_a_refusal_ends_it(
 
 @asynccontextmanager
 async def open_house(home: Path, **fields: Any) -> AsyncIterator[App]:
-    async with open_app(Settings(home=home / "aether", durability="NORMAL", **fields), plugins=[Ticks()]) as app:
+    async with open_app(
+        Settings(home=home / "aether", durability="NORMAL", journal=False, **fields), plugins=[Ticks()]
+    ) as app:
         yield app
 
 
