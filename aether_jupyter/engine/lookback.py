@@ -36,6 +36,10 @@ _SLOW = ("scripted:", "cassette:", "local:")
 _LESSON = msgspec.Meta(min_length=20, max_length=400)
 _POINT = msgspec.Meta(min_length=1, max_length=300)
 
+LESSON_TAG, STRATEGY_TAG = "lesson", "strategy"
+OWN_TAGS = frozenset({LESSON_TAG, STRATEGY_TAG})
+"""Tags of what runs learnt: they say where a memory came from, and nothing of what it is about."""
+
 SYSTEM = f"""\
 You look back on a task that you, an AI agent, have ended, so that your next run does better.
 
@@ -160,12 +164,12 @@ def notes(answer: Lookback, *, succeeded: bool) -> tuple[Note, ...]:
     """
     importance = min(0.9, 0.5 + 0.08 * (5 - answer.rating) + (0.0 if succeeded else 0.1))
     lessons = [
-        Note(text=text.strip(), layer=Layer.PROCEDURAL, importance=round(importance, 2), tags=("lesson",))
+        Note(text=text.strip(), layer=Layer.PROCEDURAL, importance=round(importance, 2), tags=(LESSON_TAG,))
         for text in dict.fromkeys(answer.lessons)
     ]
     strategy = answer.strategy.strip()
     if strategy and answer.rating >= 4 and strategy not in answer.lessons:
-        lessons.append(Note(text=strategy, layer=Layer.PROCEDURAL, importance=0.6, tags=("strategy",)))
+        lessons.append(Note(text=strategy, layer=Layer.PROCEDURAL, importance=0.6, tags=(STRATEGY_TAG,)))
     return tuple(lessons)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Integer, Select, case, cast, func, insert, select, update
 
+from ..engine.lookback import OWN_TAGS
 from ..engine.profile import COMMENTS, RUNS, STRATEGIES
 from ..model.access import Principal, require
 from ..model.agent import AgentSpec
@@ -202,11 +203,17 @@ def _profile(connection: Connection, owner: str, agent: str) -> Profile:
         roles=tuple(dict.fromkeys(role for role in roles if role)),
         last=tuple(_task(each) for each in last[:SHOWN]),
         feedback=tuple(_judgement(each.body) for each in connection.execute(said)),
-        strategies=tuple(
-            Strategy(text=each.strategy, pid=each.pid, rating=each.rating, tainted=each.tainted)
-            for each in connection.execute(strategies)
-        ),
+        strategies=_strategies(connection.execute(strategies)),
     )
+
+
+def _strategies(rows: Iterable[Any]) -> tuple[Strategy, ...]:
+    """Each once, as the last run that went by it has told it."""
+    found: dict[str, Strategy] = {}
+    for row in rows:
+        told = Strategy(text=row.strategy, pid=row.pid, rating=row.rating, tainted=row.tainted)
+        found.setdefault(row.strategy, told)
+    return tuple(found.values())
 
 
 def _figures(row: Any, up: int, down: int) -> dict[str, Any]:
@@ -267,7 +274,8 @@ def _tags(connection: Connection, owner: str, agent: str) -> dict[str, int]:
         .order_by(m.c.id.desc())
         .limit(CALLS // 10)
     )
-    return _most(tag for row in connection.execute(kept) for tag in _memory(row.body).tags)
+    tags = (tag for row in connection.execute(kept) for tag in _memory(row.body).tags)
+    return _most(tag for tag in tags if tag not in OWN_TAGS)
 
 
 def _most(words: Iterable[str]) -> dict[str, int]:

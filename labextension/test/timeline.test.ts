@@ -339,3 +339,83 @@ test('why a model was chosen stands where it was, and with every step', () => {
   const note = blocks.find(block => block.kind === 'note');
   assert.deepEqual(note?.what, { type: 'model', model: 'auto:cheap' });
 });
+
+function said(
+  step: number,
+  by: string,
+  thumb: 'up' | 'down' | 'none',
+  comment = ''
+): AetherEvent {
+  return { type: 'feedback.given', step, by, thumb, comment };
+}
+
+test('what people said stands with its step, the last of each person', () => {
+  const [, first, second] = timeline(
+    records(
+      spawned,
+      ...answered(1, { type: 'text', text: 'First' }),
+      ...answered(2, { type: 'text', text: 'Then' }),
+      said(1, 'ana', 'up'),
+      said(1, 'priya', 'none', 'Which file?'),
+      said(1, 'ana', 'down', 'The wrong one.'),
+      said(2, 'ana', 'up'),
+      said(2, 'ana', 'none')
+    )
+  ) as [unknown, StepBlock, StepBlock];
+  assert.deepEqual(
+    first.judgements.map(({ by, thumb, comment }) => [by, thumb, comment]),
+    [
+      ['priya', 'none', 'Which file?'],
+      ['ana', 'down', 'The wrong one.']
+    ]
+  );
+  assert.deepEqual(second.judgements, []);
+  assert.match(words(first), /Which file/);
+  assert.ok(first.answered);
+});
+
+test('a step that somebody judged is not folded away', () => {
+  const quiet = Array.from({ length: 6 }, (_, index) => [
+    ...answered(index + 1, call(`c${index}`)),
+    ...ran(index + 1, `c${index}`)
+  ]).flat();
+  const folded = fold(
+    timeline(records(spawned, ...quiet, said(4, 'ana', 'up'))),
+    new Set(),
+    0
+  );
+  assert.deepEqual(
+    folded.map(row => row.kind),
+    ['message', 'stretch', 'step', 'step', 'step']
+  );
+});
+
+test('a run that looks back tells its rating and lessons; a fault only where nothing better followed', () => {
+  const fault: AetherEvent = {
+    type: 'auxiliary.answered',
+    purpose: 'reflection',
+    model: 'm',
+    error: 'tool_arguments',
+    message: 'rating: it is missing'
+  };
+  const ended: AetherEvent = {
+    type: 'process.exited',
+    status: { code: 0, reason: 'completed', message: 'Done' }
+  };
+  const reflected: AetherEvent = {
+    type: 'process.reflected',
+    rating: 4,
+    lessons: ['Read the header first.'],
+    memories: [7, 8]
+  };
+  const well = timeline(records(spawned, ended, fault, reflected)).at(-1);
+  assert.ok(well?.kind === 'lookback');
+  assert.deepEqual(
+    [well.rating, well.lessons, well.kept],
+    [4, ['Read the header first.'], 2]
+  );
+  assert.match(words(well), /header/);
+  const given = timeline(records(spawned, ended, fault)).at(-1);
+  assert.ok(given?.kind === 'note' && given.what.type === 'no-lookback');
+  assert.equal(given.what.text, 'rating: it is missing');
+});

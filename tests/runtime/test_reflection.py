@@ -105,6 +105,7 @@ async def test_a_run_that_acted_looks_back_and_keeps_its_lessons(house: House, s
     profile = await house.app.profiles.get(ANA, "clerk")
     assert (profile.quality, profile.rated) == (4.0, 1)
     assert [each.text for each in profile.strategies] == [GOOD["strategy"]]
+    assert profile.tags == {}
     now = await house.app.processes.get(ANA, process.pid)
     assert (now.rating, now.tokens) == (4, profile.tokens)
     assert now.tokens > process.tokens

@@ -13,6 +13,7 @@ import type {
   FileInfo,
   ImportReport,
   JournalRecord,
+  Judgement,
   Layer,
   Me,
   Memory,
@@ -24,6 +25,7 @@ import type {
   ModelInfo,
   Notes,
   Process,
+  Profile,
   Recall,
   RouteInfo,
   SandboxInfo,
@@ -31,8 +33,10 @@ import type {
   SignalReport,
   SpaceList,
   Spend,
+  Standing,
   State,
   TemplateList,
+  Thumb,
   ToolSpec,
   UsageRow
 } from './types';
@@ -145,6 +149,40 @@ export class AetherClient {
       {},
       { text, ...options }
     );
+  }
+
+  /** Judges one step; it replaces what one said of it before. No thumb and no comment take it back. */
+  judge(
+    pid: number,
+    step: number,
+    thumb: Thumb,
+    comment: string
+  ): Promise<Judgement> {
+    return this._call(
+      'POST',
+      `processes/${pid}/feedback`,
+      {},
+      { step, thumb, comment }
+    );
+  }
+
+  /** What the agent that this process is a run of has done in its runs. */
+  processProfile(pid: number): Promise<Profile> {
+    return this._call('GET', `processes/${pid}/profile`);
+  }
+
+  /** The same by the agent's name; all zeros where no run of it has ended. */
+  profile(agent: string): Promise<Profile> {
+    return this._call('GET', 'profile', { agent });
+  }
+
+  /** The agents whose runs have ended, in figures; who ended last is first. */
+  async profiles(): Promise<Standing[]> {
+    const answer = await this._call<{ profiles: Standing[] }>(
+      'GET',
+      'profiles'
+    );
+    return answer.profiles;
   }
 
   /** Adds to the limits. */

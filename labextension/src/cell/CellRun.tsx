@@ -7,7 +7,12 @@ import { CommandIDs } from '../commands/ids';
 import { useCommand, useServices } from '../panels/services';
 import { decide } from '../state/deciding';
 import { approvalOf, runSeconds, standing, tokens } from '../state/selectors';
-import { callText, type Entry, timeline } from '../state/timeline';
+import {
+  callText,
+  type Entry,
+  type StepBlock,
+  timeline
+} from '../state/timeline';
 import { useNow, useStore, useView, useWatch } from '../state/useStore';
 import { useTranscript } from '../state/useTranscript';
 import {
@@ -22,6 +27,7 @@ import {
   StateMark,
   StepStrip,
   standingWord,
+  Thumbs,
   useWords
 } from '../ui';
 import { type IMarkdownTools, Markdown } from '../ui/Markdown';
@@ -105,14 +111,16 @@ function Run(props: {
   const live = useStore(store, state => state.live[pid] ?? null);
   const [open, setOpen] = React.useState(false);
   const transcript = useTranscript(client, store, pid, open);
-  const entries = React.useMemo(
+  const blocks = React.useMemo(
     () =>
-      timeline(transcript.records).flatMap(block =>
-        block.kind === 'step'
-          ? block.entries.map(entry => ({ step: block.step, entry }))
-          : []
+      timeline(transcript.records).filter(
+        (block): block is StepBlock => block.kind === 'step'
       ),
     [transcript.records]
+  );
+  const last = blocks.findLast(({ answered }) => answered);
+  const entries = blocks.flatMap(block =>
+    block.entries.map(entry => ({ step: block.step, entry }))
   );
   const asks = mark === 'you' && approval !== null;
   const share = limits.steps === null ? null : limits.steps;
@@ -214,7 +222,7 @@ function Run(props: {
           />
         </span>
         {mark === 'done' && <Result process={process} markdown={markdown} />}
-        {mark === 'failed' && <Failure process={process} />}
+        {mark === 'failed' && <Failure process={process} last={last} />}
         {asks && (
           <ApprovalForm
             key={approval.id}
@@ -273,6 +281,7 @@ function Run(props: {
                   process.model
                 )}
               </span>
+              <Judge pid={pid} step={last} />
               <Menu
                 icon="notebook"
                 label={trans.__('Export')}
@@ -308,6 +317,28 @@ function Run(props: {
         )}
       </section>
     </Frame>
+  );
+}
+
+/** Thumbs for the result: the last step stands for all of the run. */
+function Judge(props: {
+  pid: number;
+  step: StepBlock | undefined;
+}): React.JSX.Element | null {
+  const { pid, step } = props;
+  const { client, store } = useServices();
+  const trans = useWords();
+  const me = useView(store, view => view.user) ?? '';
+  if (!step) return null;
+  return (
+    <Thumbs
+      about={trans.__('Judge the result of agent %1', pid)}
+      mine={step.judgements.find(({ by }) => by === me) ?? null}
+      note={trans.__('Its later runs read this.')}
+      onJudge={async (thumb, comment) => {
+        await client.judge(pid, step.step, thumb, comment);
+      }}
+    />
   );
 }
 
@@ -469,7 +500,10 @@ function Result(props: {
 }
 
 /** The sentence, what is kept, and the ways on. */
-function Failure(props: { process: Process }): React.JSX.Element {
+function Failure(props: {
+  process: Process;
+  last: StepBlock | undefined;
+}): React.JSX.Element {
   const trans = useWords();
   const run = useCommand();
   const { exit, pid, goal, model, step, reaped_at } = props.process;
@@ -505,6 +539,8 @@ function Failure(props: { process: Process }): React.JSX.Element {
           <Button small onClick={() => run(CommandIDs.openAgent, { pid })}>
             {step > 0 ? trans.__('Open step %1', step) : trans.__('Open')}
           </Button>
+          <span className="ae-grow" />
+          <Judge pid={pid} step={props.last} />
         </div>
       </div>
     </div>

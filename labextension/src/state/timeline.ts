@@ -7,6 +7,7 @@ import type {
   LimitsExtended,
   Outcome,
   SignalName,
+  Thumb,
   ToolCall
 } from '../api/types';
 
@@ -99,6 +100,32 @@ export interface StepBlock {
   readonly costKnown: boolean;
   /** Whether the model has answered and every call came to its end. */
   readonly settled: boolean;
+  /** Whether the model has answered; what has no answer cannot be judged. */
+  readonly answered: boolean;
+  /** What people said of it, one each. */
+  readonly judgements: readonly Said[];
+}
+
+/** One person's judgement of a step. */
+export interface Said {
+  readonly by: string;
+  readonly thumb: Thumb;
+  readonly comment: string;
+  readonly at: number;
+}
+
+/** What an ended run learnt when it looked back. */
+export interface LookbackBlock {
+  readonly kind: 'lookback';
+  readonly key: string;
+  readonly at: number;
+  readonly rating: number;
+  readonly worked: readonly string[];
+  readonly failed: readonly string[];
+  readonly lessons: readonly string[];
+  readonly strategy: string;
+  /** How many memories its lessons are, new ones and those known before. */
+  readonly kept: number;
 }
 
 export interface MessageBlock {
@@ -124,6 +151,7 @@ export interface NoteBlock {
     | { readonly type: 'limits'; readonly limits: LimitsExtended['limits'] }
     | { readonly type: 'why'; readonly text: string }
     | { readonly type: 'model'; readonly model: string }
+    | { readonly type: 'no-lookback'; readonly text: string }
     | { readonly type: 'reaped'; readonly kept: boolean };
 }
 
@@ -136,21 +164,25 @@ export interface EndBlock {
   readonly said: boolean;
 }
 
-export type Block = StepBlock | MessageBlock | NoteBlock | EndBlock;
+export type Block =
+  StepBlock | MessageBlock | NoteBlock | EndBlock | LookbackBlock;
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
-type StepDraft = Draft<Omit<StepBlock, 'entries'>> & {
+type StepDraft = Draft<Omit<StepBlock, 'entries' | 'judgements'>> & {
   entries: Draft<Entry>[];
-  answered: boolean;
 };
 
 /** The blocks of the records, which are in order of `n` and may begin in the middle of a run. */
 export function timeline(records: readonly JournalRecord[]): Block[] {
-  const blocks: (StepDraft | MessageBlock | NoteBlock | EndBlock)[] = [];
+  const blocks: (
+    StepDraft | MessageBlock | NoteBlock | EndBlock | LookbackBlock
+  )[] = [];
   const steps = new Map<number, StepDraft>();
   const actions = new Map<string, Draft<ActionEntry>>();
   const asks = new Map<string, Draft<ActionEntry> | Draft<AskEntry>>();
+  const said = new Map<number, Map<string, Said>>();
   let latest: StepDraft | null = null;
+  let fault: NoteBlock | null = null;
 
   const stepOf = (step: number, at: number): StepDraft => {
     let block = steps.get(step);
@@ -426,9 +458,43 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
         }
         break;
       }
+      case 'feedback.given': {
+        const of = said.get(event.step) ?? new Map<string, Said>();
+        said.set(event.step, of);
+        const { by, thumb = 'none', comment = '' } = event;
+        of.delete(by);
+        if (thumb !== 'none' || comment) of.set(by, { by, thumb, comment, at });
+        break;
+      }
+      case 'process.reflected':
+        fault = null;
+        blocks.push({
+          kind: 'lookback',
+          key,
+          at,
+          rating: event.rating,
+          worked: event.worked ?? [],
+          failed: event.failed ?? [],
+          lessons: event.lessons ?? [],
+          strategy: event.strategy ?? '',
+          kept: event.memories?.length ?? 0
+        });
+        break;
+      case 'auxiliary.answered':
+        if (event.purpose === 'reflection' && event.error) {
+          const text = event.message ?? event.error;
+          fault = {
+            kind: 'note',
+            key,
+            at,
+            actor,
+            what: { type: 'no-lookback', text }
+          };
+        }
+        break;
       case 'process.exited': {
-        const said = answer(latest, event.status);
-        blocks.push({ kind: 'end', key, at, status: event.status, said });
+        const told = answer(latest, event.status);
+        blocks.push({ kind: 'end', key, at, status: event.status, said: told });
         for (const entry of actions.values()) {
           if (entry.phase !== 'ended') entry.phase = 'dropped';
         }
@@ -436,17 +502,19 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
       }
     }
   }
+  // Only what nothing better followed: a second try may have gone well.
+  if (fault) blocks.push(fault);
   const over = blocks.some(block => block.kind === 'end');
   return blocks.map(block => {
     if (block.kind !== 'step') return block;
-    const { answered, ...rest } = block;
     const calls = block.entries.filter(entry => entry.kind === 'action');
     const settled =
-      (answered || over || block !== latest) &&
+      (block.answered || over || block !== latest) &&
       calls.every(
         entry => entry.phase === 'ended' || entry.phase === 'dropped'
       );
-    return { ...rest, settled };
+    const judgements = [...(said.get(block.step)?.values() ?? [])];
+    return { ...block, settled, judgements };
   });
 }
 
@@ -472,6 +540,7 @@ export function kinds(block: Block): Kind[] {
     case 'message':
       return block.what === 'message' ? ['m'] : [];
     case 'note':
+    case 'lookback':
       return [];
     case 'end':
       return block.status.code === 0 ? [] : ['e'];
@@ -526,12 +595,19 @@ export function words(block: Block): string {
     case 'message':
       return `${block.sender} ${block.text}`;
     case 'note':
-      return block.what.type === 'why' ? block.what.text : '';
+      return 'text' in block.what ? block.what.text : '';
+    case 'lookback':
+      return [
+        ...block.worked,
+        ...block.failed,
+        ...block.lessons,
+        block.strategy
+      ].join('\n');
     case 'end':
       return block.status.message ?? '';
     case 'step':
       return block.entries
-        .map(entry => {
+        .map((entry): string => {
           switch (entry.kind) {
             case 'thought':
             case 'answer':
@@ -554,6 +630,7 @@ export function words(block: Block): string {
             }
           }
         })
+        .concat(block.judgements.map(({ by, comment }) => `${by} ${comment}`))
         .join('\n');
   }
 }
@@ -580,11 +657,12 @@ export interface Stretch {
   readonly blocks: readonly StepBlock[];
 }
 
-/** Whether a finished step holds nothing that failed, was asked or is the answer. */
+/** Whether a finished step holds nothing that failed, was asked or judged, or is the answer. */
 function quiet(block: Block): block is StepBlock {
   return (
     block.kind === 'step' &&
     block.settled &&
+    block.judgements.length === 0 &&
     block.entries.every(
       entry =>
         entry.kind === 'thought' ||

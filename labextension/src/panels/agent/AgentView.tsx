@@ -49,6 +49,7 @@ export type AgentKey =
   | 'match'
   | 'search'
   | 'message'
+  | 'judge'
   | 'follow'
   | 'tab-before'
   | 'tab-after';
@@ -268,6 +269,9 @@ export function AgentView(props: {
           // Its form goes; the keys of the view go on.
           stream.current?.focus({ preventScroll: true });
         },
+        judge: async (step, thumb, comment) => {
+          await client.judge(pid, step, thumb, comment);
+        },
         fileUrl: path => client.fileUrl(pid, path)
       },
     [pid, process, me, props.markdown, live, query, opened, client, lastStep]
@@ -279,6 +283,16 @@ export function AgentView(props: {
     window.localStorage.setItem(TAB_KEY, tab);
   };
 
+  /** To the thumbs of the step that has the focus, else of the last one that is shown. */
+  const judgeHere = () => {
+    const { activeElement } = window.document;
+    const steps = [
+      ...(stream.current?.querySelectorAll<HTMLElement>('.step') ?? [])
+    ].filter(step => step.querySelector('.tools'));
+    const step =
+      steps.find(each => each.contains(activeElement)) ?? steps.at(-1);
+    step?.querySelector<HTMLElement>('.tools button')?.focus();
+  };
   const press = (key: AgentKey) => {
     const at = INSPECTOR_TABS.indexOf(side);
     const turn = (by: number) =>
@@ -299,6 +313,8 @@ export function AgentView(props: {
         return search.current?.focus();
       case 'message':
         return composer.current?.focus();
+      case 'judge':
+        return judgeHere();
       case 'follow':
         return followAgain();
       case 'tab-before':

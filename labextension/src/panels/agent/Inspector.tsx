@@ -6,7 +6,8 @@ import type {
   AgentSpec,
   FileInfo,
   JournalRecord,
-  Process
+  Process,
+  Profile
 } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
 import { progress } from '../../state/plan';
@@ -21,12 +22,14 @@ import {
   Meter,
   Note,
   Patience,
+  ProfileCard,
   Skeleton,
   useWords
 } from '../../ui';
 import { stripAnsi } from '../../ui/plainText';
 import { Output } from '../../ui/Text';
 import { useClock, useCommand, useServices } from '../services';
+import { useAgent } from './context';
 
 export type InspectorTab = 'about' | 'files' | 'logs' | 'costs';
 
@@ -253,6 +256,39 @@ function About(props: { process: Process }): React.JSX.Element {
           </>
         )}
       </dl>
+      <EarlierRuns process={process} />
+    </>
+  );
+}
+
+/** What the agent has done under its name, this run included once it has ended. */
+function EarlierRuns(props: { process: Process }): React.JSX.Element | null {
+  const { pid, state, rating } = props.process;
+  const { client } = useServices();
+  const trans = useWords();
+  const run = useCommand();
+  const now = useClock();
+  const { me } = useAgent();
+  const { value, failure } = useAnswer<Profile>(
+    () => client.processProfile(pid),
+    `${pid} ${state === 'ZOMBIE'} ${rating ?? ''}`
+  );
+  if (!value && !failure) return null;
+  return (
+    <>
+      <h4>{trans.__('Its runs')}</h4>
+      {value ? (
+        <ProfileCard
+          profile={value}
+          me={me}
+          now={now}
+          onOpen={other => run(CommandIDs.openAgent, { pid: other })}
+        />
+      ) : (
+        <Note tone="bad" icon="error">
+          {failure}
+        </Note>
+      )}
     </>
   );
 }

@@ -9,8 +9,10 @@ import type {
   Block,
   EndBlock,
   Entry,
+  LookbackBlock,
   MessageBlock,
   NoteBlock,
+  Said,
   StepBlock,
   Stretch
 } from '../../state/timeline';
@@ -25,6 +27,7 @@ import {
   Mark,
   RiskChip,
   StepStrip,
+  Thumbs,
   useVerdict,
   useWords
 } from '../../ui';
@@ -51,6 +54,8 @@ export const Row = React.memo(function Row(props: {
       return <NoteRow block={row} />;
     case 'end':
       return <EndRow block={row} />;
+    case 'lookback':
+      return <LookbackRow block={row} />;
   }
 });
 
@@ -162,6 +167,9 @@ function StepRow(props: {
           )
         )}
         {live && <LiveWords step={block} />}
+        {block.judgements.map(said => (
+          <SaidView key={said.by} said={said} />
+        ))}
       </div>
       <div
         className="scost"
@@ -188,7 +196,55 @@ function StepRow(props: {
           </>
         )}
       </div>
+      {block.answered && <StepTools block={block} />}
     </section>
+  );
+}
+
+/** What one can do with a step: judge it. Shown where the pointer or the focus is. */
+function StepTools(props: { block: StepBlock }): React.JSX.Element {
+  const trans = useWords();
+  const { me, judge, process } = useAgent();
+  const { step, judgements } = props.block;
+  return (
+    <Thumbs
+      className="tools"
+      about={trans.__('Judge step %1', step)}
+      mine={judgements.find(({ by }) => by === me) ?? null}
+      note={
+        process.state === 'ZOMBIE'
+          ? trans.__('Its later runs read this.')
+          : trans.__('It reads this before its next step, and later runs do.')
+      }
+      onJudge={(thumb, comment) => judge(step, thumb, comment)}
+    />
+  );
+}
+
+/** What one person said of a step. */
+function SaidView(props: { said: Said }): React.JSX.Element {
+  const trans = useWords();
+  const { me, query } = useAgent();
+  const { by, thumb, comment } = props.said;
+  const words = {
+    up: trans.__('Thumb up'),
+    down: trans.__('Thumb down'),
+    none: trans.__('Comment')
+  };
+  const icons: Record<Said['thumb'], IconName> = {
+    up: 'thumbUp',
+    down: 'thumbDown',
+    none: 'message'
+  };
+  return (
+    <Event kind="msg" icon={icons[thumb]} word={words[thumb]}>
+      <Head>
+        <b>{by === me ? trans.__('You') : by}</b>{' '}
+        <span className="said">
+          {comment ? <Inline text={comment} query={query} /> : words[thumb]}
+        </span>
+      </Head>
+    </Event>
   );
 }
 
@@ -805,6 +861,8 @@ function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
         return what.model === 'auto'
           ? trans.__('%1 left the choice of the model to the server', who)
           : trans.__('%1 chose the model %2', who, what.model);
+      case 'no-lookback':
+        return trans.__('It does not look back: %1', what.text);
       case 'why':
         return what.text;
     }
@@ -862,6 +920,66 @@ function EndRow(props: { block: EndBlock }): React.JSX.Element {
           label={trans.__('Result')}
         />
       )}
+    </section>
+  );
+}
+
+/** What an ended run learnt: its own rating, and folded below it what worked, what did not, and the lessons. */
+function LookbackRow(props: { block: LookbackBlock }): React.JSX.Element {
+  const trans = useWords();
+  const { query, isOpen, toggle } = useAgent();
+  const { block } = props;
+  const { rating, worked, failed, lessons, strategy, kept } = block;
+  const open = isOpen(block.key, false) || query !== '';
+  const lists: readonly (readonly [string, readonly string[]])[] = [
+    [trans.__('Lessons'), lessons],
+    [trans.__('Worked'), worked],
+    [trans.__('Did not work'), failed],
+    [trans.__('Next time'), strategy ? [strategy] : []]
+  ];
+  const parts = lists.filter(([, words]) => words.length > 0);
+  return (
+    <section
+      className="step"
+      tabIndex={-1}
+      aria-label={trans.__('Looks back: %1 of 5', rating)}
+    >
+      <div className="sn">
+        <Clock at={block.at} />
+      </div>
+      <div className="evs">
+        <Event kind="thought" icon="refresh" word={trans.__('Looks back')}>
+          <Head
+            fact={
+              kept > 0 && trans._n('%1 memory kept', '%1 memories kept', kept)
+            }
+            open={open}
+            onToggle={
+              parts.length > 0 ? () => toggle(block.key, !open) : undefined
+            }
+          >
+            <b>{trans.__('Looks back: %1 of 5', rating)}</b>{' '}
+            {!open && (
+              <span className="said short">{lessons[0] ?? strategy}</span>
+            )}
+          </Head>
+          {open && (
+            <dl className="lookback">
+              {parts.map(([title, words]) => (
+                <React.Fragment key={title}>
+                  <dt>{title}</dt>
+                  {words.map(text => (
+                    <dd key={text}>
+                      <Inline text={text} query={query} />
+                    </dd>
+                  ))}
+                </React.Fragment>
+              ))}
+            </dl>
+          )}
+        </Event>
+      </div>
+      <div className="scost" />
     </section>
   );
 }

@@ -1,7 +1,7 @@
 /** What the parts of the agent view share. */
 import * as React from 'react';
 
-import type { Approval, Decision, Process } from '../../api/types';
+import type { Approval, Decision, Process, Thumb } from '../../api/types';
 import type { Live } from '../../state/store';
 import type { IMarkdownTools } from '../../ui/Markdown';
 
@@ -15,6 +15,12 @@ export interface IAgentContext {
   readonly query: string;
   readonly isOpen: (key: string, byDefault: boolean) => boolean;
   readonly toggle: (key: string, open: boolean) => void;
+  /** Says what one thinks of a step; it replaces what one said of it before. */
+  readonly judge: (
+    step: number,
+    thumb: Thumb,
+    comment: string
+  ) => Promise<void>;
   readonly decide: (approval: Approval, decision: Decision) => Promise<void>;
   readonly fileUrl: (path: string) => string;
 }

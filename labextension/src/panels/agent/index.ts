@@ -75,6 +75,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       ['match', trans.__('Next Match in the Steps')],
       ['search', trans.__('Search the Steps')],
       ['message', trans.__('Write to the Agent')],
+      ['judge', trans.__('Judge the Step of the Agent')],
       ['follow', trans.__('Follow the Agent')],
       ['tab-before', trans.__('Previous Tab of the Inspector')],
       ['tab-after', trans.__('Next Tab of the Inspector')]

@@ -1,0 +1,167 @@
+/** Two thumbs and a comment: what one thinks of a step. */
+import * as React from 'react';
+
+import type { Thumb } from '../api/types';
+import { Button } from './controls';
+import { useWords } from './words';
+
+/**
+ * `mine` is what one said so far. A pressed thumb pressed again is taken back. `note` says who reads the comment, and
+ * when; `onJudge` rejects with the reason why it was not kept.
+ */
+export function Thumbs(props: {
+  about: string;
+  mine: { readonly thumb: Thumb; readonly comment: string } | null;
+  note: string;
+  onJudge: (thumb: Thumb, comment: string) => Promise<void>;
+  className?: string;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { mine, onJudge } = props;
+  const thumb = mine?.thumb ?? 'none';
+  const comment = mine?.comment ?? '';
+  const [writing, setWriting] = React.useState(false);
+  const [failure, setFailure] = React.useState('');
+  const anchor = React.useRef<HTMLButtonElement>(null);
+  const judge = (next: Thumb, words: string) => {
+    setFailure('');
+    onJudge(next, words).catch((error: unknown) =>
+      setFailure(error instanceof Error ? error.message : String(error))
+    );
+  };
+  const press = (which: 'up' | 'down') => () =>
+    judge(thumb === which ? 'none' : which, comment);
+  return (
+    <span
+      className={`ae-thumbs ${props.className ?? ''}`}
+      role="group"
+      aria-label={props.about}
+    >
+      <Button
+        kind="quiet"
+        small
+        icon="thumbUp"
+        label={trans.__('Thumb up')}
+        pressed={thumb === 'up'}
+        onClick={press('up')}
+      />
+      <Button
+        kind="quiet"
+        small
+        icon="thumbDown"
+        label={trans.__('Thumb down')}
+        pressed={thumb === 'down'}
+        onClick={press('down')}
+      />
+      <Button
+        ref={anchor}
+        kind="quiet"
+        small
+        icon="message"
+        label={comment ? trans.__('Change the comment') : trans.__('Comment')}
+        pressed={comment !== ''}
+        onClick={() => setWriting(true)}
+      />
+      {failure && (
+        <span className="ae-small why" role="alert">
+          {failure}
+        </span>
+      )}
+      {writing && anchor.current && (
+        <Comment
+          anchor={anchor.current}
+          about={props.about}
+          text={comment}
+          note={props.note}
+          onClose={() => {
+            setWriting(false);
+            anchor.current?.focus();
+          }}
+          onSave={words => judge(thumb, words)}
+        />
+      )}
+    </span>
+  );
+}
+
+/** A few words in a popover; Ctrl Enter keeps them, Escape does not. */
+function Comment(props: {
+  anchor: HTMLElement;
+  about: string;
+  text: string;
+  note: string;
+  onSave: (text: string) => void;
+  onClose: () => void;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { anchor, onClose } = props;
+  const [text, setText] = React.useState(props.text);
+  const box = React.useRef<HTMLDivElement>(null);
+  const id = React.useId();
+  const closed = React.useRef(onClose);
+  closed.current = onClose;
+  React.useEffect(() => {
+    const popover = box.current;
+    if (!popover) return undefined;
+    // The top layer is not clipped by the containment of Lab's panels.
+    popover.showPopover();
+    const place = anchor.getBoundingClientRect();
+    const { offsetWidth: width, offsetHeight: height } = popover;
+    const below = place.bottom + 4;
+    const top =
+      below + height > window.innerHeight - 4
+        ? Math.max(4, place.top - height - 4)
+        : below;
+    const right = Math.min(place.right, window.innerWidth - 8);
+    popover.style.left = `${Math.max(8, right - width)}px`;
+    popover.style.top = `${top}px`;
+    popover.querySelector('textarea')?.focus();
+    const toggled = (event: Event) => {
+      if ((event as ToggleEvent).newState === 'closed') closed.current();
+    };
+    popover.addEventListener('toggle', toggled);
+    return () => popover.removeEventListener('toggle', toggled);
+  }, [anchor]);
+  const close = () => box.current?.hidePopover();
+  const save = () => {
+    if (text.trim() !== props.text) props.onSave(text.trim());
+    close();
+  };
+  return (
+    <div
+      ref={box}
+      className="ae-comment"
+      role="dialog"
+      aria-label={props.about}
+      data-lm-suppress-shortcuts="true"
+      onKeyDown={event => {
+        event.stopPropagation();
+        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) save();
+      }}
+      {...{ popover: 'auto' }}
+    >
+      <label htmlFor={id} className="ae-b">
+        {props.about}
+      </label>
+      <textarea
+        id={id}
+        className="ae-input"
+        rows={3}
+        maxLength={4000}
+        value={text}
+        placeholder={trans.__('What was good, or what should be otherwise')}
+        onChange={event => setText(event.currentTarget.value)}
+      />
+      <p className="ae-small ae-2">{props.note}</p>
+      <div className="ae-row">
+        <span className="ae-grow" />
+        <Button small onClick={close}>
+          {trans.__('Cancel')}
+        </Button>
+        <Button small kind="primary" hint="Ctrl ⏎" onClick={save}>
+          {props.text && !text.trim() ? trans.__('Remove') : trans.__('Keep')}
+        </Button>
+      </div>
+    </div>
+  );
+}
