@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import json
+import pkgutil
 import re
 import sys
 import typing
@@ -228,12 +230,14 @@ def _require(schema: dict[str, Any]) -> None:
 
 @functools.cache
 def _sparse() -> frozenset[str]:
-    from .. import answers
-    from ..model import agent, events, ledger, message, process, tool, view
+    from .. import answers, model
 
+    modules = [
+        importlib.import_module(f"{model.__name__}.{each.name}") for each in pkgutil.iter_modules(model.__path__)
+    ]
     return frozenset(
         name
-        for module in (answers, agent, events, ledger, message, process, tool, view)
+        for module in (answers, *modules)
         for name, thing in vars(module).items()
         if isinstance(thing, type) and issubclass(thing, msgspec.Struct) and thing.__struct_config__.omit_defaults
     )

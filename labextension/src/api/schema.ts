@@ -1206,11 +1206,11 @@ export interface components {
             chars: number;
             text: string;
             /** @default  */
-            title: string;
+            title?: string;
             /** @default null */
-            step: number | null;
+            step?: number | null;
             /** @default true */
-            ok: boolean;
+            ok?: boolean;
         };
         /**
          * ContextMemory
@@ -1975,26 +1975,6 @@ export interface components {
             wall_s?: number | null;
         };
         /**
-         * PartialPlanStep
-         * @description One step, with those below it.
-         *
-         *     `pid` is the agent it was given to, `why` the reason where it is blocked or dropped. `step` is at which step of the
-         *     agent its status last changed, 0 for none.
-         */
-        PartialPlanStep: {
-            text: string;
-            /** @default  */
-            status?: components["schemas"]["StepStatus"];
-            /** @default [] */
-            steps?: components["schemas"]["PartialPlanStep"][];
-            /** @default null */
-            pid?: number | null;
-            /** @default  */
-            why?: string;
-            /** @default 0 */
-            step?: number;
-        };
-        /**
          * PartialSandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
          */
@@ -2107,15 +2087,15 @@ export interface components {
         PlanStep: {
             text: string;
             /** @default  */
-            status: components["schemas"]["StepStatus"];
+            status?: components["schemas"]["StepStatus"];
             /** @default [] */
-            steps: components["schemas"]["PlanStep"][];
+            steps?: components["schemas"]["PlanStep"][];
             /** @default null */
-            pid: number | null;
+            pid?: number | null;
             /** @default  */
-            why: string;
+            why?: string;
             /** @default 0 */
-            step: number;
+            step?: number;
         };
         /**
          * Preparing
@@ -2597,13 +2577,13 @@ export interface components {
              * @default person
              * @enum {unknown}
              */
-            kind: "agent" | "consolidation" | "import" | "journal" | "person" | "reflection";
+            kind?: "agent" | "consolidation" | "import" | "journal" | "person" | "reflection";
             /** @default null */
-            pid: number | null;
+            pid?: number | null;
             /** @default null */
-            step: number | null;
+            step?: number | null;
             /** @default false */
-            tainted: boolean;
+            tainted?: boolean;
         };
         /**
          * SpaceList
