@@ -419,3 +419,46 @@ test('a run that looks back tells its rating and lessons; a fault only where not
   assert.ok(given?.kind === 'note' && given.what.type === 'no-lookback');
   assert.equal(given.what.text, 'rating: it is missing');
 });
+
+test('older steps that are told in short stand in the timeline with their summary, and stay', () => {
+  const blocks = timeline(
+    records(
+      spawned,
+      ...answered(1, call('a')),
+      ...ran(1, 'a'),
+      {
+        type: 'context.compacted',
+        turns: 2,
+        first: 1,
+        last: 1,
+        summary: 'It listed the files.',
+        tokens_before: 9000,
+        tokens_after: 3000
+      },
+      {
+        type: 'auxiliary.answered',
+        purpose: 'summary',
+        model: 'cheap',
+        error: 'model_unavailable',
+        message: 'The older steps could not be told in short.'
+      },
+      { type: 'auxiliary.answered', purpose: 'summary', model: 'cheap' }
+    )
+  );
+  assert.deepEqual(
+    blocks.map(block => block.kind),
+    ['message', 'step', 'message', 'note']
+  );
+  const [, , short, note] = blocks;
+  assert.ok(short.kind === 'message' && short.what === 'summary');
+  assert.deepEqual(
+    [short.steps, short.tokens],
+    [
+      [1, 1],
+      [9000, 3000]
+    ]
+  );
+  assert.match(words(short), /It listed the files/);
+  assert.ok(note.kind === 'note' && note.what.type === 'why');
+  assert.match(note.what.text, /could not be told in short/);
+});

@@ -9,6 +9,7 @@ import type {
   Approval,
   ApprovalRule,
   ChangeMemory,
+  ContextView,
   Decision,
   FileInfo,
   ImportReport,
@@ -124,6 +125,17 @@ export class AetherClient {
       query
     );
     return answer.records;
+  }
+
+  /**
+   * What the model was told at a step, the last one if none is named. Texts are cut at `chars`; with `entry`, the place
+   * of one, only that one has its text.
+   */
+  context(
+    pid: number,
+    query: { step?: number | null; entry?: number; chars?: number } = {}
+  ): Promise<ContextView> {
+    return this._call('GET', `processes/${pid}/context`, query);
   }
 
   signal(pid: number, signal: SignalName): Promise<Process> {

@@ -126,3 +126,7 @@ export type Recalled = Schemas['Recalled'];
 export type Alike = Schemas['Alike'];
 export type Merged = Schemas['Merged'];
 export type ChangeMemory = Schemas['ChangeMemory'];
+export type ContextView = Schemas['ContextView'];
+export type ContextSection = Schemas['ContextSection'];
+export type ContextEntry = Schemas['ContextEntry'];
+export type ContextMemory = Schemas['ContextMemory'];

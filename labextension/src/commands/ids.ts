@@ -6,6 +6,8 @@ export const CommandIDs = {
   openAgent: 'aether:open-agent',
   /** Arguments: `agent?` (whose memory), `memory?` (the id of one to show). Added by the memory panel. */
   openMemory: 'aether:open-memory',
+  /** Arguments: `pid`, `step?` (the last one if none is named). Added by the memory panel. */
+  openContext: 'aether:open-context',
   /** Arguments: `id?` (the approval to show). Added by the approvals panel. */
   openApprovals: 'aether:open-approvals',
   /** Arguments: any field of a spec that is known (`goal`, `model`, …). */

@@ -134,10 +134,14 @@ export interface MessageBlock {
   readonly at: number;
   readonly sender: string;
   readonly text: string;
-  /** The first message is the goal itself; what the agent remembers is nobody's message. */
-  readonly what: 'goal' | 'message' | 'memory';
+  /** The first message is the goal itself; what the agent remembers, and older steps in short, are nobody's message. */
+  readonly what: 'goal' | 'message' | 'memory' | 'summary';
   /** The memories that it tells of, by their ids. */
   readonly memories?: readonly number[];
+  /** The first and the last of the steps that a summary tells in short; they stay in the timeline as they are. */
+  readonly steps?: readonly [number, number];
+  /** Tokens of the whole context before and after. */
+  readonly tokens?: readonly [number, number];
 }
 
 /** What happened to the process between its steps. */
@@ -271,6 +275,18 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           text: event.text,
           what: 'memory',
           memories: event.memories
+        });
+        break;
+      case 'context.compacted':
+        blocks.push({
+          kind: 'message',
+          key,
+          at,
+          sender: '',
+          text: event.summary,
+          what: 'summary',
+          steps: [event.first, event.last],
+          tokens: [event.tokens_before, event.tokens_after]
         });
         break;
       case 'process.state':
@@ -490,6 +506,14 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
             actor,
             what: { type: 'no-lookback', text }
           };
+        } else if (event.error && event.message) {
+          blocks.push({
+            kind: 'note',
+            key,
+            at,
+            actor,
+            what: { type: 'why', text: event.message }
+          });
         }
         break;
       case 'process.exited': {

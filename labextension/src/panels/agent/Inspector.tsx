@@ -30,12 +30,15 @@ import { stripAnsi } from '../../ui/plainText';
 import { Output } from '../../ui/Text';
 import { useClock, useCommand, useServices } from '../services';
 import { useAgent } from './context';
+import { MemoryTab } from './MemoryTab';
+import { useAnswer } from './useAnswer';
 
-export type InspectorTab = 'about' | 'files' | 'logs' | 'costs';
+export type InspectorTab = 'about' | 'files' | 'memory' | 'logs' | 'costs';
 
 export const INSPECTOR_TABS: readonly InspectorTab[] = [
   'about',
   'files',
+  'memory',
   'logs',
   'costs'
 ];
@@ -46,6 +49,7 @@ export function useInspectorTabs(): ITab<InspectorTab>[] {
   return [
     { id: 'about', label: trans.__('About') },
     { id: 'files', label: trans.__('Files') },
+    { id: 'memory', label: trans.__('Memory') },
     { id: 'logs', label: trans.__('Logs') },
     { id: 'costs', label: trans.__('Costs') }
   ];
@@ -62,41 +66,13 @@ export function Inspector(props: {
       return <About process={props.process} />;
     case 'files':
       return <Files process={props.process} />;
+    case 'memory':
+      return <MemoryTab process={props.process} />;
     case 'logs':
       return <Logs records={props.records} />;
     case 'costs':
       return <Costs process={props.process} blocks={props.blocks} />;
   }
-}
-
-/** What a call answers, asked again when `key` changes; what was seen stays while it is asked. */
-function useAnswer<T>(
-  ask: () => Promise<T>,
-  key: string
-): { value: T | null; failure: string } {
-  const [answer, setAnswer] = React.useState<{
-    value: T | null;
-    failure: string;
-  }>({ value: null, failure: '' });
-  const latest = React.useRef(ask);
-  latest.current = ask;
-  React.useEffect(() => {
-    let stale = false;
-    latest.current().then(
-      value => {
-        if (!stale) setAnswer({ value, failure: '' });
-      },
-      (error: unknown) => {
-        if (stale) return;
-        const failure = error instanceof Error ? error.message : String(error);
-        setAnswer(before => ({ ...before, failure }));
-      }
-    );
-    return () => {
-      stale = true;
-    };
-  }, [key]);
-  return answer;
 }
 
 function About(props: { process: Process }): React.JSX.Element {

@@ -753,9 +753,11 @@ function MessageRow(props: { block: MessageBlock }): React.JSX.Element {
   const titles: Record<MessageBlock['what'], readonly [IconName, string]> = {
     goal: ['aether', trans.__('Goal')],
     message: ['message', trans.__('Message')],
-    memory: ['layers', trans.__('Remembers')]
+    memory: ['layers', trans.__('Remembers')],
+    summary: ['layers', trans.__('In short')]
   };
   const [icon, title] = titles[block.what];
+  if (block.steps) return <SummaryRow block={block} steps={block.steps} />;
   return (
     <section
       className="step person"
@@ -777,6 +779,50 @@ function MessageRow(props: { block: MessageBlock }): React.JSX.Element {
               )}
             </span>
           </Head>
+        </Event>
+      </div>
+      <div className="scost" />
+    </section>
+  );
+}
+
+/** What a model is told of older steps from here on, folded: the steps themselves stand above. */
+function SummaryRow(props: {
+  block: MessageBlock;
+  steps: readonly [number, number];
+}): React.JSX.Element {
+  const trans = useWords();
+  const { query } = useAgent();
+  const { at, text, tokens } = props.block;
+  const [first, last] = props.steps;
+  const title =
+    first === last
+      ? trans.__('Step %1 in short', first)
+      : trans.__('Steps %1 to %2 in short', first, last);
+  const found = query !== '' && text.toLowerCase().includes(query);
+  return (
+    <section className="step person" tabIndex={-1} aria-label={title}>
+      <div className="sn">
+        <Clock at={at} />
+      </div>
+      <div className="evs">
+        <Event kind="msg" icon="layers" word={trans.__('In short')}>
+          <details className="short" open={found || undefined}>
+            <summary>
+              <b>{title}</b>{' '}
+              <span className="ae-2">
+                {tokens &&
+                  trans.__(
+                    'from here on the model reads this instead; %1 tokens became %2',
+                    figures.tokenCount(tokens[0]),
+                    figures.tokenCount(tokens[1])
+                  )}
+              </span>
+            </summary>
+            <p className="said">
+              <Inline text={text} query={query} />
+            </p>
+          </details>
         </Event>
       </div>
       <div className="scost" />
