@@ -6,16 +6,18 @@ sandbox) knows this file and `model`, and nothing above.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from .model.access import Principal
 from .model.agent import AgentSpec, SandboxSpec
 from .model.events import Notice
 from .model.feedback import Judgement
 from .model.memory import Layer, Memory, Note, Recall
+from .model.personal import Holding
 from .model.plan import Plan
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
 from .model.routing import Family
@@ -298,6 +300,14 @@ class FileInfo:
     kind: Literal["file", "directory", "link", "other"]
     size_bytes: int
     modified_at: float
+
+
+class PersonalData(Protocol):
+    """All that is kept about a person, or about one of their agents; `app.py` hands it to the doors."""
+
+    async def holding(self, actor: Principal, agent: str) -> Holding: ...
+    def export(self, actor: Principal, agent: str) -> AsyncIterator[Iterable[tuple[str, bytes | Iterable[bytes]]]]: ...
+    async def erase(self, actor: Principal, agent: str, *, confirm: str, force: bool = False) -> Holding: ...
 
 
 class Surroundings(Protocol):

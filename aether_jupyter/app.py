@@ -18,6 +18,7 @@ from .kernel.approvals import Approvals
 from .kernel.budgets import Budgets
 from .kernel.catalog import Catalog
 from .kernel.contexts import Contexts
+from .kernel.erasure import Erasure
 from .kernel.feed import Feed
 from .kernel.feedback import Feedback
 from .kernel.memories import Memories
@@ -33,6 +34,7 @@ from .plugins import load_plugins
 from .runtime.embedding import Embedding
 from .runtime.language import Language
 from .runtime.machines import Machines
+from .runtime.personal import PersonalData
 from .runtime.reflection import Reflection
 from .runtime.supervisor import Supervisor
 from .runtime.surroundings import LiveSurroundings
@@ -62,6 +64,7 @@ class App:
     memory_files: MemoryFiles
     contexts: Contexts
     notes: NotesKeeper
+    personal: PersonalData
     feedback: Feedback
     profiles: Profiles
     plans: Plans
@@ -134,6 +137,9 @@ async def open_app(
         for part in (feed.flush, surroundings.find_sandbox, supervisor.run, *parts):
             task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)
+        memory_files = MemoryFiles(database, memories, notes)
+        erasure = Erasure(database, journal, feed, budgets, memories, notes)
+        await erasure.finish()
         instance = await instance_id(database)
         yield App(
             settings=settings,
@@ -147,8 +153,9 @@ async def open_app(
             catalog=Catalog(),
             memories=memories,
             contexts=contexts,
-            memory_files=MemoryFiles(database, memories, notes),
+            memory_files=memory_files,
             notes=notes,
+            personal=PersonalData(erasure, processes, memory_files, machines, settings, supervisor.left),
             feedback=feedback,
             profiles=profiles,
             plans=plans,

@@ -74,6 +74,7 @@ class Tenure:
                         memory_files=app.memory_files,
                         contexts=app.contexts,
                         notes=app.notes,
+                        personal=app.personal,
                         feedback=app.feedback,
                         profiles=app.profiles,
                         plans=app.plans,

@@ -32,6 +32,7 @@ from ..model.events import (
     ModelFailed,
     ModelRequested,
     PlanChanged,
+    ProcessErased,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -176,7 +177,9 @@ def _entries(event: Event) -> Iterator[_Entry]:
             yield _Entry(f"signal {signal.value}")
         case ProcessExited(status=status):
             yield _Entry(f"ended · {status.reason} (code {status.code})", status.message)
-        case StateChanged() | ProcessSpawned() | LimitsExtended() | ProcessReaped() | ModelRequested():
+        case (
+            StateChanged() | ProcessSpawned() | LimitsExtended() | ProcessReaped() | ProcessErased() | ModelRequested()
+        ):
             return
 
 

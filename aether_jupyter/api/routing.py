@@ -30,7 +30,7 @@ from ..model.errors import AetherError, BadRequest, Forbidden, NotFound, TooMany
 from .identity import principal
 
 if TYPE_CHECKING:
-    from ..abc import Surroundings
+    from ..abc import PersonalData, Surroundings
     from ..kernel.approvals import Approvals
     from ..kernel.budgets import Budgets
     from ..kernel.catalog import Catalog
@@ -72,6 +72,7 @@ class House:
     memory_files: MemoryFiles
     contexts: Contexts
     notes: NotesKeeper
+    personal: PersonalData
     feedback: Feedback
     profiles: Profiles
     plans: Plans

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from ..abc import FileInfo, RouteInfo, SandboxInfo
 from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageReport
@@ -29,6 +29,7 @@ from ..model.memory import (
 )
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
+from ..model.personal import Holding
 from ..model.plan import Plan, PlanAsItStands
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.profile import Profile, Standing
@@ -394,6 +395,31 @@ class AsyncAether:
         """Write MEMORY.md, which every run of this agent is told; '' for none. `version` must be the one seen."""
         return await self.ask(requests.write_notes(agent, text, version))
 
+    async def my_data(self, agent: str = "") -> Holding:
+        """How much is kept of oneself, or of an agent and those below it, and what an erasure would leave."""
+        return await self.ask(requests.my_data(agent))
+
+    async def export_my_data(self, file: BinaryIO, agent: str = "") -> None:
+        """Write all of it to `file` as a zip, as it comes."""
+        import httpx
+
+        request, address = requests.export_my_data(agent), await self.locate()
+        if self._http is None:
+            self._http = httpx.AsyncClient(**_connection(address))
+        try:
+            async with self._http.stream(**_arguments(request)) as answer:
+                if answer.status_code >= 400:
+                    await answer.aread()
+                    raise requests.failure(answer.status_code, _type(answer), answer.content, address.url)
+                async for block in answer.aiter_bytes():
+                    file.write(block)
+        except httpx.HTTPError as error:
+            raise _unreachable(address, error) from error
+
+    async def erase_my_data(self, confirm: str, *, agent: str = "", force: bool = False) -> Holding:
+        """Erase it for good. `confirm` is the agent's name, or one's own for everything; `force` kills what runs."""
+        return await self.ask(requests.erase_my_data(agent, confirm, force))
+
 
 class Aether:
     """A server, spoken to from a plain program; the methods are those of `AsyncAether`, without `await`.
@@ -708,6 +734,31 @@ class Aether:
     def write_notes(self, agent: str, text: str, *, version: int | None = None) -> Notes:
         """Write MEMORY.md, which every run of this agent is told; '' for none. `version` must be the one seen."""
         return self.ask(requests.write_notes(agent, text, version))
+
+    def my_data(self, agent: str = "") -> Holding:
+        """How much is kept of oneself, or of an agent and those below it, and what an erasure would leave."""
+        return self.ask(requests.my_data(agent))
+
+    def export_my_data(self, file: BinaryIO, agent: str = "") -> None:
+        """Write all of it to `file` as a zip, as it comes."""
+        import httpx
+
+        request, address = requests.export_my_data(agent), self.address
+        if self._http is None:
+            self._http = httpx.Client(**_connection(address))
+        try:
+            with self._http.stream(**_arguments(request)) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                    raise requests.failure(answer.status_code, _type(answer), answer.content, address.url)
+                for block in answer.iter_bytes():
+                    file.write(block)
+        except httpx.HTTPError as error:
+            raise _unreachable(address, error) from error
+
+    def erase_my_data(self, confirm: str, *, agent: str = "", force: bool = False) -> Holding:
+        """Erase it for good. `confirm` is the agent's name, or one's own for everything; `force` kills what runs."""
+        return self.ask(requests.erase_my_data(agent, confirm, force))
 
 
 def _connection(address: Address) -> dict[str, Any]:

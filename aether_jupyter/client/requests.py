@@ -40,6 +40,7 @@ from ..model.feedback import Judgement, Thumb
 from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
+from ..model.personal import Holding
 from ..model.plan import Plan, PlanAsItStands
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.profile import Profile, Standing
@@ -410,3 +411,17 @@ def notes(agent: str) -> Request[list[Notes]]:
 def write_notes(agent: str, text: str, version: int | None) -> Request[Notes]:
     body = {"agent": agent, "text": text} | ({} if version is None else {"version": version})
     return Request("POST", f"{API}/memories/notes", Notes, body=body)
+
+
+def my_data(agent: str) -> Request[Holding]:
+    return Request("GET", f"{API}/me/data", Holding, query={"agent": agent} if agent else {}, wait_s=60.0)
+
+
+def export_my_data(agent: str) -> Request[bytes]:
+    return Request("GET", f"{API}/me/export", bytes, query={"agent": agent} if agent else {}, wait_s=600.0)
+
+
+def erase_my_data(agent: str, confirm: str, force: bool) -> Request[Holding]:
+    query = {"agent": agent, "confirm": confirm, "force": "true" if force else ""}
+    given = {name: value for name, value in query.items() if value}
+    return Request("DELETE", f"{API}/me/data", Holding, query=given, wait_s=600.0)

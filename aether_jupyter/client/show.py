@@ -28,6 +28,7 @@ from ..model.events import (
     ModelFailed,
     ModelRequested,
     PlanChanged,
+    ProcessErased,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -44,6 +45,7 @@ from ..model.harmless import code, formatted, line, markdown, plain
 from ..model.memory import Alike, Memory, MemoryPage, MemoryUse, Merged, Recall
 from ..model.memory_file import ImportReport
 from ..model.message import AGENT, Text, Thinking
+from ..model.personal import Holding
 from ..model.plan import PlanAsItStands, outline
 from ..model.process import Process, State
 from ..model.profile import Profile, Standing
@@ -295,7 +297,14 @@ def event_text(event: Event) -> tuple[str, str]:
         case FeedbackGiven(step=step, by=by, thumb=thumb, comment=comment):
             judged = {"up": "thumb up", "down": "thumb down", "none": "comment"}[thumb]
             return "feedback", f"{by} on step {step}: {judged}{f', {comment}' if comment else ''}"
-        case ModelRequested() | AuxiliaryRequested() | AuxiliaryAnswered() | ProcessReaped() | StateChanged():
+        case (
+            ModelRequested()
+            | AuxiliaryRequested()
+            | AuxiliaryAnswered()
+            | ProcessReaped()
+            | ProcessErased()
+            | StateChanged()
+        ):
             return "", ""
 
 
@@ -559,3 +568,15 @@ _KINDS = {
     "unreadable": "unreadable",
     "same": "the same",
 }
+
+
+def holding_text(found: Holding) -> str:
+    """What is kept, or was erased, by kind; and what stays."""
+    whose = f"the agent {line(found.agent)} and those below it" if found.agent else f"everything of {line(found.owner)}"
+    rows = [f"{'Erased' if found.erased else 'Kept'}: {whose}"]
+    rows += [f"{count:>9,}  {kind}" for kind, count in found.counts.items()]
+    rows.append(f"{found.files:>9,}  files ({found.file_bytes:,} bytes)")
+    if found.running:
+        rows.append(f"Not ended: {', '.join(map(str, found.running))}")
+    rows += ["What stays:" if found.erased else "What an erasure leaves:", *(f"  - {each}" for each in found.stays)]
+    return "\n".join(rows)

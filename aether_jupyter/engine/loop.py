@@ -33,6 +33,7 @@ from ..model.events import (
     ModelFailed,
     ModelRequested,
     PlanChanged,
+    ProcessErased,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -349,7 +350,7 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             )
         case ContextCompacted():
             return _compact(s, event)
-        case ProcessSpawned() | ProcessReaped() | ApprovalClosed() | Reflected() | FeedbackGiven():
+        case ProcessSpawned() | ProcessReaped() | ProcessErased() | ApprovalClosed() | Reflected() | FeedbackGiven():
             return s
         case _:
             assert_never(event)

@@ -38,6 +38,7 @@ _PROCESSES = (
     .limit(SHOWN)
 )
 _APPROVALS = select(a.c.id, a.c.body).where(a.c.owner == bindparam("owner"), a.c.status == "waiting")
+_ERASED = select(tables.meta.c.value).where(tables.meta.c.key == "erased")
 _LAST = select(func.coalesce(func.max(tables.event.c.seq), 0))
 
 
@@ -70,7 +71,7 @@ class Feed:
         follower = Follower(actor.owner, watch)
         self._followers.add(follower)
         try:
-            if cursor is None or cursor > self._journal.last:
+            if cursor is None or cursor > self._journal.last or cursor < await self._erased():
                 raw = await self._snapshot(actor)
                 cursor = _cursor(raw)
                 yield b'{"snapshot":%s}' % raw
@@ -112,6 +113,10 @@ class Feed:
             if follower.owner == owner and notice.pid in follower.watch:
                 follower.notices.append(notice)
 
+    def forget(self) -> None:
+        """Let go of frames that were made already: words in them were erased."""
+        self._frames.clear()
+
     async def flush(self) -> None:
         """Wake readers at a steady pace while notices wait for them."""
         while True:
@@ -140,6 +145,11 @@ class Feed:
         elif frame:
             last = _cursor_of_frame(frame)
         return frame, last
+
+    async def _erased(self) -> int:
+        """Up to which record the journal no longer tells all: what was erased is not in it."""
+        rows = await self._database.fetch(_ERASED)
+        return int(rows[0].value) if rows else 0
 
     async def _snapshot(self, actor: Principal) -> bytes:
         require(actor, "processes:read")

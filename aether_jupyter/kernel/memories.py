@@ -140,6 +140,14 @@ class Memories:
         """Call `listener` after memories were written here."""
         self._listeners.append(listener)
 
+    def dropped(self, owner: str, spaces: Sequence[int]) -> None:
+        """These spaces were erased: nothing of them is kept in mind."""
+        self._known.pop(owner, None)
+        gone = set(spaces)
+        self._untidied = {key: waits for key, waits in self._untidied.items() if key[0] not in gone}
+        if self._vectors is not None:
+            self._vectors.forget(gone)
+
     # --- writing -------------------------------------------------------------------------------------------------
 
     async def remember(self, actor: Principal, agent: str, note: Note, source: Source | None = None) -> Memory:

@@ -768,6 +768,8 @@ class Processes:
     def row(self, tx: Transaction, pid: int) -> Row:
         """The row, whoever asks: for the kernel's own moves."""
         found = tx.one(_LOAD, {"k": pid})
+        if found is None:
+            raise ProcessNotFound(f"No process {pid}")
         return Row(_process(found.body), found.epoch, found.worker, found.reaped)
 
     def _rows(self, tx: Transaction, found: Iterable[Any]) -> Iterable[Row]:
@@ -785,7 +787,10 @@ class Processes:
         tx.run(update(p).where(p.c.pid == pid).values(state=str(State.STOPPED), worker=None))
 
     def _fenced(self, tx: Transaction, claim: Claim) -> Row:
-        row = self.row(tx, claim.pid)
+        try:
+            row = self.row(tx, claim.pid)
+        except ProcessNotFound:
+            raise Fenced(f"Process {claim.pid} was erased") from None
         if row.epoch != claim.epoch or row.worker != claim.worker:
             raise Fenced(f"Process {claim.pid} is no longer run by this server (epoch {row.epoch}, not {claim.epoch})")
         return row

@@ -23,6 +23,8 @@ SCOPES: dict[str, str] = {
     "memory:read": "see what agents remember",
     "memory:write": "add, edit, pin, share and forget memories",
     "usage:read": "see tokens and money spent",
+    "me:read": "see and take away all that is kept about oneself",
+    "me:erase": "erase all that is kept about oneself",
     "system:read": "see health, models, tools, sandboxes and templates",
     "system:run": "claim and record (the runtime itself)",
 }

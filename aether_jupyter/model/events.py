@@ -70,6 +70,10 @@ class ProcessReaped(msgspec.Struct, frozen=True, tag="process.reaped", tag_field
     home_kept: bool
 
 
+class ProcessErased(msgspec.Struct, frozen=True, tag="process.erased", tag_field="type"):
+    """All that was kept of it is gone, this journal with it. It is passed on, and then goes, too."""
+
+
 class MessageSent(msgspec.Struct, frozen=True, tag="message.sent", tag_field="type", omit_defaults=True):
     """Words for the agent, read before its next model call. `sender` is a person's name or `agent:PID`.
 
@@ -291,6 +295,7 @@ Event = (
     | ModelChosen
     | ProcessExited
     | ProcessReaped
+    | ProcessErased
     | MessageSent
     | RequestOpened
     | RequestMoved

@@ -29,6 +29,7 @@ from .events import (
     ModelFailed,
     ModelRequested,
     PlanChanged,
+    ProcessErased,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -175,7 +176,8 @@ def _advance(p: Process, event: Event, at: float, n: int) -> Process:
         case Reflected(rating=rating):
             return replace(p, rating=rating)
         case (
-            ApprovalDecided()
+            ProcessErased()
+            | ApprovalDecided()
             | ApprovalClosed()
             | RequestOpened()
             | RequestMoved()
@@ -195,7 +197,10 @@ def apply(view: View, record: Record) -> View:
     processes, approvals, spend = view.processes, view.approvals, _today(view.spend, record.at)
     event = record.event
     before = processes.get(record.pid)
-    if isinstance(event, ProcessSpawned):
+    if isinstance(event, ProcessErased):
+        processes = {pid: process for pid, process in processes.items() if pid != record.pid}
+        approvals = {key: approval for key, approval in approvals.items() if approval.pid != record.pid}
+    elif isinstance(event, ProcessSpawned):
         processes = {**processes, record.pid: advance(event.process, event, record.at, record.n)}
     elif before is not None:
         processes = {**processes, record.pid: advance(before, event, record.at, record.n)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from .. import beneath
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 POLL_S = 1.0
 SWEEP_S = 0.5
 REAP_S = 30.0
+LEAVE_S = 15.0
+"""Seconds in which an agent that was killed must have left what it does."""
 
 
 class Supervisor:
@@ -101,6 +103,12 @@ class Supervisor:
     def running(self) -> int:
         """Agents that this server runs now."""
         return len(self._runs)
+
+    async def left(self, pids: Iterable[int]) -> None:
+        """Return when this server works no more on these processes, which have ended; at the latest after a while."""
+        tasks = [self._runs[pid][1] for pid in pids if pid in self._runs]
+        if tasks:
+            await asyncio.wait(tasks, timeout=LEAVE_S)
 
     @property
     def alive(self) -> bool:

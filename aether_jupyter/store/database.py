@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 GROUP = 512
 BUSY_MS = 5_000
+REWRITE_TRIES, REWRITE_PAUSE_S = 40, 0.25
 QUICK_BYTES = 64_000_000
 """A larger database is not read through at every question; that it answers must do."""
 
@@ -89,12 +90,14 @@ class Transaction:
 
 @dataclass(slots=True)
 class _Job:
-    body: Callable[[Transaction], Any]
+    body: Callable[[Any], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     value: Any = None
     error: BaseException | None = None
     appended: list[Appended] = field(default_factory=list)
+    alone: bool = False
+    """On the driver's own connection, outside of a transaction."""
 
 
 Committed = Callable[[list[Appended]], None]
@@ -150,8 +153,18 @@ class Database:
         """Run `body` in the next group. Its rows and events are durable when this returns; if it raises, none is."""
         if self._closed:
             raise StorageBusy("the database is closed; the server is stopping")
+        return await self._put(body)
+
+    async def rewrite(self) -> None:
+        """Write the file anew without its free pages, and empty the log: what was deleted is in neither any more.
+
+        Nothing is written meanwhile. It takes as much room again as the file has; raises `StorageFull` without it.
+        """
+        await self._put(_rewrite, alone=True)
+
+    async def _put(self, body: Callable[[Any], T], *, alone: bool = False) -> T:
         loop = asyncio.get_running_loop()
-        job = _Job(body, loop, loop.create_future())
+        job = _Job(body, loop, loop.create_future(), alone=alone)
         self._jobs.put(job)
         # Shielded: a cancelled caller must not lose track of what the writer has committed for it.
         value: T = await asyncio.shield(job.future)
@@ -220,7 +233,11 @@ class Database:
                 jobs.append(more)
             try:
                 with self._connect() as connection:
-                    self._group(connection, jobs)
+                    if together := [job for job in jobs if not job.alone]:
+                        self._group(connection, together)
+                    for job in jobs:
+                        if job.alone:
+                            self._alone(connection, job)
             except Exception as error:
                 # Without a writer every caller would wait for ever; a new connection may well work.
                 log.critical("the writer lost its connection to the database; it opens another", exc_info=True)
@@ -235,6 +252,8 @@ class Database:
         rows: list[Appended] = []
         try:
             driver.execute("BEGIN IMMEDIATE")
+            # Before the bodies: one that erases records must not have their numbers given again.
+            seq = driver.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0]
             for job in jobs:
                 transaction = Transaction(connection, time.time(), waiting=rows)
                 driver.execute("SAVEPOINT action")
@@ -251,7 +270,6 @@ class Database:
                     rows.extend(transaction.appended)
                 driver.execute("RELEASE action")
             if rows:
-                seq = driver.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0]
                 for offset, appended in enumerate(rows, 1):
                     appended.row["seq"] = seq + offset
                 connection.execute(_APPEND, [appended.row for appended in rows])
@@ -264,6 +282,13 @@ class Database:
             for job in jobs:
                 job.error = job.error or translated
         self._wake(jobs, rows)
+
+    def _alone(self, connection: Connection, job: _Job) -> None:
+        try:
+            job.value = job.body(connection.connection.driver_connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting caller must be told
+            job.error = _translate(error)
+        self._wake([job], [])
 
     def _wake(self, jobs: list[_Job], rows: list[Appended]) -> None:
         loops = {job.loop for job in jobs} | ({loop for loop, _ in self._listeners} if rows else set())
@@ -278,6 +303,21 @@ class Database:
 
 
 _APPEND = insert(tables.event)
+
+
+def _rewrite(driver: sqlite3.Connection) -> None:
+    # In a file, not in memory: the database may be larger than that.
+    driver.execute("PRAGMA temp_store=FILE")
+    try:
+        driver.execute("VACUUM")
+    finally:
+        driver.execute("PRAGMA temp_store=MEMORY")
+    for _ in range(REWRITE_TRIES):
+        # Whoever reads an older state keeps the log from being emptied.
+        if not driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            return
+        time.sleep(REWRITE_PAUSE_S)
+    raise StorageBusy("the log could not be emptied, for somebody reads the database all the time; try it again")
 
 
 def _settle(jobs: list[_Job], listeners: list[Committed], rows: list[Appended]) -> None:

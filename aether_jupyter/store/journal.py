@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 from uuid_utils import uuid7
 
-from ..model.events import Event, Record
+from ..model.events import Event, ProcessErased, Record
 from . import tables
 from .database import Appended, Database, Transaction
 
@@ -123,6 +123,20 @@ class Journal:
     def nudge(self) -> None:
         """Wake whoever waits in `changed`, to look at something that is not in the journal."""
         self._signal()
+
+    def drop(self, pids: Container[int]) -> None:
+        """These processes were erased: nothing of them is told any more but that they are gone."""
+        self._replace(lambda entry: entry.pid in pids and not isinstance(entry.event, ProcessErased))
+
+    def blank(self, seqs: Container[int]) -> None:
+        """These records were rewritten: nobody is told what they held."""
+        self._replace(lambda entry: entry.seq in seqs)
+
+    def _replace(self, gone: Callable[[Entry], bool]) -> None:
+        # Their places stay, for the tail has no gaps.
+        kept = [Entry(x.seq, x.pid, x.n, "", b"", None) if gone(x) else x for x in self._tail]
+        self._tail = deque(kept)
+        self._bytes = sum(len(entry.raw) for entry in kept)
 
     async def follow(self) -> AsyncIterator[list[Entry]]:
         """Every batch of entries from now on, in order, for readers that keep up (the runtime)."""

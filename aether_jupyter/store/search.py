@@ -99,6 +99,21 @@ def set_before(tx: Transaction, shelf: int, space: int, key: int, before: str) -
     tx.run(_of(shelf).before, {"row": _row(space, key), "before": indexed(before[:BEFORE_CHARS])})
 
 
+def unmake(tx: Transaction, shelf: int) -> None:
+    """Take an owner's index away."""
+    tx.run(text(f"DROP TABLE IF EXISTS memory_text_{int(shelf)}"))
+
+
+def merge(tx: Transaction, shelf: int) -> bool:
+    """Join a part of an index, so that words of rows that are gone go from it; False when there is nothing to join."""
+    driver: Any = tx.connection.connection.driver_connection
+    before = driver.total_changes
+    name = f"memory_text_{int(shelf)}"
+    tx.run(text(f"INSERT INTO {name} ({name}, rank) VALUES ('merge', -500)"))  # noqa: S608
+    # FTS5 counts two changes even when it has nothing to do.
+    return bool(driver.total_changes - before >= 2)
+
+
 def by_words(
     connection: Connection,
     spaces: Iterable[Space],
@@ -179,6 +194,12 @@ class Vectors:
         self.model = model
         self._spaces: OrderedDict[int, _Matrix] = OrderedDict()
         self._lock = threading.Lock()
+
+    def forget(self, spaces: Iterable[int]) -> None:
+        """Let the matrices of these spaces go."""
+        with self._lock:
+            for space in spaces:
+                self._spaces.pop(space, None)
 
     def nearest(
         self,

@@ -56,6 +56,16 @@ test('live lines join; a gap is filled from the server', async () => {
   assert.deepEqual(numbers(transcript), [1, 2, 3, 4, 5, 6, 7]);
 });
 
+test('of an erased process nothing is kept, and nothing is asked for', async () => {
+  const transcript = new Transcript(server(() => 3));
+  await transcript.open(3);
+  const last: JournalRecord = { ...line(4), event: { type: 'process.erased' } };
+  await transcript.add([last]);
+  assert.deepEqual(numbers(transcript), []);
+  assert.ok(transcript.complete);
+  assert.equal(transcript.failure, null);
+});
+
 test('lines that come while the first page is read are not lost', async () => {
   let head = 2;
   const transcript = new Transcript(server(() => head));

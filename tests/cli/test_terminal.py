@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,25 @@ def test_a_plan_is_shown_and_set_from_standard_input(server: Server, tmp_path: P
     assert " 2/2 " in row
     assert "1 of the plan" in aether("plan", pid, "--set", "-", stdin="read it", env=env).stderr
     aether("signal", "KILL", pid, env=env)
+
+
+def test_one_s_data_is_exported_and_an_agent_is_erased(server: Server, tmp_path: Path) -> None:
+    with server.client() as client:
+        client.remember("shredded", "The zanzibar is blue.")
+    file = tmp_path / "me.zip"
+    assert "README.md in it" in aether("export-me", str(file), "--agent", "shredded", env=server.environment).stdout
+    assert file.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(file) as archive:
+        assert b"zanzibar" in archive.read("tables/memory.jsonl")
+    unknown = aether("export-me", str(tmp_path / "no.zip"), "--agent", "nobody", env=server.environment)
+    assert "nothing is kept of an agent named 'nobody'" in unknown.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["me.zip"]
+    asked = aether("erase-me", "--agent", "shredded", env=server.environment)
+    assert "1  memories" in asked.stdout
+    assert "--yes does it" in asked.stderr
+    gone = data("erase-me", "--agent", "shredded", "--yes", env=server.environment)
+    assert (gone["erased"], gone["counts"]["memories"]) == (True, 1)
+    assert aether("erase-me", "--agent", "shredded", "--yes", env=server.environment).returncode == 2
 
 
 def test_run_shows_steps_and_prints_the_answer(server: Server) -> None:

@@ -32,6 +32,7 @@ from aether_jupyter.model.events import (
     ModelFailed,
     ModelRequested,
     PlanChanged,
+    ProcessErased,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -147,6 +148,9 @@ def a_life() -> list[Record]:
     say(2, StateChanged(State.RUNNING), ApprovalRequested(question))
     say(2, StateChanged(State.WAITING, WaitReason("answer", "Which one?", ("a2",))), SignalSent(Signal.KILL))
     say(2, ApprovalClosed("a2", "the process ended"), ProcessExited(ExitStatus(137, "killed", "Killed by ana.")))
+    say(3, spawned(3, "forgotten"), StateChanged(State.RUNNING))
+    asked = Approval(id="a3", pid=3, owner="ana", name="agent 3", kind="question", step=1, created_at=START + 50)
+    say(3, ApprovalRequested(asked), ProcessErased())
     return journal.records
 
 

@@ -12,6 +12,7 @@ import type {
   ContextView,
   Decision,
   FileInfo,
+  Holding,
   ImportReport,
   JournalRecord,
   Judgement,
@@ -307,6 +308,22 @@ export class AetherClient {
   /** What agents can be begun from, and where one's shared folders lie on the server. */
   templates(): Promise<TemplateList> {
     return this._call('GET', 'templates');
+  }
+
+  /** How much is kept of oneself, or of an agent and those below it. */
+  myData(agent = ''): Promise<Holding> {
+    return this._call('GET', 'me/data', agent ? { agent } : {});
+  }
+
+  /** The address of all of it as a zip, for a download link. */
+  myExportUrl(agent = ''): string {
+    return this._url('me/export', agent ? { agent } : {});
+  }
+
+  /** Erases it for good. `confirm` is the agent's name, or one's own; `force` kills agents that have not ended. */
+  eraseMyData(confirm: string, agent = '', force = false): Promise<Holding> {
+    const query = { confirm, force, ...(agent ? { agent } : {}) };
+    return this._call('DELETE', 'me/data', query);
   }
 
   /** MEMORY.md of an agent, which a person writes, in all its versions: the newest first. */

@@ -105,6 +105,7 @@ export type RouteInfo = Schemas['RouteInfo'];
 export type SandboxInfo = Schemas['SandboxInfo'];
 export type ToolSpec = Schemas['ToolSpec'];
 export type FileInfo = Schemas['FileInfo'];
+export type Holding = Schemas['Holding'];
 export type ImportReport = Schemas['ImportReport'];
 export type Notes = Schemas['Notes'];
 export type FileChange = Schemas['FileChange'];

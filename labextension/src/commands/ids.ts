@@ -23,6 +23,10 @@ export const CommandIDs = {
   /** Arguments: `pid` or `pids`. Asks first. */
   reap: 'aether:reap-agent',
   openTutorial: 'aether:open-tutorial',
+  exportMyData: 'aether:export-my-data',
+  /** Arguments: `agent?` (its name). Shows what goes, and asks for the name. */
+  eraseAgent: 'aether:erase-agent',
+  eraseMyData: 'aether:erase-my-data',
   showAgents: 'aether:show-agents',
   /** The keys of the panel that has the focus. */
   showKeys: 'aether:show-keys',

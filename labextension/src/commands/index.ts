@@ -15,6 +15,11 @@ import { CommandIDs } from './ids';
 import { chooseModelCommand } from './model';
 import { newAgentCommand } from './newAgent';
 import { openTutorialCommand } from './openTutorial';
+import {
+  eraseAgentCommand,
+  eraseMyDataCommand,
+  exportMyDataCommand
+} from './personal';
 import { reapCommand } from './reap';
 import { sendCommand } from './send';
 import { signalCommand } from './signal';
@@ -53,8 +58,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
       openTutorialCommand(context, app)
     );
 
+    commands.addCommand(CommandIDs.exportMyData, exportMyDataCommand(context));
+    commands.addCommand(CommandIDs.eraseAgent, eraseAgentCommand(context));
+    commands.addCommand(CommandIDs.eraseMyData, eraseMyDataCommand(context));
+
     const category = trans.__('Aether');
-    for (const command of [CommandIDs.newAgent, CommandIDs.openTutorial]) {
+    for (const command of [
+      CommandIDs.newAgent,
+      CommandIDs.openTutorial,
+      CommandIDs.exportMyData,
+      CommandIDs.eraseAgent,
+      CommandIDs.eraseMyData
+    ]) {
       palette?.addItem({ command, category, args: { palette: true } });
     }
     launcher?.add({ command: CommandIDs.newAgent, category, rank: 1 });

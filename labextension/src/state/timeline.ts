@@ -336,6 +336,8 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           what: { type: 'reaped', kept: event.home_kept }
         });
         break;
+      case 'process.erased':
+        break;
       case 'model.requested': {
         const step = stepOf(event.step, at);
         step.model = event.model;

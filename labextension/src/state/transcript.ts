@@ -63,6 +63,15 @@ export class Transcript {
 
   /** Takes live lines of this process. */
   async add(records: readonly JournalRecord[]): Promise<void> {
+    if (records.some(record => record.event.type === 'process.erased')) {
+      // Nothing is left of it on the server, so nothing is kept of it here.
+      this._records = [];
+      this._pending = [];
+      this._known = 0;
+      this._opened = true;
+      this._changed.emit();
+      return;
+    }
     if (!this._opened) {
       this._pending = [...this._pending, ...records];
       return;

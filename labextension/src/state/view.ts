@@ -46,13 +46,19 @@ export function applyAll(view: View, records: readonly JournalRecord[]): View {
   let { cursor, processes, approvals, spend } = view;
   let owned = false;
   const mine: Record<number, Process> = {};
+  const erased = new Set<number>();
   for (const record of records) {
     if (record.seq <= cursor) continue;
     cursor = record.seq;
     const { event, pid } = record;
     spend = today(spend, record.at);
     const before = mine[pid] ?? processes[pid];
-    if (event.type === 'process.spawned') {
+    if (event.type === 'process.erased') {
+      erased.add(pid);
+      approvals = Object.fromEntries(
+        Object.entries(approvals).filter(([, each]) => each.pid !== pid)
+      );
+    } else if (event.type === 'process.spawned') {
       mine[pid] = advance(event.process, event, record.at, record.n);
     } else if (before) {
       mine[pid] = advance(before, event, record.at, record.n);
@@ -76,6 +82,11 @@ export function applyAll(view: View, records: readonly JournalRecord[]): View {
   }
   if (!owned) return view;
   processes = { ...processes, ...mine };
+  if (erased.size > 0) {
+    processes = Object.fromEntries(
+      Object.entries(processes).filter(([pid]) => !erased.has(Number(pid)))
+    );
+  }
   return { ...view, cursor, processes, approvals, spend };
 }
 
@@ -138,6 +149,8 @@ function step(p: Process, event: AetherEvent, at: number, n: number): Process {
     }
     case 'process.reaped':
       return { ...p, reaped_at: at };
+    case 'process.erased':
+      return p;
     case 'message.sent':
       return {
         ...p,

@@ -482,6 +482,8 @@ function logLine(
       };
     case 'process.reaped':
       return { source: 'state', text: `reaped by ${actor}` };
+    case 'process.erased':
+      return { source: 'state', text: `erased by ${actor}` };
     case 'message.sent':
       return { source: 'message', text: `${event.sender}: ${event.text}` };
     case 'request.opened':

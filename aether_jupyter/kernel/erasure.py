@@ -1,0 +1,452 @@
+"""Everything about a person or one of their agents: what there is, as rows to take away, and gone for good.
+
+An erasure deletes rows, which is the one change that no event tells of: the events go themselves. So each process that
+goes leaves a last record, `ProcessErased`, by which screens and other servers forget it; once it was passed on, it
+goes, too. What other agents hold of one that is erased is found by its number and by the uses of its memories, and is
+blanked.
+At last the full text is merged and the file rewritten, so that no word is left in a free page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping, Sequence
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from ..model.access import Principal, require
+from ..model.errors import BadRequest, Conflict, Forbidden
+from ..model.events import (
+    Event,
+    MemoriesGiven,
+    MessageSent,
+    ProcessErased,
+    RequestOpened,
+    ToolEnded,
+)
+from ..model.memory import BELOW, memory_name
+from ..model.personal import ERASED
+from ..model.process import Process
+from ..model.view import advance
+from ..store import search, tables
+from ..store.database import Database, Transaction, upsert
+from ..store.holdings import FEW, Whose, counted, plain_row, rows_of, tables_of_people
+from ..store.journal import Entry, Journal, decode_event
+from .action import action
+from .budgets import Budgets, day
+from .feed import Feed
+from .memories import Memories
+from .notes import NotesKeeper
+
+SETTLE_S = 1.0
+"""Seconds in which screens and other servers take note that processes are gone."""
+FEW_PIDS = 20
+PAGE = 2_000
+MERGES = 10_000
+
+_encode = msgspec.json.Encoder().encode
+_process = msgspec.json.Decoder(Process).decode
+p, e, s, m, u, t = (
+    tables.process,
+    tables.event,
+    tables.memory_space,
+    tables.memory,
+    tables.usage,
+    tables.text,
+)
+_FOLD = upsert(
+    u, key=("owner", "day", "pid", "model"), add=("calls", "input_tokens", "output_tokens", "cost_usd"), keep=("name",)
+)
+_EVENTS = select(e.c.at, e.c.n, e.c.body).where(e.c.pid == bindparam("k")).order_by(e.c.n)
+_OTHERS = (
+    select(e.c.seq, e.c.pid, e.c.body)
+    .where(e.c.owner == bindparam("owner"), e.c.seq > bindparam("after"))
+    .order_by(e.c.seq)
+    .limit(PAGE)
+)
+_TELLING = ("message.sent", "request.opened", "memory.given", "tool.ended")
+_PEER_TOOLS = frozenset({"wait_agent", "list_agents", "list_requests", "ask_agent"})
+_ASKED = (
+    "SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.system'), json_extract(CAST(body AS TEXT), '$.tools') "
+    'FROM event WHERE {} AND CAST(substr(body, 1, 25) AS TEXT) = \'{{"type":"model.requested\''
+)
+_SENT = text(_ASKED.format("owner = :owner AND seq > :after"))
+_SENT_BY = text(_ASKED.format("pid = :pid"))
+
+
+class Erasure:
+    """`whose` finds what is meant, `counts` and `dump` show it, `erase` takes it away."""
+
+    def __init__(
+        self, database: Database, journal: Journal, feed: Feed, budgets: Budgets, memories: Memories, notes: NotesKeeper
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._feed = feed
+        self._budgets = budgets
+        self._memories = memories
+        self._notes = notes
+        self._gone: set[int] = set()
+        journal.on_entry(self._heed)
+
+    # --- what there is -------------------------------------------------------------------------------------------
+
+    async def whose(self, actor: Principal, agent: str) -> Whose:
+        """All of the person, or the agent of this name with those below it. Raises `BadRequest` if there is none."""
+        _person(actor, "me:read")
+        if not agent:
+            return Whose(actor.owner, True)
+        rows = await self._database.fetch(select(p.c.pid, p.c.name, p.c.parent).where(p.c.owner == actor.owner))
+        by_pid = {row.pid: row for row in rows}
+        names: MutableMapping[str, list[int]] = {}
+        for row in rows:
+            names.setdefault(_whole_name(by_pid, row), []).append(row.pid)
+        spaces = await self._database.fetch(select(s.c.id, s.c.agent).where(s.c.owner == actor.owner))
+        n = tables.memory_notes
+        written = await self._database.fetch(select(n.c.agent).where(n.c.owner == actor.owner).distinct())
+        known = {*names, *(row.agent for row in spaces), *(row.agent for row in written)}
+        meant = {name for name in known if name == agent or name.startswith(agent + BELOW)}
+        if not meant:
+            raise BadRequest(f"agent: nothing is kept of an agent named {agent!r}")
+        return Whose(
+            owner=actor.owner,
+            whole=False,
+            agents=tuple(sorted(meant)),
+            spaces=tuple(row.id for row in spaces if row.agent in meant),
+            pids=tuple(sorted(pid for name in meant for pid in names.get(name, ()))),
+        )
+
+    async def counts(self, whose: Whose) -> Mapping[str, int]:
+        """Rows by kind."""
+        return await self._database.look(lambda connection: counted(connection, whose))
+
+    async def pids(self, whose: Whose, *, alive: bool = False) -> Sequence[int]:
+        """The processes that are meant; only those that have not ended, if `alive`."""
+        statement = select(p.c.pid).where(rows_of(p, whose)).order_by(p.c.pid)
+        if alive:
+            statement = statement.where(p.c.state != "ZOMBIE")
+        return [row.pid for row in await self._database.fetch(statement)]
+
+    async def names(self, whose: Whose) -> Sequence[tuple[int, str]]:
+        """The memory spaces that are meant: number and agent."""
+        return [
+            (row.id, row.agent)
+            for row in await self._database.fetch(select(s.c.id, s.c.agent).where(rows_of(s, whose)).order_by(s.c.id))
+        ]
+
+    async def dump(self, whose: Whose) -> AsyncIterator[tuple[str, IO[bytes]]]:
+        """Each table's rows as JSON lines in a temporary file, which is the caller's to close."""
+        for table in tables_of_people():
+            file = TemporaryFile()  # noqa: SIM115 (whoever takes it closes it)
+            rows = await self._database.look(lambda c, table=table, file=file: _written(c, table, whose, file))  # type: ignore[misc]
+            if rows:
+                file.seek(0)
+                yield table.name, file
+            else:
+                file.close()
+
+    # --- taking it away ------------------------------------------------------------------------------------------
+
+    async def erase(self, actor: Principal, whose: Whose) -> Mapping[str, int]:
+        """Erase rows, and what others hold of them; returns how many of each kind there were.
+
+        Processes must have ended: raises `Conflict` if one has not, or begins meanwhile. It works in small
+        transactions, so that other agents go on; cut off, it can be repeated. Raises `StorageFull` if the rows are gone
+        and there is no room to rewrite the file.
+        """
+        _person(actor, "me:erase")
+        if alive := await self.pids(whose, alive=True):
+            raise Conflict(
+                f"{len(alive)} agents have not ended: {', '.join(map(str, alive[:10]))}", running=list(alive)
+            )
+        counts = await self.counts(whose)
+        pids = await self.pids(whose)
+        spaces = [space for space, _ in await self.names(whose)]
+        await self._mark(actor)
+        if not whose.whole:
+            await self._blank_others(actor, whose)
+        sent = set() if whose.whole else await self._sent(whose, pids)
+        for space in spaces:
+            await self._empty(actor, space)
+        for at in range(0, len(pids), FEW_PIDS):
+            await self._bury(actor, whose.owner, tuple(pids[at : at + FEW_PIDS]))
+        shelves = await self._sweep(actor, whose)
+        if sent:
+            await self._drop_texts(actor, whose.owner, sent)
+        self._memories.dropped(whose.owner, spaces)
+        self._notes.forget(whose.owner)
+        await asyncio.sleep(SETTLE_S)
+        await self._settle(actor, pids)
+        self._forget()
+        for shelf in shelves:
+            for _ in range(MERGES):
+                if not await self._database.write(lambda tx, shelf=shelf: search.merge(tx, shelf)):  # type: ignore[misc]
+                    break
+        await self._database.rewrite()
+        return counts
+
+    async def finish(self) -> None:
+        """Go on where a server was cut off: what was passed on goes, and the file is rewritten."""
+        key = tables.meta.c.key
+        if await self._database.fetch(select(tables.meta.c.value).where(key == "erasing")):
+            told = text("SELECT DISTINCT pid FROM event WHERE pid NOT IN (SELECT pid FROM process)")
+            pids = await self._database.look(lambda connection: [row.pid for row in connection.execute(told)])
+            await self._database.write(lambda tx: self._settled(tx, pids))
+            await self._database.rewrite()
+
+    @action("me:erase")
+    def _mark(self, tx: Transaction, actor: Principal) -> None:
+        tx.run(insert_or(tables.meta).values(key="erasing", value="1").on_conflict_do_nothing())
+
+    async def _empty(self, actor: Principal, space: int) -> None:
+        """Take all memories of a space away, with what belongs to each."""
+        after = 0
+        while True:
+            statement = select(m.c.id).where(m.c.space == space, m.c.id > after).order_by(m.c.id).limit(FEW)
+            keys = [row.id for row in await self._database.fetch(statement)]
+            if not keys:
+                return
+            after = keys[-1]
+            await self._drop_memories(actor, space, keys)
+
+    @action("me:erase")
+    def _drop_memories(self, tx: Transaction, actor: Principal, space: int, keys: Sequence[int]) -> None:
+        shelf = tx.one(select(s.c.shelf).where(s.c.id == space))
+        if shelf is not None:
+            search.drop(tx, shelf.shelf, space, keys)
+        for table in tables_of_people():
+            if "memory" in table.c:
+                tx.run(delete(table).where(table.c.memory.in_(keys)))
+        tx.run(delete(m).where(m.c.id.in_(keys)))
+
+    @action("me:erase")
+    def _bury(self, tx: Transaction, actor: Principal, owner: str, pids: Sequence[int]) -> None:
+        """Take processes away with all that names them, and leave the record that tells of it."""
+        these = Whose(owner, False, pids=tuple(pids))
+        rows = tx.all(select(p.c.pid, p.c.head, p.c.epoch, p.c.state).where(p.c.pid.in_(pids), p.c.owner == owner))
+        if any(row.state != "ZOMBIE" for row in rows):
+            raise Conflict("An agent began meanwhile; end it and erase again")
+        self._fold_usage(tx, owner, rows_of(u, these))
+        for table in tables_of_people():
+            if table is not p and {"pid", "sender", "receiver"} & set(table.c.keys()):
+                tx.run(delete(table).where(rows_of(table, these)))
+        tx.run(delete(p).where(p.c.pid.in_([row.pid for row in rows])))
+        for row in rows:
+            self._journal.append(
+                tx,
+                pid=row.pid,
+                n=row.head + 1,
+                owner=owner,
+                actor=actor.name,
+                epoch=row.epoch + 1,
+                events=(ProcessErased(),),
+            )
+
+    @action("me:erase")
+    def _sweep(self, tx: Transaction, actor: Principal, whose: Whose) -> Sequence[int]:
+        """Take away what belongs to no process and no memory; returns the shelves that are left to be merged."""
+        shelves = sorted({row.shelf for row in tx.all(select(s.c.shelf).where(rows_of(s, whose)))})
+        if whose.whole:
+            if tx.one(select(p.c.pid).where(p.c.owner == whose.owner)) is not None:
+                raise Conflict("An agent began meanwhile; end it and erase again")
+            self._fold_usage(tx, whose.owner, u.c.owner == whose.owner)
+            self._unname(tx, whose.owner)
+        for table in tables_of_people():
+            if table not in (p, e, u, s):
+                tx.run(delete(table).where(rows_of(table, whose)))
+        tx.run(delete(s).where(rows_of(s, whose)))
+        if whose.whole:
+            for shelf in shelves:
+                search.unmake(tx, shelf)
+            return []
+        return shelves
+
+    def _fold_usage(self, tx: Transaction, owner: str, which: Any) -> None:
+        """The ledger keeps the sums of each day and no names: what was spent was spent."""
+        sums = [func.sum(u.c[name]).label(name) for name in ("calls", "input_tokens", "output_tokens", "cost_usd")]
+        rows = tx.all(select(u.c.day, *sums).where(which, u.c.pid != 0).group_by(u.c.day))
+        tx.run(delete(u).where(which, u.c.pid != 0))
+        for row in rows:
+            tx.run(_FOLD, {**row._mapping, "owner": owner, "pid": 0, "model": "", "name": ""})
+
+    def _unname(self, tx: Transaction, owner: str) -> None:
+        """The sums of days go to nobody; that of today stays the person's while a budget is counted on it."""
+        today = day(tx.now) if self._budgets.daily_usd is not None else ""
+        rows = tx.all(select(u).where(u.c.owner == owner, u.c.day != today))
+        tx.run(delete(u).where(u.c.owner == owner, u.c.day != today))
+        for row in rows:
+            tx.run(_FOLD, {**row._mapping, "owner": ""})
+
+    @action("me:erase")
+    def _settle(self, tx: Transaction, actor: Principal, pids: Sequence[int]) -> None:
+        self._settled(tx, pids)
+
+    def _settled(self, tx: Transaction, pids: Sequence[int]) -> None:
+        """The records that told of erasures go. The newest of the journal stays without a name, or numbers would be
+        given twice; readers that have not come so far begin with a snapshot.
+        """
+        meta = tables.meta
+        last = tx.one(select(func.coalesce(func.max(e.c.seq), 0)))[0]
+        before = tx.one(select(meta.c.value).where(meta.c.key == "erased"))
+        if before is not None:
+            tx.run(delete(e).where(e.c.seq == int(before.value), e.c.seq < last, e.c.owner == ""))
+        for at in range(0, len(pids), FEW):
+            these = e.c.pid.in_(pids[at : at + FEW])
+            tx.run(delete(e).where(these, e.c.seq < last))
+            tx.run(update(e).where(these).values(owner="", actor=""))
+        new = insert_or(meta).values(key="erased", value=str(last))
+        tx.run(new.on_conflict_do_update(index_elements=["key"], set_={"value": str(last)}))
+        tx.run(delete(meta).where(meta.c.key == "erasing"))
+
+    # --- what others hold ----------------------------------------------------------------------------------------
+
+    async def _blank_others(self, actor: Principal, whose: Whose) -> None:
+        """Blank the words of these agents, and their memories, in the journals of others."""
+        gone = frozenset(whose.pids)
+        given: set[int] = set()
+        uses = tables.memory_use
+        found = await self._database.fetch(
+            select(uses.c.memory).join(m, m.c.id == uses.c.memory).where(m.c.space.in_(whose.spaces)).distinct()
+        )
+        given.update(row.memory for row in found)
+        after = 0
+        while True:
+            rows = await self._database.fetch(_OTHERS, {"owner": whose.owner, "after": after})
+            if not rows:
+                return
+            after = rows[-1].seq
+            changed = await asyncio.to_thread(_blanked, rows, gone, given)
+            if changed:
+                await self._rewrite(actor, changed)
+                self._journal.blank({seq for seq, _, _ in changed})
+
+    @action("me:erase")
+    def _rewrite(self, tx: Transaction, actor: Principal, changed: Sequence[tuple[int, int, bytes]]) -> None:
+        for seq, _, body in changed:
+            tx.run(update(e).where(e.c.seq == seq).values(body=body))
+        for pid in {pid for _, pid, _ in changed}:
+            # The row is the fold of the journal: what it showed of those words goes the same way.
+            row = tx.one(select(p.c.body).where(p.c.pid == pid))
+            if row is None:
+                continue
+            process = _process(row.body)
+            for each in tx.all(_EVENTS, {"k": pid}):
+                process = advance(process, decode_event(each.body), each.at, each.n)
+            tx.run(update(p).where(p.c.pid == pid).values(body=_encode(process)))
+
+    async def _sent(self, whose: Whose, pids: Sequence[int]) -> set[str]:
+        """The digests of the standing instructions that only these agents were given."""
+
+        def digests(connection: Connection) -> set[str]:
+            mine: set[str] = set()
+            for pid in pids:
+                mine.update(each for row in connection.execute(_SENT_BY, {"pid": pid}) for each in row if each)
+            return mine
+
+        return await self._database.look(digests)
+
+    async def _drop_texts(self, actor: Principal, owner: str, sent: set[str]) -> None:
+        """Drop those that no other agent was given."""
+
+        def used(connection: Connection) -> tuple[int, set[str]]:
+            last = connection.execute(select(func.coalesce(func.max(e.c.seq), 0))).scalar_one()
+            rows = connection.execute(_SENT, {"owner": owner, "after": 0})
+            return last, {each for row in rows for each in row if each}
+
+        last, others = await self._database.look(used)
+        await self._drop_unused(actor, owner, sent - others, last)
+
+    @action("me:erase")
+    def _drop_unused(self, tx: Transaction, actor: Principal, owner: str, digests: set[str], last: int) -> None:
+        since = {each for row in tx.all(_SENT, {"owner": owner, "after": last}) for each in row if each}
+        for digest in digests - since:
+            tx.run(delete(t).where(t.c.owner == owner, t.c.digest == digest))
+
+    # --- what is in memory ---------------------------------------------------------------------------------------
+
+    def _heed(self, entry: Entry) -> None:
+        """A record tells that a process is gone, wherever it was erased: forget what was said of it."""
+        if isinstance(entry.event, ProcessErased):
+            if not self._gone:
+                asyncio.get_running_loop().call_soon(self._forget)
+            self._gone.add(entry.pid)
+
+    def _forget(self) -> None:
+        gone, self._gone = self._gone, set()
+        self._journal.drop(gone)
+        self._feed.forget()
+
+
+def _person(actor: Principal, scope: str) -> None:
+    require(actor, scope)
+    if actor.pid is not None:
+        raise Forbidden("An agent cannot do that; a person must")
+
+
+def _whole_name(by_pid: Mapping[int, Any], row: Any) -> str:
+    parents = []
+    above = row.parent
+    while above is not None and above in by_pid:
+        parents.append(by_pid[above].name)
+        above = by_pid[above].parent
+    return memory_name(row.name, parents)
+
+
+def _written(connection: Connection, table: Any, whose: Whose, file: IO[bytes]) -> int:
+    rows = 0
+    columns = [column for column in table.c if column.name != "vector"]
+    found = connection.execution_options(yield_per=500).execute(select(*columns).where(rows_of(table, whose)))
+    for row in found:
+        file.write(_encode(plain_row(row)) + b"\n")
+        rows += 1
+    return rows
+
+
+def _blanked(rows: Iterable[Any], gone: frozenset[int], given: set[int]) -> list[tuple[int, int, bytes]]:
+    changed = []
+    for row in rows:
+        if row.pid in gone or not any(kind.encode() in row.body[:40] for kind in _TELLING):
+            continue
+        try:
+            event = decode_event(row.body)
+        except msgspec.DecodeError:
+            continue
+        new = _without(event, gone, given)
+        if new is not event:
+            changed.append((row.seq, row.pid, _encode(new)))
+    return changed
+
+
+def _without(event: Event, gone: frozenset[int], given: set[int]) -> Event:
+    """The event without what erased agents said or remembered; itself if there is nothing of it."""
+    replace = msgspec.structs.replace
+    match event:
+        case MessageSent(sender=sender) if _number(sender) in gone:
+            return replace(event, text=ERASED)
+        case RequestOpened(request=request) if {request.sender, request.receiver} & gone:
+            return replace(event, request=replace(request, text=ERASED))
+        case MemoriesGiven(memories=memories) if given.intersection(memories):
+            return replace(
+                event,
+                text=ERASED,
+                memories=tuple(key for key in memories if key not in given),
+                weighed=tuple(each for each in event.weighed if each.memory not in given),
+            )
+        case ToolEnded(tool="recall", outcome=outcome) if any(f"[{key}]" in outcome.content for key in given):
+            return replace(event, outcome=replace(outcome, content=ERASED))
+        case ToolEnded(tool=tool, outcome=outcome) if tool in _PEER_TOOLS and any(
+            re.search(rf"(?<!\d){pid}(?!\d)", outcome.content) for pid in gone
+        ):
+            return replace(event, outcome=replace(outcome, content=ERASED))
+        case _:
+            return event
+
+
+def _number(sender: str) -> int:
+    kind, _, number = sender.partition(":")
+    return int(number) if kind == "agent" and number.isdecimal() else 0
