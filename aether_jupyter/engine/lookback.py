@@ -111,7 +111,8 @@ def wants(setting: Setting, spec: AgentSpec, process: Process) -> bool:
 def request(process: Process, turns: Sequence[Turn], feedback: Sequence[Judgement], room: int = ROOM_CHARS) -> str:
     """What the model is told: the task, how it ended, what people said, and the record, `room` characters long."""
     assert process.exit is not None
-    how = "It succeeded" if process.exit.code == 0 else f"It failed ({process.exit.reason})"
+    how = _ENDS[process.exit.succeeded]
+    how = how if process.exit.succeeded else f"{how} ({process.exit.reason})"
     parts = [
         f"The task was: {line(process.goal, room // 6)}",
         f"{how} after {process.step} steps. Its last words: {line(process.exit.message, room // 8) or 'none'}",
@@ -178,6 +179,9 @@ def reflected(answer: Lookback, memories: Sequence[int]) -> Reflected:
     return Reflected(
         answer.rating, answer.worked, answer.failed, answer.lessons, answer.strategy, tuple(dict.fromkeys(memories))
     )
+
+
+_ENDS = {True: "It succeeded", False: "It failed", None: "It was ended before it was done"}
 
 
 def alike(first: str, second: str) -> bool:

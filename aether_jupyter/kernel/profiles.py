@@ -156,7 +156,6 @@ class Profiles:
     def _ended(self, tx: Transaction, process: Process) -> None:
         assert process.exit is not None
         agent, child = self._processes.agent_name(tx, process)
-        by_person = process.exit.reason in ("killed", "terminated")
         tx.run(
             insert(o),
             {
@@ -164,7 +163,7 @@ class Profiles:
                 "owner": process.owner,
                 "agent": agent,
                 "ended_at": process.ended_at,
-                "succeeded": None if by_person else process.exit.code == 0,
+                "succeeded": process.exit.succeeded,
                 "rating": None,
                 "steps": process.step,
                 "tokens": process.tokens,

@@ -74,6 +74,11 @@ class ExitStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     result: Any = None
     error: str | None = None
 
+    @property
+    def succeeded(self) -> bool | None:
+        """Whether it did what it was for; None where somebody ended it before, by a signal or at its limit."""
+        return None if self.reason in ("killed", "terminated", "limit") else self.code == 0
+
 
 VoiceKind = Literal["thought", "action", "observation", "message", "error", "answer"]
 

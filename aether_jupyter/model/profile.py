@@ -11,8 +11,9 @@ from .process import Pid
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """The ended runs of one agent name in figures. Money is US dollars, times are seconds (since the epoch: `_at`).
 
-    `stopped` were ended by a signal and count neither as success nor as failure; `success_rate` is what succeeded of
-    the others. `quality` is the mean of the ratings (1 to 5) that `rated` runs gave themselves. Means are over `tasks`.
+    `stopped` were ended by a signal or at a limit, and count neither as success nor as failure; `success_rate` is what
+    succeeded of the others. `quality` is the mean of the ratings (1 to 5) that `rated` runs gave themselves. Means are
+    over `tasks`.
     """
 
     agent: str
@@ -37,7 +38,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastTask(msgspec.Struct, frozen=True, kw_only=True):
-    """One ended run. `succeeded` is None where a signal ended it; `reason` is that of its exit."""
+    """One ended run. `succeeded` is None where somebody ended it before it was done; `reason` is that of its exit."""
 
     pid: Pid
     goal: str

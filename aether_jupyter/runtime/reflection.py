@@ -262,7 +262,7 @@ class _Lookback:
         assert owed.process.exit is not None
         new: list[Note] = []
         known: list[int] = []
-        for note in lookback.notes(found, succeeded=owed.process.exit.code == 0):
+        for note in lookback.notes(found, succeeded=owed.process.exit.succeeded is True):
             near = await p._memories.recall(principal, owed.agent, note.text, layers=(Layer.PROCEDURAL,), limit=5)
             same = next(
                 (

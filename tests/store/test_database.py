@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, select, text
 from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.errors import Conflict, StorageBusy, StorageFull
+from aether_jupyter.model.memory import memory_name
 from aether_jupyter.store import tables
 from aether_jupyter.store.database import Database, Transaction, instance_id
 from aether_jupyter.store.migrate import upgrade
@@ -208,3 +209,35 @@ async def test_nobody_else_can_read_the_files(tmp_path: Path) -> None:
         await database.write(put("one"))
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         assert modes["a.db"] == modes["a.db-wal"] == 0o600
+
+
+async def test_runs_that_ended_before_there_were_profiles_have_their_place_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body(code: int, reason: str, **more: object) -> bytes:
+        return json.dumps({"exit": {"code": code, "reason": reason}, "ended_at": 7.0, "step": 2, **more}).encode()
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr("aether_jupyter.store.migrate.HEAD", "0007")
+        upgrade(tmp_path / "a.db")
+    rows = [
+        (1, "boss", None, "ZOMBIE", body(0, "completed", input_tokens=40, output_tokens=2, cost_usd=0.5, run_s=3.0)),
+        (2, "a › b", 1, "ZOMBIE", body(1, "failed")),
+        (3, "c", 2, "ZOMBIE", body(137, "killed")),
+        (4, "boss", None, "READY", b"{}"),
+    ]
+    with sqlite3.connect(tmp_path / "a.db") as plain:
+        plain.executemany(
+            "INSERT INTO process (pid, owner, name, parent, state, epoch, ready_at, head, reserved_usd, reaped, body, "
+            "spec) VALUES (?, 'ana', ?, ?, ?, 0, 0.0, 1, 0.0, 0, ?, '{}')",
+            rows,
+        )
+    plain.close()
+    async with Database.open(tmp_path / "a.db") as database:
+        found = await database.fetch(select(tables.outcome).order_by(tables.outcome.c.pid))
+    assert [(row.pid, row.agent, row.succeeded, row.tainted) for row in found] == [
+        (1, "boss", True, False),
+        (2, memory_name("a › b", ("boss",)), False, True),
+        (3, memory_name("c", ("a › b", "boss")), None, True),
+    ]
+    assert (found[0].tokens, found[0].cost_usd, found[0].run_s, found[0].steps) == (42, 0.5, 3.0, 2)
