@@ -503,3 +503,40 @@ def test_no_screen_keeps_anybody_out(stage: Lab, chrome: Any, dark: bool, width:
     look("status bar", ".jp-AetherStatus")
     wrong = [f"{screen}: {said}" for screen, all_said in found.items() for said in all_said]
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_step_is_judged_by_keyboard_and_a_result_in_its_cell(stage: Lab, chrome: Any) -> None:
+    pid = stage.spawn(goal="Look around.", name="judged", model="scripted:table", reflect=False)
+    _state(stage, pid, "ZOMBIE")
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-agent", pid=pid)
+    first = page.locator('.jp-AetherAgent .step[aria-label="Step 1"]')
+    first.focus()
+    page.keyboard.press(".")
+    up, down, comment = (first.locator(".tools button").nth(n) for n in range(3))
+    assert up.evaluate("button => button === document.activeElement")
+    assert min(up.bounding_box()[side] for side in ("width", "height")) >= 24
+    page.keyboard.press("Enter")
+    page.wait_for_function("button => button.getAttribute('aria-pressed') === 'true'", arg=up.element_handle())
+    comment.focus()
+    page.keyboard.press("Enter")
+    page.locator(".ae-comment textarea").fill("Look into the folders, too.")
+    page.keyboard.press("Control+Enter")
+    first.locator(".ev.msg", has_text="You Look into the folders, too.").wait_for()
+    assert comment.evaluate("button => button === document.activeElement"), "the focus comes back"
+    down.click()
+    page.wait_for_function("button => button.getAttribute('aria-pressed') === 'true'", arg=down.element_handle())
+    (said,) = stage.get(f"aether/api/v1/processes/{pid}/feedback")["feedback"]
+    assert (said["step"], said["thumb"], said["comment"]) == (1, "down", "Look into the folders, too.")
+    # The same in a cell: its thumbs are about the result.
+    cell = nbformat.v4.new_code_cell("%%agent")
+    data = {"application/vnd.aether.process+json": {"pid": pid, "cursor": 0, "name": "judged"}, "text/plain": "Done"}
+    cell.outputs = [nbformat.v4.new_output("display_data", data=data)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), stage.files / "judged.ipynb")
+    run(page, "docmanager:open", path="judged.ipynb")
+    thumb = page.locator('.ae-cell .ae-thumbs button[aria-label="Thumb up"]')
+    thumb.click()
+    page.wait_for_function("button => button.getAttribute('aria-pressed') === 'true'", arg=thumb.element_handle())
+    wait_for(lambda: len(stage.get(f"aether/api/v1/processes/{pid}/feedback")["feedback"]) == 2)
+    assert stage.get("aether/api/v1/profile?agent=judged")["thumbs_up"] == 1

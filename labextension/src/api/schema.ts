@@ -2056,7 +2056,7 @@ export interface components {
         };
         /**
          * PastTask
-         * @description One ended run. `succeeded` is None where a signal ended it; `reason` is that of its exit.
+         * @description One ended run. `succeeded` is None where somebody ended it before it was done; `reason` is that of its exit.
          */
         PastTask: {
             pid: number;
@@ -2749,8 +2749,9 @@ export interface components {
          * Standing
          * @description The ended runs of one agent name in figures. Money is US dollars, times are seconds (since the epoch: `_at`).
          *
-         *     `stopped` were ended by a signal and count neither as success nor as failure; `success_rate` is what succeeded of
-         *     the others. `quality` is the mean of the ratings (1 to 5) that `rated` runs gave themselves. Means are over `tasks`.
+         *     `stopped` were ended by a signal or at a limit, and count neither as success nor as failure; `success_rate` is what
+         *     succeeded of the others. `quality` is the mean of the ratings (1 to 5) that `rated` runs gave themselves. Means are
+         *     over `tasks`.
          */
         Standing: {
             agent: string;
