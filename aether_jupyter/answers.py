@@ -15,7 +15,7 @@ from .model.agent import Template
 from .model.events import Notice, Record
 from .model.feedback import Judgement
 from .model.ledger import UsageRow
-from .model.memory import Alike, Layer, Memory, MemorySpace, MemoryUse
+from .model.memory import Alike, Consolidated, Layer, Memory, MemorySpace, MemoryUse
 from .model.notes import Notes
 from .model.process import Process
 from .model.profile import Standing
@@ -157,6 +157,12 @@ class AlikeList(msgspec.Struct, frozen=True):
 
     pairs: list[Alike]
     looked_at: int
+
+
+class ReportList(msgspec.Struct, frozen=True):
+    """What became of an agent's memories by consolidation and eviction, the last first."""
+
+    reports: list[Consolidated]
 
 
 class UseList(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from .engine.lookback import wants
 from .kernel.approvals import Approvals
 from .kernel.budgets import Budgets
 from .kernel.catalog import Catalog
+from .kernel.consolidations import Consolidations
 from .kernel.contexts import Contexts
 from .kernel.erasure import Erasure
 from .kernel.feed import Feed
@@ -31,6 +32,7 @@ from .kernel.reflections import Reflections
 from .kernel.requests import Requests
 from .model.errors import ModelNotConfigured
 from .plugins import load_plugins
+from .runtime.consolidation import Consolidation
 from .runtime.embedding import Embedding
 from .runtime.language import Language
 from .runtime.machines import Machines
@@ -134,6 +136,9 @@ async def open_app(
             reflections, processes, memories, feedback, language, journal, supervisor.lease, settings, clock
         )
         parts.append(reflection.run)
+        consolidations = Consolidations(database, memories, budgets)
+        surroundings.consolidation = Consolidation(consolidations, memories, language, settings, clock)
+        parts.append(surroundings.consolidation.run)
         for part in (feed.flush, surroundings.find_sandbox, supervisor.run, *parts):
             task = asyncio.create_task(_keep(part))
             stack.push_async_callback(_end, task)

@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit: int = 50_000
     embeddings: str = "auto"
     journal: bool = True
+    consolidate_every_s: float = 86_400.0
     reflection: Literal["auto", "always", "never"] = "auto"
     lease_s: float = 2.0
     model_timeout_s: float = 120.0
@@ -169,6 +170,12 @@ class Aether(Configurable):
         True,
         help="Whether agents with the tool remember keep telling steps of a run by themselves: failures and how they "
         "were mended, what people refused, changed or said they want, and how it ended.",
+    ).tag(config=True)
+    consolidate_every_s = Float(
+        86_400.0,
+        help="Seconds after which new memories of an agent are put in order, when its owner's agents are at rest: what "
+        "says the same is merged, and a model of cheap_models, if there is one, draws facts and names contradictions. "
+        "It is charged to the owner. 0: only when asked.",
     ).tag(config=True)
     reflection = Enum(
         ["auto", "always", "never"],

@@ -166,6 +166,12 @@ class WriteNotes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Natural | None = None
 
 
+class Consolidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose memories shall be put in order."""
+
+    agent: AgentName
+
+
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That `reader` may recall what `agent` remembers, or no longer."""
 

@@ -1,4 +1,6 @@
-"""`aether memory list | recall | remember | forget | restore | merge | similar | uses | export | import | notes`."""
+"""`aether memory list | recall | remember | forget | restore | merge | similar | uses | consolidate | reports`, and
+`export | import | notes`.
+"""
 
 from __future__ import annotations
 
@@ -158,6 +160,30 @@ def uses(key: int, url: str, token: str, as_json: bool) -> None:
     with client_of(url, token) as client:
         found = client.memory_uses(key)
     put(found, uses_text(found), as_json)
+
+
+@memory.command()
+@click.argument("agent")
+@common
+def consolidate(agent: str, url: str, token: str, as_json: bool) -> None:
+    """Put AGENT's memories in order now: duplicates become one, and a cheap model draws facts from the rest."""
+    from ..client.show import reports_text
+
+    with client_of(url, token) as client:
+        done = client.consolidate(agent)
+    put(done, reports_text([done]), as_json)
+
+
+@memory.command()
+@click.argument("agent")
+@common
+def reports(agent: str, url: str, token: str, as_json: bool) -> None:
+    """What consolidations did with AGENT's memories, and what was evicted by its limits."""
+    from ..client.show import reports_text
+
+    with client_of(url, token) as client:
+        found = client.memory_reports(agent)
+    put(found, reports_text(found), as_json)
 
 
 FOLDER = click.Path(file_okay=False, path_type=Path)

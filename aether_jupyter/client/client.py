@@ -17,6 +17,7 @@ from ..model.feedback import Judgement, Thumb
 from ..model.memory import (
     Alike,
     Change,
+    Consolidated,
     Layer,
     Memory,
     MemoryPage,
@@ -369,6 +370,14 @@ class AsyncAether:
         """What says nearly the same as this memory."""
         return await self.ask(requests.memories_like(key, least, limit))
 
+    async def consolidate(self, agent: str) -> Consolidated:
+        """Put an agent's memories in order now, and say what was merged, made and found to disagree, and its cost."""
+        return await self.ask(requests.consolidate(agent))
+
+    async def memory_reports(self, agent: str) -> list[Consolidated]:
+        """What consolidations did with an agent's memories, and what was evicted; the last first."""
+        return await self.ask(requests.memory_reports(agent))
+
     async def memory_uses(self, key: int) -> list[MemoryUse]:
         """Where a memory was given to a model, and which answers rest on it; the last first."""
         return await self.ask(requests.memory_uses(key))
@@ -708,6 +717,14 @@ class Aether:
     def memories_like(self, key: int, *, least: float = 0.8, limit: int = 20) -> list[Alike]:
         """What says nearly the same as this memory."""
         return self.ask(requests.memories_like(key, least, limit))
+
+    def consolidate(self, agent: str) -> Consolidated:
+        """Put an agent's memories in order now, and say what was merged, made and found to disagree, and its cost."""
+        return self.ask(requests.consolidate(agent))
+
+    def memory_reports(self, agent: str) -> list[Consolidated]:
+        """What consolidations did with an agent's memories, and what was evicted; the last first."""
+        return self.ask(requests.memory_reports(agent))
 
     def memory_uses(self, key: int) -> list[MemoryUse]:
         """Where a memory was given to a model, and which answers rest on it; the last first."""

@@ -22,6 +22,7 @@ from ..answers import (
     ProcessList,
     ProfileList,
     RecordList,
+    ReportList,
     RequestList,
     RuleList,
     Said,
@@ -37,7 +38,7 @@ from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
 from ..model.feedback import Judgement, Thumb
-from ..model.memory import Alike, Change, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
+from ..model.memory import Alike, Change, Consolidated, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
 from ..model.personal import Holding
@@ -346,6 +347,14 @@ def similar_memories(agent: str, layers: Iterable[Layer | str], least: float, li
 def memories_like(key: int, least: float, limit: int) -> Request[list[Alike]]:
     asked = {"least": str(least), "limit": str(limit)}
     return Request("GET", f"{API}/memories/{key}/similar", AlikeList, "pairs", asked, wait_s=30.0)
+
+
+def consolidate(agent: str) -> Request[Consolidated]:
+    return Request("POST", f"{API}/memories/consolidate", Consolidated, body={"agent": agent}, wait_s=600.0)
+
+
+def memory_reports(agent: str) -> Request[list[Consolidated]]:
+    return Request("GET", f"{API}/memories/reports", ReportList, "reports", {"agent": agent})
 
 
 def memory_uses(key: int) -> Request[list[MemoryUse]]:

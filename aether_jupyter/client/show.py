@@ -42,7 +42,7 @@ from ..model.events import (
 )
 from ..model.feedback import Judgement
 from ..model.harmless import code, formatted, line, markdown, plain
-from ..model.memory import Alike, Memory, MemoryPage, MemoryUse, Merged, Recall
+from ..model.memory import Alike, Consolidated, Memory, MemoryPage, MemoryUse, Merged, Recall
 from ..model.memory_file import ImportReport
 from ..model.message import AGENT, Text, Thinking
 from ..model.personal import Holding
@@ -580,3 +580,22 @@ def holding_text(found: Holding) -> str:
         rows.append(f"Not ended: {', '.join(map(str, found.running))}")
     rows += ["What stays:" if found.erased else "What an erasure leaves:", *(f"  - {each}" for each in found.stays)]
     return "\n".join(rows)
+
+
+def reports_text(found: Iterable[Consolidated]) -> str:
+    """A few lines for each consolidation and eviction."""
+    rows: list[str] = []
+    for each in found:
+        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.at))
+        if each.evicted:
+            rows.append(f"{moment}: {len(each.evicted)} were forgotten, for a layer was full.")
+            continue
+        cost = f"; {each.model}, ${each.cost_usd:.4f}" if each.model else ""
+        rows.append(
+            f"{moment}: {len(each.merged)} merged, {len(each.made)} made, {len(each.disagree)} pairs disagree{cost}"
+        )
+        rows += [f"  {gone} went into {kept}" for gone, kept in each.merged]
+        rows += [f"  {key} was made" for key in each.made]
+        rows += [f"  {one} disagrees with {other}" for one, other in each.disagree]
+        rows += [f"  {line(each.note, 300)}"] if each.note else []
+    return "\n".join(rows) or "Nothing was consolidated or evicted yet."

@@ -10,6 +10,7 @@ from ..model.access import Principal, require
 from ..model.errors import OverBudget
 from ..model.events import AuxiliaryAnswered, ModelAnswered, ModelFailed
 from ..model.ledger import UsageRow
+from ..model.message import Usage
 from ..model.process import Process
 from ..model.view import Spend
 from ..store import tables
@@ -59,6 +60,25 @@ class Budgets:
                 "input_tokens": tokens[0],
                 "output_tokens": tokens[1],
                 "cost_usd": cost,
+            },
+        )
+
+    def charge_beside(
+        self, tx: Transaction, owner: str, name: str, model: str, usage: Usage, usd: float, *, calls: int
+    ) -> None:
+        """Write to the ledger what belongs to the agent `name` and to no process; less than 0 takes it back."""
+        tx.run(
+            _CHARGE,
+            {
+                "owner": owner,
+                "day": day(tx.now),
+                "pid": 0,
+                "model": model,
+                "name": name[:200],
+                "calls": calls,
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cost_usd": usd,
             },
         )
 

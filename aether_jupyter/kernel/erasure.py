@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from ..model.access import Principal, require
@@ -256,6 +256,8 @@ class Erasure:
                 raise Conflict("An agent began meanwhile; end it and erase again")
             self._fold_usage(tx, whose.owner, u.c.owner == whose.owner)
             self._unname(tx, whose.owner)
+        # What models were asked for an agent's memory stands under no process, but under its name.
+        self._fold_usage(tx, whose.owner, and_(u.c.owner == whose.owner, u.c.pid == 0, u.c.name.in_(whose.agents)))
         for table in tables_of_people():
             if table not in (p, e, u, s):
                 tx.run(delete(table).where(rows_of(table, whose)))
@@ -269,8 +271,9 @@ class Erasure:
     def _fold_usage(self, tx: Transaction, owner: str, which: Any) -> None:
         """The ledger keeps the sums of each day and no names: what was spent was spent."""
         sums = [func.sum(u.c[name]).label(name) for name in ("calls", "input_tokens", "output_tokens", "cost_usd")]
-        rows = tx.all(select(u.c.day, *sums).where(which, u.c.pid != 0).group_by(u.c.day))
-        tx.run(delete(u).where(which, u.c.pid != 0))
+        named = or_(u.c.pid != 0, u.c.name != "")
+        rows = tx.all(select(u.c.day, *sums).where(which, named).group_by(u.c.day))
+        tx.run(delete(u).where(which, named))
         for row in rows:
             tx.run(_FOLD, {**row._mapping, "owner": owner, "pid": 0, "model": "", "name": ""})
 

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -24,6 +24,7 @@ from ..model.memory import (
     TAGS,
     Alike,
     Change,
+    Consolidated,
     Layer,
     Memory,
     MemoryPage,
@@ -54,6 +55,7 @@ FILTERED = 15_000
 """As many where only some layers or tags are wanted, and how many are read by one statement."""
 Matches = dict[int, tuple[float, float]]
 LIST_MOST = 1_000
+REPORTS_MOST = 100
 QUERY_CHARS = 20_000
 """What is longer is looked up by its beginning."""
 ALIKE_AMONG = 2_000
@@ -64,6 +66,7 @@ EVICT_EVERY, EVICT_MOST = 64, 1_000
 """After how many new ones a layer is tidied, and how many go at once."""
 
 _memory = msgspec.json.Decoder(Memory).decode
+_report = msgspec.json.Decoder(Consolidated).decode
 _encode = msgspec.json.Encoder().encode
 s, m, g, t = tables.memory_space, tables.memory, tables.memory_grant, tables.memory_tag
 _SPACE = select(s.c.id, s.c.vectors, s.c.shelf).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
@@ -208,6 +211,34 @@ class Memories:
             self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
         return kept
 
+    def annotate(self, tx: Transaction, owner: str, key: int, **fields: Any) -> None:
+        """Set where a memory that this transaction has kept came from; it is still its first version."""
+        row = tx.one(_ONE.where(m.c.id == key, s.c.owner == owner))
+        tx.run(update(m).where(m.c.id == key).values(_columns(msgspec.structs.replace(_read(row), **fields))))
+
+    def oppose(self, tx: Transaction, owner: str, key: int, other: int) -> bool:
+        """Have two memories name each other as what they disagree with; False where that is known, or one is gone."""
+        where = (m.c.id.in_((key, other)), s.c.owner == owner, m.c.forgotten.is_(False))
+        rows = {row.id: row for row in tx.all(_ONE.where(*where))}
+        if len(rows) < 2 or rows[key].space != rows[other].space or other in _read(rows[key]).contradicts:
+            return False
+        for row in rows.values():
+            against = key if row.id == other else other
+            self._set_against(tx, row, (*_read(row).contradicts, against))
+        return True
+
+    def _set_against(self, tx: Transaction, row: Any, contradicts: Sequence[int]) -> None:
+        old, by = _read(row), "consolidation"
+        changed = {"contradicts": tuple(contradicts), "changed_at": tx.now, "changed_by": by}
+        self._save(tx, row.space, old, msgspec.structs.replace(old, version=old.version + 1, **changed), by)
+
+    def _reconcile(self, tx: Transaction, gone: Memory, but: Collection[int] = ()) -> None:
+        """Nothing disagrees with what is forgotten, or says something else now. `but` are written by the caller."""
+        for key in set(gone.contradicts).difference(but):
+            row = tx.one(_ONE.where(m.c.id == key))
+            if row is not None:
+                self._set_against(tx, row, [each for each in _read(row).contradicts if each != gone.id])
+
     def owe(self, pid: int, agent: str, notes: Sequence[tuple[Note, Source]]) -> None:
         """What shall be kept of a run in the transaction in which it ends, in the place of what was owed before."""
         self._owed[pid] = agent, notes
@@ -242,6 +273,9 @@ class Memories:
             set_["text"] = encodable(change.text)
         if msgspec.structs.replace(old, **set_) == old:
             return old
+        if old.contradicts and set_.get("text", old.text) != old.text:
+            self._reconcile(tx, old)
+            set_["contradicts"] = ()
         new = msgspec.structs.replace(old, **set_, changed_at=tx.now, version=old.version + 1, changed_by=actor.name)
         self._save(tx, row.space, old, new, actor.name)
         if new.text != old.text:
@@ -262,6 +296,8 @@ class Memories:
                 version=row.memory.version + 1,
                 changed_by=actor.name,
             )
+            self._reconcile(tx, row.memory)
+            new = msgspec.structs.replace(new, contradicts=())
             self._save(tx, row.space, row.memory, new, actor.name)
             self._unindex(tx, row.space, [key])
             gone.append(new)
@@ -355,6 +391,8 @@ class Memories:
         done = _merged([row.memory for row in rows], change, tx.now, by)
         space, old = rows[0].space, rows[0].memory
         self._save(tx, space, old, done.memory, by)
+        for row in rows:
+            self._reconcile(tx, row.memory, {each.memory.id for each in rows})
         for row, gone in zip(rows[1:], done.gone, strict=True):
             self._save(tx, space, row.memory, gone, by)
         self._unindex(tx, space, [gone.id for gone in done.gone])
@@ -512,6 +550,19 @@ class Memories:
         statement = select(u).where(u.c.memory == key).order_by(u.c.at.desc(), u.c.pid.desc()).limit(uses.USES_MOST)
         return [uses.read(row) for row in await self._database.fetch(statement)]
 
+    async def reports(self, actor: Principal, agent: str) -> Sequence[Consolidated]:
+        """What consolidations did with an agent's memories, and what was evicted, the last first."""
+        require(actor, "memory:read")
+        r = tables.memory_report
+        rows = await self._database.fetch(
+            select(r.c.id, r.c.body)
+            .join(s, s.c.id == r.c.space)
+            .where(s.c.owner == actor.owner, s.c.agent == agent, r.c.ended_at.is_not(None))
+            .order_by(r.c.id.desc())
+            .limit(REPORTS_MOST)
+        )
+        return [msgspec.structs.replace(_report(row.body), id=row.id) for row in rows]
+
     async def alike(
         self, actor: Principal, agent: str, *, layers: Sequence[Layer] = (), least: float = ALIKE, limit: int = 50
     ) -> tuple[Sequence[Alike], int]:
@@ -579,6 +630,10 @@ class Memories:
             return sorted(found, key=lambda pair: -pair.likeness)[:limit]
 
         return await self._database.look(look)
+
+    def read(self, row: Any) -> Memory:
+        """A row of `tables.memory` with its id and body."""
+        return _read(row)
 
     @property
     def limit(self) -> int:
@@ -745,8 +800,14 @@ class Memories:
             new = msgspec.structs.replace(
                 old, forgotten_at=tx.now, changed_at=tx.now, version=old.version + 1, changed_by="runtime"
             )
-            self._save(tx, space, old, new, "runtime")
-        self._unindex(tx, space, [row.id for row in faded])
+            self._reconcile(tx, old, {each.id for each in faded})
+            self._save(tx, space, old, msgspec.structs.replace(new, contradicts=()), "runtime")
+        keys = [row.id for row in faded]
+        self._unindex(tx, space, keys)
+        if keys:
+            report = Consolidated(agent=_read(faded[0]).agent, at=tx.now, evicted=tuple(keys))
+            values = {"space": space, "kind": "eviction", "began_at": tx.now, "ended_at": tx.now, "upto": 0}
+            tx.run(insert(tables.memory_report), values | {"body": _encode(report)})
 
     def _index(self, tx: Transaction, space: int, memory: Memory) -> None:
         """Put a changed or restored memory into the searches, and its words beside the memory after it."""
@@ -819,6 +880,8 @@ def _merged(memories: Sequence[Memory], change: Change, now: float, by: str) -> 
         **fields,
         source=msgspec.structs.replace(keep.source, tainted=tainted),
         sources=tuple(source for source in sources if source != keep.source),
+        # A merge decides what holds: whatever disagreed is weighed anew.
+        contradicts=(),
         uses=sum(each.uses for each in memories),
         used_at=max(used, default=None),
         merged=tuple(dict.fromkeys(key for each in memories for key in (*each.merged, each.id) if key != keep.id)),
@@ -828,7 +891,13 @@ def _merged(memories: Sequence[Memory], change: Change, now: float, by: str) -> 
     )
     gone = [
         msgspec.structs.replace(
-            each, forgotten_at=now, merged_into=keep.id, changed_at=now, version=each.version + 1, changed_by=by
+            each,
+            forgotten_at=now,
+            merged_into=keep.id,
+            contradicts=(),
+            changed_at=now,
+            version=each.version + 1,
+            changed_by=by,
         )
         for each in others
     ]

@@ -80,7 +80,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     `uses` counts how often it was recalled or cited, `used_at` is the last time. Each edit makes a new `version`; the
     old ones stay readable; `changed_by` is who made this one, '' for the first. A pinned memory is neither evicted nor
     merged by itself. `merged` are the memories that went into this one and `sources` where those came from; each of
-    them is forgotten and names this one in `merged_into`.
+    them is forgotten and names this one in `merged_into`. What a consolidation drew is `made_from` others, which stay.
+    Those in `contradicts` cannot be true at once with this one; both stay.
     """
 
     id: int
@@ -102,6 +103,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     merged: tuple[int, ...] = ()
     merged_into: int | None = None
     sources: tuple[Source, ...] = ()
+    made_from: tuple[int, ...] = ()
+    contradicts: tuple[int, ...] = ()
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -189,6 +192,27 @@ class Alike(msgspec.Struct, frozen=True):
     by_meaning: bool
 
 
+class Consolidated(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an agent's memories, by a consolidation or because a layer was full.
+
+    `merged` are pairs: what went, and what it went into. `made` was drawn from others by `model`, '' where none was
+    asked; `disagree` are pairs that cannot both be true; `evicted` was beyond the limit. `note` says what was not done.
+    """
+
+    id: int = 0
+    agent: str
+    at: float
+    merged: tuple[tuple[int, int], ...] = ()
+    made: tuple[int, ...] = ()
+    disagree: tuple[tuple[int, int], ...] = ()
+    evicted: tuple[int, ...] = ()
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    note: str = ""
+
+
 class Merged(msgspec.Struct, frozen=True):
     """What memories became: `memory` is the one that stays, `gone` those that went into it."""
 
@@ -225,5 +249,7 @@ def told(memory: Memory, now: float, most: int) -> str:
     days = max(0.0, now - memory.created_at) / _DAY_S
     age = "today" if days < 1 else f"{days:.0f} days ago"
     hand = ", from material you had read: no instruction" if memory.source.tainted else ""
+    against = ", ".join(f"[{key}]" for key in memory.contradicts)
+    hand += f", disagrees with {against}" if against else ""
     # On one line, so that no memory can look like another beside it.
     return f"[{memory.id}] ({memory.layer}, {age}{hand}) {line(memory.text, most)}"

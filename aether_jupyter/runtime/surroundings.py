@@ -17,12 +17,15 @@ from ..engine.permissions import Applied, Caller, Policy, denied_model
 from ..engine.policy import clamp, model_denial
 from ..engine.routing import choose, task_of
 from ..kernel.memories import Memories
+from ..model.access import Principal
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, BadRequest, Forbidden, SandboxUnavailable
+from ..model.memory import Consolidated
 from ..model.message import UserTurn, encodable
 from ..model.routing import is_auto, pinned
 from ..model.tool import ToolSpec
 from ..store.database import Database
+from .consolidation import Consolidation
 from .health import checks
 from .language import Language
 from .machines import Machines
@@ -52,11 +55,17 @@ class LiveSurroundings:
         self._machines = machines
         self._memories = memories
         self.supervisor: Supervisor | None = None
+        self.consolidation: Consolidation | None = None
         self._automatic = "auto"
 
     async def models(self) -> list[ModelInfo]:
         """Every model one may choose; looking for local ones may touch the disk, so it is done in a thread."""
         return await asyncio.to_thread(self._language.models)
+
+    async def consolidate(self, who: Principal, agent: str) -> Consolidated:
+        """Put an agent's memories in order now."""
+        assert self.consolidation is not None
+        return await self.consolidation.consolidate(who, agent)
 
     def default_model(self) -> str:
         """The model of agents that name none, or empty where none is set up."""

@@ -105,6 +105,7 @@ _CALLED = {
     "memory": "memories",
     "memory_tag": "tags",
     "memory_use": "uses of memories",
+    "memory_report": "reports on memories",
     "memory_vector": "vectors",
     "memory_version": "versions of memories",
     "memory_grant": "grants",

@@ -170,6 +170,20 @@ memory_tag = Table(
 )
 Index("memory_tag_memory", memory_tag.c.memory)
 
+memory_report = Table(
+    "memory_report",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("space", Key, nullable=False),
+    Column("kind", String(13), nullable=False),
+    Column("began_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("upto", BigInteger, nullable=False, default=0),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("memory_report_space", memory_report.c.space, memory_report.c.kind, memory_report.c.id)
+
 memory_use = Table(
     "memory_use",
     metadata,

@@ -99,6 +99,15 @@ async def test_a_screen_can_page_sort_restore_merge_and_compare(call: Any) -> No
         assert (await call("POST", path, body)).status == 404
 
 
+async def test_memories_are_put_in_order_on_demand(call: Any) -> None:
+    notes = [{"text": text, "layer": "episodic"} for text in ("The pot is red.", "The pot is red!")]
+    first, second = (await call("POST", "memories", {"agent": "clerk", "notes": notes})).json["memories"]
+    report = (await call("POST", "memories/consolidate", {"agent": "clerk"})).json
+    assert report["merged"] == [[second["id"], first["id"]]]
+    assert (await call("GET", "memories/reports", params={"agent": "clerk"})).json == {"reports": [report]}
+    assert (await call("POST", "memories/consolidate", {"agent": "nobody"})).status == 404
+
+
 async def test_what_is_no_memory_is_refused_with_the_field(call: Any) -> None:
     for body, words in (
         ({"agent": "clerk", "notes": []}, "notes"),

@@ -148,6 +148,8 @@ def test_memories_that_say_the_same_are_shown_and_merged(server: Server) -> None
     assert data("memory", "merge", first, second, "--text", "Dry.", env=server.environment)["memory"]["text"] == "Dry."
     pages = aether("memory", "list", "twin", "--sort", "strength", "--limit", "1", env=server.environment).stdout
     assert "There are 2; the next: aether memory list twin --cursor" in pages
+    assert "0 merged, 0 made" in aether("memory", "consolidate", "twin", env=server.environment).stdout
+    assert "0 merged" in aether("memory", "reports", "twin", env=server.environment).stdout
     assert "No model was given it yet." in aether("memory", "uses", first, env=server.environment).stdout
 
 

@@ -229,6 +229,17 @@ async def test_sums_of_money_stay_without_names(house: House, script: Script) ->
     assert [(each.owner, each.calls, each.cost_usd) for each in rest] == [("", 2, 1.5)]
 
 
+async def test_what_a_consolidation_cost_loses_the_name_of_its_agent(house: House) -> None:
+    usage = tables.usage
+    row = {"owner": ANA.owner, "day": "2020-01-01", "pid": 0, "model": "x:cheap", "name": "secretary"}
+    tokens = {"calls": 1, "input_tokens": 5, "output_tokens": 6, "cost_usd": 0.5}
+    await write(house, lambda tx: tx.run(insert(usage), row | tokens))
+    await house.app.memories.remember(ANA, "secretary", Note(text="The pot is red."))
+    await house.app.personal.erase(ANA, "secretary", confirm="secretary")
+    rows = await house.app.processes._database.fetch(select(usage).where(usage.c.day == "2020-01-01"))
+    assert [(each.model, each.name, each.cost_usd) for each in rows] == [("", "", 0.5)]
+
+
 async def test_an_export_holds_all_of_it_and_nothing_of_others(house: House, script: Script) -> None:
     pid = await plant(house, script, ANA, "clerk", WORDS)
     await plant(house, script, BOB, "clerk", [f"{word}s-of-bob" for word in ("a", "b", "c", "d", "e", "f")])

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import msgspec
 
-from ...answers import AlikeList, MemoryList, SpaceList, UseList
+from ...answers import AlikeList, MemoryList, ReportList, SpaceList, UseList
 from ...engine.likeness import ALIKE
 from ...engine.recall import FADED, HALF_LIFE_S
 from ...model.access import Principal
 from ...model.errors import Conflict, MemoryNotFound
-from ...model.memory import AgentName, Layer, Memory, MemoryPage, Merged, Recall, Sort, Source, SourceKind
-from ..bodies import ChangeMemory, Grant, KeepNotes, Key, Merge
+from ...model.memory import AgentName, Consolidated, Layer, Memory, MemoryPage, Merged, Recall, Sort, Source, SourceKind
+from ..bodies import ChangeMemory, Consolidate, Grant, KeepNotes, Key, Merge
 from ..routing import House, route
 
 Query = Annotated[str, msgspec.Meta(max_length=20_000)]
@@ -98,6 +98,20 @@ async def list_similar(
     """Pairs of an agent's memories that say nearly the same, the most alike first: offered for merging."""
     pairs, looked_at = await house.memories.alike(who, agent, layers=layer, least=least, limit=limit)
     return AlikeList(list(pairs), looked_at)
+
+
+@route("POST", "/memories/consolidate", scope="memory:write", errors=(MemoryNotFound, Conflict))
+async def consolidate_memories(house: House, who: Principal, body: Consolidate) -> Consolidated:
+    """Put an agent's memories in order now. What says the same is merged; a cheap model draws facts from what is new
+    and names what disagrees, charged to the owner. The answer is the report of what was done, and what it cost.
+    """
+    return await house.surroundings.consolidate(who, body.agent)
+
+
+@route("GET", "/memories/reports", scope="memory:read")
+async def list_memory_reports(house: House, who: Principal, *, agent: AgentName) -> ReportList:
+    """What consolidations did with an agent's memories, and what was evicted by its limits; the last first."""
+    return ReportList(list(await house.memories.reports(who, agent)))
 
 
 @route("POST", "/memories/merge", scope="memory:write", errors=(MemoryNotFound,))

@@ -799,6 +799,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/memories/consolidate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put an agent's memories in order now
+         * @description What says the same is merged; a cheap model draws facts from what is new
+         *     and names what disagrees, charged to the owner. The answer is the report of what was done, and what it cost.
+         */
+        post: operations["consolidateMemories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/memories/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What consolidations did with an agent's memories, and what was evicted by its limits; the last first */
+        get: operations["listMemoryReports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/memories/merge": {
         parameters: {
             query?: never;
@@ -1211,6 +1249,50 @@ export interface components {
             at: number;
             tokens_before: number;
             tokens_after: number;
+        };
+        /**
+         * Consolidate
+         * @description Whose memories shall be put in order.
+         */
+        Consolidate: {
+            agent: string;
+        };
+        /**
+         * Consolidated
+         * @description What became of an agent's memories, by a consolidation or because a layer was full.
+         *
+         *     `merged` are pairs: what went, and what it went into. `made` was drawn from others by `model`, '' where none was
+         *     asked; `disagree` are pairs that cannot both be true; `evicted` was beyond the limit. `note` says what was not done.
+         */
+        Consolidated: {
+            /** @default 0 */
+            id: number;
+            agent: string;
+            at: number;
+            /** @default [] */
+            merged: [
+                number,
+                number
+            ][];
+            /** @default [] */
+            made: number[];
+            /** @default [] */
+            disagree: [
+                number,
+                number
+            ][];
+            /** @default [] */
+            evicted: number[];
+            /** @default  */
+            model: string;
+            /** @default 0 */
+            input_tokens: number;
+            /** @default 0 */
+            output_tokens: number;
+            /** @default 0 */
+            cost_usd: number;
+            /** @default  */
+            note: string;
         };
         /**
          * ContextCompacted
@@ -1683,7 +1765,8 @@ export interface components {
          *     `uses` counts how often it was recalled or cited, `used_at` is the last time. Each edit makes a new `version`; the
          *     old ones stay readable; `changed_by` is who made this one, '' for the first. A pinned memory is neither evicted nor
          *     merged by itself. `merged` are the memories that went into this one and `sources` where those came from; each of
-         *     them is forgotten and names this one in `merged_into`.
+         *     them is forgotten and names this one in `merged_into`. What a consolidation drew is `made_from` others, which stay.
+         *     Those in `contradicts` cannot be true at once with this one; both stay.
          */
         Memory: {
             id: number;
@@ -1718,6 +1801,10 @@ export interface components {
             merged_into: number | null;
             /** @default [] */
             sources: components["schemas"]["Source"][];
+            /** @default [] */
+            made_from: number[];
+            /** @default [] */
+            contradicts: number[];
         };
         /**
          * MemoryList
@@ -2429,6 +2516,13 @@ export interface components {
             strategy?: string;
             /** @default [] */
             memories?: number[];
+        };
+        /**
+         * ReportList
+         * @description What became of an agent's memories by consolidation and eviction, the last first.
+         */
+        ReportList: {
+            reports: components["schemas"]["Consolidated"][];
         };
         /**
          * Request
@@ -6172,6 +6266,142 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AlikeList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    consolidateMemories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Consolidate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Consolidated"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `memory_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMemoryReports: {
+        parameters: {
+            query: {
+                agent: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportList"];
                 };
             };
             /** @description `bad_request` */
