@@ -38,6 +38,7 @@ from ..model.events import (
     ModelFailed,
     ModelRequested,
     PlanChanged,
+    ProcessErased,
     ProcessExited,
     ProcessReaped,
     ProcessSpawned,
@@ -691,6 +692,9 @@ class Processes:
         return decided
 
     def _wake(self, entry: Entry) -> None:
+        if isinstance(entry.event, ProcessErased):
+            # With what was erased, on this server or another, texts may have gone.
+            self._texts.clear()
         if entry.pid in self._waiters and _stops(entry.event):
             for stopped in self._waiters[entry.pid]:
                 stopped.set()

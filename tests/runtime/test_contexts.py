@@ -113,3 +113,15 @@ async def test_what_was_never_asked_is_said_and_others_see_nothing(house: Any, s
         await house.app.contexts.get(ANA, pid, 7)
     with pytest.raises(ProcessNotFound):
         await house.app.contexts.get(BOB, pid)
+
+
+async def test_what_was_erased_with_one_agent_is_kept_again_for_the_next(house: Any, script: Script) -> None:
+    model = script("once", lambda n, turns: (Text("done"),))
+    for _ in range(2):
+        pid = (await house.run(model, tools=("tick",), name="same")).pid
+        view = await house.app.contexts.get(ANA, pid)
+        assert view.kept
+        assert of(view, "tools") is not None
+        await house.app.personal.erase(ANA, "", confirm="ana")
+        with pytest.raises(ProcessNotFound):
+            await house.app.contexts.get(ANA, pid)
