@@ -112,6 +112,10 @@ class Lab:
         """A POST below the base URL."""
         return self._ask("POST", path, body)
 
+    def put(self, path: str, body: Any) -> Any:
+        """A PUT below the base URL."""
+        return self._ask("PUT", path, body)
+
     def spawn(self, **spec: Any) -> int:
         """An agent; gives its PID."""
         return int(self.post("aether/api/v1/processes", spec)["pid"])

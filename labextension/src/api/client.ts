@@ -25,6 +25,8 @@ import type {
   MemoryUse,
   Merged,
   ModelInfo,
+  Plan,
+  PlanAsItStands,
   Notes,
   Process,
   Profile,
@@ -209,6 +211,19 @@ export class AetherClient {
     }
   ): Promise<Process> {
     return this._call('POST', `processes/${pid}/limits`, {}, more);
+  }
+
+  /** Its plan as it stands, and who changed it last. */
+  plan(pid: number): Promise<PlanAsItStands> {
+    return this._call('GET', `processes/${pid}/plan`);
+  }
+
+  /**
+   * Gives it another plan; it is told before its next step. Code `conflict`, with the plan that is there now in
+   * `details.plan`, if that is not the one whose `n` was `seen`.
+   */
+  setPlan(pid: number, plan: Plan, seen: number): Promise<PlanAsItStands> {
+    return this._call('PUT', `processes/${pid}/plan`, {}, { plan, seen });
   }
 
   async files(pid: number, path = ''): Promise<FileInfo[]> {

@@ -164,6 +164,12 @@ function Run(props: {
               {limits.steps !== null && `/${limits.steps}`}
               <span className="more"> {trans.__('steps')}</span>
             </span>
+            {process.plan_steps > 0 && (
+              <span className="more">
+                <b>{process.plan_done}</b>/{process.plan_steps}{' '}
+                {trans.__('of the plan')}
+              </span>
+            )}
             <span>
               <b>{figures.money(process.cost_usd, process.cost_known)}</b>
               <span className="more">
@@ -415,6 +421,15 @@ function EntryLine(props: { entry: Entry }): React.JSX.Element {
         <li className="ke">
           <Icon name="error" size={14} label={trans.__('Error')} />
           <span className="ae-grow ae-trunc">{stripAnsi(entry.text)}</span>
+        </li>
+      );
+    case 'plan':
+      return (
+        <li>
+          <Icon name="list" size={14} label={trans.__('Plan')} />
+          <span className="ae-grow ae-trunc ae-2">
+            {trans.__('Plan: %1 of %2 done', entry.done, entry.steps)}
+          </span>
         </li>
       );
     case 'model':

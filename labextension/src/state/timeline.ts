@@ -6,10 +6,13 @@ import type {
   JournalRecord,
   LimitsExtended,
   Outcome,
+  Plan,
   SignalName,
   Thumb,
   ToolCall
 } from '../api/types';
+
+import { type PlanChange, changes as changesOf, progress } from './plan';
 
 /** The kinds that a strip and the filter count. */
 export type Kind = 't' | 'a' | 'o' | 'p' | 'm' | 'e';
@@ -77,8 +80,24 @@ export interface ModelEntry {
   readonly what: 'chosen' | 'instead';
 }
 
+/** The plan is another now. */
+export interface PlanEntry {
+  readonly kind: 'plan';
+  readonly key: string;
+  readonly done: number;
+  readonly steps: number;
+  /** What is otherwise; null where the plan before is not known. */
+  readonly changes: readonly PlanChange[] | null;
+}
+
 export type Entry =
-  ThoughtEntry | AnswerEntry | ActionEntry | AskEntry | ErrorEntry | ModelEntry;
+  | ThoughtEntry
+  | AnswerEntry
+  | ActionEntry
+  | AskEntry
+  | ErrorEntry
+  | ModelEntry
+  | PlanEntry;
 
 export interface StepBlock {
   readonly kind: 'step';
@@ -156,6 +175,7 @@ export interface NoteBlock {
     | { readonly type: 'why'; readonly text: string }
     | { readonly type: 'model'; readonly model: string }
     | { readonly type: 'no-lookback'; readonly text: string }
+    | { readonly type: 'plan'; readonly plan: PlanEntry }
     | { readonly type: 'reaped'; readonly kept: boolean };
 }
 
@@ -243,6 +263,8 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
     return entry;
   };
 
+  // Before the first of all records there is no plan; before one in the middle there may be any.
+  let plan: Plan | null = records[0]?.n === 1 ? {} : null;
   for (const { n, at, actor, event } of records) {
     const key = `n-${n}`;
     switch (event.type) {
@@ -327,6 +349,22 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           what: { type: 'model', model: event.model }
         });
         break;
+      case 'plan.changed': {
+        const entry: PlanEntry = {
+          kind: 'plan',
+          key,
+          ...progress(event.plan),
+          changes: plan && changesOf(plan, event.plan)
+        };
+        plan = event.plan;
+        const step = latest as StepDraft | null;
+        if (event.by === 'agent' && step) step.entries.push(entry);
+        else {
+          const what = { type: 'plan', plan: entry } as const;
+          blocks.push({ kind: 'note', key, at, actor: event.by, what });
+        }
+        break;
+      }
       case 'process.reaped':
         blocks.push({
           kind: 'note',
@@ -579,6 +617,7 @@ export function kinds(block: Block): Kind[] {
           case 'error':
             return ['e'];
           case 'model':
+          case 'plan':
             return [];
           case 'ask':
             return ['p'];
@@ -621,7 +660,11 @@ export function words(block: Block): string {
     case 'message':
       return `${block.sender} ${block.text}`;
     case 'note':
-      return 'text' in block.what ? block.what.text : '';
+      return 'text' in block.what
+        ? block.what.text
+        : block.what.type === 'plan'
+          ? planWords(block.what.plan)
+          : '';
     case 'lookback':
       return [
         ...block.worked,
@@ -641,6 +684,8 @@ export function words(block: Block): string {
               return entry.text;
             case 'model':
               return `${entry.model} ${entry.why}`;
+            case 'plan':
+              return planWords(entry);
             case 'ask':
               return `${entry.approval.question ?? ''} ${entry.approval.because ?? ''}`;
             case 'action': {
@@ -659,6 +704,10 @@ export function words(block: Block): string {
         .concat(block.judgements.map(({ by, comment }) => `${by} ${comment}`))
         .join('\n');
   }
+}
+
+function planWords(entry: PlanEntry): string {
+  return (entry.changes ?? []).map(({ text }) => text).join('\n');
 }
 
 /** The arguments of a call as one text: the only one bare, several with their names. */
@@ -692,6 +741,7 @@ function quiet(block: Block): block is StepBlock {
     block.entries.every(
       entry =>
         entry.kind === 'thought' ||
+        entry.kind === 'plan' ||
         (entry.kind === 'action' &&
           entry.approval === null &&
           entry.outcome?.ok === true)

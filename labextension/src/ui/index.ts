@@ -10,6 +10,7 @@ export * from './Meter';
 export * from './ProfileCard';
 export * from './SameCalls';
 export * from './StateMark';
+export * from './StepMark';
 export * from './StepStrip';
 export * from './Thumbs';
 export * from './words';

@@ -112,7 +112,7 @@ export function AgentView(props: {
     () =>
       INSPECTOR_TABS.find(
         tab => tab === window.localStorage.getItem(TAB_KEY)
-      ) ?? 'about'
+      ) ?? 'plan'
   );
   /** In a narrow place the inspector's tabs stand beside Steps. */
   const [narrowTab, setNarrowTab] = React.useState<InspectorTab | 'steps'>(
@@ -272,10 +272,39 @@ export function AgentView(props: {
         judge: async (step, thumb, comment) => {
           await client.judge(pid, step, thumb, comment);
         },
+        goToStep: step => setSought(`step-${step}`),
         fileUrl: path => client.fileUrl(pid, path)
       },
     [pid, process, me, props.markdown, live, query, opened, client, lastStep]
   );
+
+  const [sought, setSought] = React.useState('');
+  React.useEffect(() => {
+    if (!sought) return;
+    const at = rows.findIndex(
+      row =>
+        row.key === sought ||
+        (row.kind === 'stretch' &&
+          row.blocks.some(block => block.key === sought))
+    );
+    if (at >= 0 && rows[at].kind === 'stretch') {
+      const { key } = rows[at];
+      setFollow(false);
+      setOpened(before => new Map(before).set(key, true));
+    } else if (at >= 0) {
+      setSought('');
+      setNarrowTab('steps');
+      goTo(at, true);
+    } else if (
+      (query || kind !== 'all') &&
+      blocks.some(block => block.key === sought)
+    ) {
+      setQuery('');
+      setKind('all');
+    } else {
+      setSought('');
+    }
+  }, [sought, rows, blocks, query, kind, goTo]);
 
   const inspectorTabs = useInspectorTabs();
   const chooseSide = (tab: InspectorTab) => {

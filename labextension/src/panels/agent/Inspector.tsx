@@ -31,12 +31,13 @@ import { Output } from '../../ui/Text';
 import { useClock, useCommand, useServices } from '../services';
 import { useAgent } from './context';
 import { MemoryTab } from './MemoryTab';
+import { PlanPart } from './PlanPart';
 import { useAnswer } from './useAnswer';
 
-export type InspectorTab = 'about' | 'files' | 'memory' | 'logs' | 'costs';
+export type InspectorTab = 'plan' | 'files' | 'memory' | 'logs' | 'costs';
 
 export const INSPECTOR_TABS: readonly InspectorTab[] = [
-  'about',
+  'plan',
   'files',
   'memory',
   'logs',
@@ -47,7 +48,7 @@ export const INSPECTOR_TABS: readonly InspectorTab[] = [
 export function useInspectorTabs(): ITab<InspectorTab>[] {
   const trans = useWords();
   return [
-    { id: 'about', label: trans.__('About') },
+    { id: 'plan', label: trans.__('Plan') },
     { id: 'files', label: trans.__('Files') },
     { id: 'memory', label: trans.__('Memory') },
     { id: 'logs', label: trans.__('Logs') },
@@ -62,8 +63,13 @@ export function Inspector(props: {
   blocks: readonly Block[];
 }): React.JSX.Element {
   switch (props.tab) {
-    case 'about':
-      return <About process={props.process} />;
+    case 'plan':
+      return (
+        <>
+          <PlanPart process={props.process} records={props.records} />
+          <About process={props.process} />
+        </>
+      );
     case 'files':
       return <Files process={props.process} />;
     case 'memory':

@@ -13,6 +13,7 @@ import type {
   MessageBlock,
   NoteBlock,
   Said,
+  PlanEntry,
   StepBlock,
   Stretch
 } from '../../state/timeline';
@@ -36,6 +37,7 @@ import { diffSize, isDiff, lineCount, stripAnsi } from '../../ui/plainText';
 import { Diff, Found, Inline, Output } from '../../ui/Text';
 import { useClock, useCommand } from '../services';
 import { useAgent } from './context';
+import { Changes } from './PlanChanges';
 
 /** One row of the timeline. */
 export const Row = React.memo(function Row(props: {
@@ -470,6 +472,8 @@ function EntryView(props: { entry: Entry }): React.JSX.Element {
           </Head>
         </Event>
       );
+    case 'plan':
+      return <PlanView entry={entry} />;
     case 'ask':
       return <AskView entry={entry} />;
     case 'action':
@@ -867,11 +871,77 @@ function Remembered(props: {
   );
 }
 
+/** A change of the plan: how far it is, and folded below it what is otherwise. */
+function PlanView(props: { entry: PlanEntry }): React.JSX.Element {
+  const trans = useWords();
+  const { isOpen, toggle, query } = useAgent();
+  const { key, done, steps, changes } = props.entry;
+  const some = changes !== null && changes.length > 0;
+  const open = some && isOpen(key, query !== '');
+  return (
+    <Event kind="obs" icon="list" word={trans.__('Plan')}>
+      <Head open={open} onToggle={some ? () => toggle(key, !open) : undefined}>
+        {trans.__('Plan: %1 of %2 done', done, steps)}
+      </Head>
+      {open && <Changes found={changes} />}
+    </Event>
+  );
+}
+
+/** A person changed the plan, or a child that ended did. */
+function PlanNote(props: {
+  entry: PlanEntry;
+  who: string;
+  at: number;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { isOpen, toggle, query } = useAgent();
+  const { entry, who, at } = props;
+  const some = entry.changes !== null && entry.changes.length > 0;
+  const open = some && isOpen(entry.key, query !== '');
+  return (
+    <div className="noterow">
+      <Clock at={at} />
+      <div>
+        <span className="ae-row">
+          {who.startsWith('agent:')
+            ? trans.__(
+                'Agent %1 ended. Plan: %2 of %3 done',
+                who.slice(6),
+                entry.done,
+                entry.steps
+              )
+            : trans.__(
+                '%1 changed the plan: %2 of %3 done',
+                who,
+                entry.done,
+                entry.steps
+              )}
+          {some && (
+            <Button
+              kind="quiet"
+              small
+              className="fold"
+              icon={open ? 'chevronDown' : 'chevronRight'}
+              label={open ? trans.__('Fold') : trans.__('Unfold')}
+              onClick={() => toggle(entry.key, !open)}
+            />
+          )}
+        </span>
+        {open && <Changes found={entry.changes ?? []} />}
+      </div>
+    </div>
+  );
+}
+
 function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
   const trans = useWords();
   const { me } = useAgent();
   const { what, actor, at } = props.block;
   const who = actor === me ? trans.__('You') : actor;
+  if (what.type === 'plan') {
+    return <PlanNote entry={what.plan} who={who} at={at} />;
+  }
   const text = (): string => {
     switch (what.type) {
       case 'signal':

@@ -22,6 +22,8 @@ export interface IAgentContext {
     comment: string
   ) => Promise<void>;
   readonly decide: (approval: Approval, decision: Decision) => Promise<void>;
+  /** Shows a step in the timeline, if it is there. */
+  readonly goToStep: (step: number) => void;
   readonly fileUrl: (path: string) => string;
 }
 

@@ -103,6 +103,13 @@ export const AgentCard = React.memo(function AgentCard(props: {
           {process.limits.steps === null
             ? ` ${trans.__('steps')}`
             : `/${process.limits.steps} ${trans.__('steps')}`}
+          {process.plan_steps > 0 && (
+            <>
+              {' · '}
+              <b>{process.plan_done}</b>
+              {`/${process.plan_steps} ${trans.__('of the plan')}`}
+            </>
+          )}
         </span>
       </div>
       <div className="mc-prog">

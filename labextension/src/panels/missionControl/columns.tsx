@@ -15,6 +15,7 @@ export type ColumnId =
   | 'now'
   | 'strip'
   | 'steps'
+  | 'plan'
   | 'tokens'
   | 'cost'
   | 'elapsed'
@@ -121,6 +122,17 @@ export function columns(trans: TranslationBundle): readonly Column[] {
       number: true,
       compare: least(process => process.step),
       render: ({ process }) => figures.steps(process.step, process.limits.steps)
+    },
+    {
+      id: 'plan',
+      label: trans.__('Plan'),
+      width: '56px',
+      number: true,
+      compare: least(({ plan_done, plan_steps }) =>
+        plan_steps > 0 ? plan_done / plan_steps : -1
+      ),
+      render: ({ process: { plan_done, plan_steps } }) =>
+        plan_steps > 0 ? `${plan_done}/${plan_steps}` : ''
     },
     {
       id: 'tokens',
