@@ -9,10 +9,12 @@ import {
   dots,
   strength
 } from '../src/panels/memory/strength';
+import { contextChanges, sectionsGone } from '../src/panels/memory/contextDiff';
 import { parseTags } from '../src/panels/memory/tags';
 import { fits, tellsOfMemory } from '../src/panels/memory/useMemories';
 import { changedFields, difference } from '../src/panels/memory/versions';
 import { memoryName } from '../src/state/selectors';
+import type { ContextView } from '../src/api/types';
 import { aMemory, aProcess, aRecord, aView } from './samples';
 
 const DAY = 86_400;
@@ -330,4 +332,86 @@ test('only what an agent does to its memory counts as news of it', () => {
 test('tags are parted by commas, each once', () => {
   assert.deepEqual(parseTags(' a, b ,,a,\nlong tag '), ['a', 'b', 'long tag']);
   assert.equal(parseTags('x'.repeat(99))[0].length, 60);
+});
+
+type Entry = ContextView['sections'][number]['entries'][number];
+type Kind = ContextView['sections'][number]['kind'];
+
+function aContext(
+  step: number,
+  sections: Partial<Record<Kind, readonly string[]>>
+): ContextView {
+  let place = 0;
+  return {
+    pid: 1,
+    step,
+    last_step: 9,
+    model: 'scripted:hello',
+    at: 0,
+    tokens: 0,
+    window_tokens: 1000,
+    memories: [],
+    compacted: null,
+    why: '',
+    input_tokens: null,
+    kept: true,
+    abridged: false,
+    sections: Object.entries(sections).map(([kind, texts]) => ({
+      kind: kind as Kind,
+      title: kind,
+      tokens: 1,
+      entries: texts.map((text): Entry => ({
+        place: (place += 1),
+        kind: 'text',
+        tokens: 1,
+        chars: text.length,
+        text,
+        title: '',
+        step: null,
+        ok: true
+      }))
+    }))
+  };
+}
+
+test('a comparison marks what came, what went and what changed since another step', () => {
+  const before = aContext(3, {
+    system: ['You are clerk.'],
+    goal: ['Do it.'],
+    plan: ['4 of 6 done\n[ ] Run\n[ ] Push'],
+    steps: ['a', 'b', 'b']
+  });
+  const now = aContext(4, {
+    system: ['You are clerk.'],
+    plan: ['4 of 6 done\n[x] Run\n[ ] Push'],
+    summary: ['Short.'],
+    steps: ['b', 'c', 'd']
+  });
+  const changes = contextChanges(now, before);
+  assert.deepEqual(
+    [...changes].map(([kind, change]) => `${kind} ${change.state}`),
+    ['system same', 'plan changed', 'summary new', 'steps changed']
+  );
+  assert.deepEqual(
+    changes
+      .get('plan')
+      ?.lines?.filter(line => line.kind)
+      .map(line => `${line.kind} ${line.text.trim()}`),
+    ['del [ ] Run', 'add [x] Run']
+  );
+  const steps = changes.get('steps');
+  const added = now.sections
+    .flatMap(section => section.entries)
+    .filter(entry => steps?.added.has(entry.place));
+  assert.deepEqual(
+    [added.map(entry => entry.text), steps?.gone.map(entry => entry.text)],
+    [
+      ['c', 'd'],
+      ['a', 'b']
+    ]
+  );
+  assert.deepEqual(
+    sectionsGone(now, before).map(section => section.kind),
+    ['goal']
+  );
 });

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -173,6 +176,98 @@ def test_the_panel_hears_of_what_an_agent_does_and_is_the_same_after_a_reload(la
         assert expected in words, words
 
 
+SCRIPT = """
+from aether_jupyter.model.message import Text, ToolCall
+from aether_jupyter.providers.scripted import register
+
+TURNS = (
+    ("I look around.", "list_files", {"path": "."}),
+    ("I keep it.", "remember", {"text": "The folder was empty.", "layer": "episodic"}),
+)
+
+
+def answer(given, transcript):
+    if given >= len(TURNS):
+        return (Text("It is done."),)
+    words, tool, arguments = TURNS[given]
+    return Text(words), ToolCall("", tool, arguments)
+
+
+register("looks", answer)
+"""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path, config=SCRIPT)
+    lab.start()
+    try:
+        yield lab
+    finally:
+        lab.stop()
+    assert not lab.page_errors
+
+
+def test_what_the_model_saw_is_shown_compared_and_leads_to_its_memories(stage: Lab, chrome: Any) -> None:
+    keys = _fixture(stage)
+    pid = stage.spawn(
+        goal="Find out what priya wants of fixture names.",
+        name="upload-fixer",
+        model="scripted:looks",
+        mode="autonomous",
+    )
+    wait_for(lambda: stage.process(pid)["state"] == "ZOMBIE", 30, lambda: str(stage.process(pid)))
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-context", pid=pid, step=2)
+    told = page.locator(".mi-told")
+    told.locator('[data-section="goal"]').get_by_text("Find out what priya wants").wait_for(timeout=20_000)
+    seen = stage.get(f"{API}processes/{pid}/context?step=2")
+    assert page.locator(".mi-sections li").count() == len(seen["sections"])
+    assert told.locator('[data-section="steps"]').get_by_text("I look around.").count() == 1
+    assert told.locator('[data-section="steps"]').get_by_text("I keep it.").count() == 0
+    page.get_by_role("button", name="Next step").click()
+    added = told.locator('[data-section="steps"] .mi-entry.added')
+    page.get_by_label("Compare with").select_option("2")
+    wait_for(lambda: "I keep it." in " ".join(added.all_inner_texts()), 10)
+    assert "I look around." not in " ".join(added.all_inner_texts())
+    told.locator(".mi-recalled").get_by_role("button", name=f"#{keys['priya']}").click()
+    page.locator(f'.mi-detail[data-memory="{keys["priya"]}"]').wait_for()
+    # And from what the agent wrote to the step in which it did.
+    kept = stage.get(f"{API}memories?agent=upload-fixer&kind=agent")["memories"][0]["id"]
+    _row(page, kept).get_by_role("button", name=f"{pid} step 2").click()
+    page.locator(f"#aether-agent-{pid} .step:focus").get_by_text("I keep it.").wait_for(timeout=10_000)
+
+
+def test_memories_are_exported_edited_imported_and_notes_are_written(lab: Lab, chrome: Any, tmp_path: Path) -> None:
+    keys = _fixture(lab)
+    page = _open(chrome, lab, keys["ana"])
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="Export as Markdown").click()
+    edited = tmp_path / "edited.zip"
+    with zipfile.ZipFile(begun.value.path()) as exported, zipfile.ZipFile(edited, "w") as target:
+        for name in exported.namelist():
+            target.writestr(name, exported.read(name).replace(b"in the morning", b"in the evening"))
+    page.locator('.mi-head input[type="file"]').set_input_files(edited)
+    dialog = page.locator("dialog.mi-dialog")
+    dialog.get_by_text("in the evening").wait_for()
+    assert "morning" in _memory(lab, keys["ana"])["text"], "a preview writes nothing"
+    dialog.get_by_role("button", name="Import", exact=True).click()
+    dialog.wait_for(state="detached")
+    assert "evening" in _memory(lab, keys["ana"])["text"]
+    _row(page, keys["ana"]).get_by_text("in the evening").wait_for()
+
+    page.get_by_role("tab", name="MEMORY.md").click()
+    notes = page.get_by_label("MEMORY.md of upload-fixer")
+    notes.fill("Reports go to priya.")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("Saved. The next run is told it.").wait_for()
+    notes.fill("Reports go to ana.")
+    lab.post(f"{API}memories/notes", {"agent": "upload-fixer", "text": "By another hand.", "version": 1})
+    page.keyboard.press("Control+Enter")
+    page.locator(".mi-notes-tab").get_by_text("By another hand.").wait_for()
+    assert notes.input_value() == "Reports go to ana.", "what was typed is not lost"
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_inspector_keeps_nobody_out(lab: Lab, chrome: Any, dark: bool, width: int) -> None:
@@ -214,5 +309,13 @@ def test_the_inspector_keeps_nobody_out(lab: Lab, chrome: Any, dark: bool, width
     run(page, "aether:memory-forget")
     page.locator(".mi-undo").wait_for()
     look("undo")
+    page.get_by_role("tab", name="MEMORY.md").click()
+    page.get_by_label("MEMORY.md of upload-fixer").wait_for()
+    look("notes")
+    pid = lab.spawn(goal="Say hello to ana, who reviews.", name="upload-fixer", model="scripted:hello")
+    wait_for(lambda: lab.process(pid)["state"] == "ZOMBIE", 30)
+    run(page, "aether:open-context", pid=pid)
+    page.locator(".mi-told section").first.wait_for()
+    look("what the model saw")
     wrong = [f"{screen}: {said}" for screen, all_said in found.items() for said in all_said]
     assert not wrong, "\n".join(wrong)

@@ -254,6 +254,8 @@ function SaidView(props: { said: Said }): React.JSX.Element {
 function StepFacts(props: { block: StepBlock }): React.JSX.Element {
   const trans = useWords();
   const { block } = props;
+  const run = useCommand();
+  const { pid } = useAgent();
   const { asked, model, why, since, step } = block;
   const spent = block.inputTokens + block.outputTokens;
   const facts: [string, React.ReactNode][] = [
@@ -281,6 +283,22 @@ function StepFacts(props: { block: StepBlock }): React.JSX.Element {
       [trans.__('Cost'), figures.stepMoney(block.cost, block.costKnown)]
     );
   }
+  facts.push([
+    trans.__('Context'),
+    <a
+      key="context"
+      role="button"
+      tabIndex={0}
+      onClick={() => run(CommandIDs.openContext, { pid, step })}
+      onKeyDown={event => {
+        if (event.key !== 'Enter') return;
+        event.stopPropagation();
+        run(CommandIDs.openContext, { pid, step });
+      }}
+    >
+      {trans.__('What the model saw')}
+    </a>
+  ]);
   return (
     <dl className="sfacts">
       {facts.map(([name, value]) => (

@@ -55,6 +55,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         let panel = tracker.find(open => open.pid === pid);
         if (!panel) {
           panel = new AgentPanel(pid, name, services, rendermime, trans);
+          // Before it is drawn, so that it begins there.
+          if (step !== null) panel.goTo(step);
           await tracker.add(panel);
         }
         if (!panel.isAttached) {

@@ -26,14 +26,14 @@ function count(value: number): string {
 export function Agents(props: {
   spaces: SpaceList | null;
   failure: Error | null;
-  /** The newest process under each memory's name. */
-  processes: ReadonlyMap<string, Process>;
+  /** The runs under each memory's name, the newest first. */
+  runs: ReadonlyMap<string, readonly Process[]>;
   selected: string;
   onSelect: (agent: string) => void;
   onRetry: () => void;
 }): React.JSX.Element {
   const trans = useWords();
-  const { spaces, processes, selected } = props;
+  const { spaces, runs, selected } = props;
   const [find, setFind] = React.useState('');
   const [order, setOrder] = React.useState<readonly string[]>([]);
   const known = React.useMemo(
@@ -58,7 +58,7 @@ export function Agents(props: {
   const space = known.get(selected);
 
   const item = (agent: string) => {
-    const process = processes.get(agent);
+    const process = runs.get(agent)?.[0];
     return (
       <li key={agent}>
         <button

@@ -54,6 +54,8 @@ export interface IMemoriesTabProps {
   memory: number | null;
   /** Counts what may have changed memories of this agent from elsewhere. */
   news: number;
+  /** Counts what a person did to them elsewhere in the panel: shown at once, wherever the pointer is. */
+  done: number;
   /** How many the server cannot find by meaning yet; `null` where it never will. */
   waiting: number | null;
   onMemory: (id: number | null) => void;
@@ -93,7 +95,8 @@ export const MemoriesTab = React.forwardRef<IMemoriesHandle, IMemoriesTabProps>(
     const [sort, setSort] = React.useState<MemorySort | 'match'>('newest');
     const [filtering, setFiltering] = React.useState(false);
     const [checked, setChecked] = React.useState(NOTHING);
-    const [reload, setReload] = React.useState(0);
+    const [asked, setReload] = React.useState(0);
+    const reload = asked + props.done;
     const [stale, setStale] = React.useState(false);
     const [merging, setMerging] = React.useState<readonly Memory[] | null>(
       null
@@ -149,7 +152,8 @@ export const MemoriesTab = React.forwardRef<IMemoriesHandle, IMemoriesTabProps>(
           memory =>
             (memory.forgotten_at !== null) === filter.forgotten &&
             (!filter.pinned || memory.pinned) &&
-            (!filter.source || memory.source.kind === filter.source)
+            (!filter.source ||
+              (memory.source.kind ?? 'person') === filter.source)
         );
       return sort === 'newest' || sort === 'match'
         ? sort === 'match'

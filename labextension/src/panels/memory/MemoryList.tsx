@@ -45,12 +45,17 @@ export const MemoryList = React.forwardRef<IMemoryListHandle, IMemoryListProps>(
     const trans = useWords();
     const { items, total, current, of, onWant } = props;
     const scroller = React.useRef<HTMLDivElement>(null);
+    // A new function would have the places of all rows reckoned anew, at each frame of a scroll.
+    const getItemKey = React.useCallback(
+      (index: number) => items[index]?.id ?? -index - 1,
+      [items]
+    );
     const rows = useVirtualizer({
       count: total,
       getScrollElement: () => scroller.current,
       estimateSize: () => ROW,
       overscan: 6,
-      getItemKey: index => items[index]?.id ?? -index - 1
+      getItemKey
     });
     const seen = rows.getVirtualItems();
     const first = seen[0]?.index ?? 0;
@@ -76,7 +81,13 @@ export const MemoryList = React.forwardRef<IMemoryListHandle, IMemoryListProps>(
       []
     );
 
-    const at = items.findIndex(memory => memory.id === current);
+    const at = React.useMemo(
+      () =>
+        current === null
+          ? -1
+          : items.findIndex(memory => memory.id === current),
+      [items, current]
+    );
     const focus = (index: number) => {
       const to = Math.max(0, Math.min(total - 1, index));
       rows.scrollToIndex(to);

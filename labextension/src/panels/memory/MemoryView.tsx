@@ -17,6 +17,11 @@ import {
 import { CommandIDs } from '../../commands/ids';
 import { NowProvider, useCommand, useServices } from '../services';
 import { Agents } from './Agents';
+import { ContextTab } from './ContextTab';
+import { JournalTab } from './JournalTab';
+import { ProfileTab } from './ProfileTab';
+import { NotesTab } from './NotesTab';
+import { Transfer } from './Transfer';
 import {
   type IMemoriesHandle,
   MemoriesTab,
@@ -26,19 +31,33 @@ import type { IFading } from './Strength';
 import type { HalfLives } from './strength';
 import { useNews, useSpaces } from './useMemories';
 
-export type MemoryTab = 'memories';
+export type MemoryTab =
+  'memories' | 'context' | 'journal' | 'profile' | 'notes';
+
+export const MEMORY_TABS: readonly MemoryTab[] = [
+  'memories',
+  'context',
+  'journal',
+  'profile',
+  'notes'
+];
 
 /** What is shown; kept over a reload. */
 export interface IPlace {
   readonly agent: string;
   readonly tab: MemoryTab;
   readonly memory: number | null;
+  /** The run and step whose context is shown; `null` is the newest. */
+  readonly pid: number | null;
+  readonly step: number | null;
 }
 
 export const FIRST_PLACE: IPlace = {
   agent: '',
   tab: 'memories',
-  memory: null
+  memory: null,
+  pid: null,
+  step: null
 };
 
 export interface IMemoryViewHandle {
@@ -48,13 +67,17 @@ export interface IMemoryViewHandle {
   refresh(): void;
 }
 
-/** The newest process under each name that a memory can have. */
-function processesByMemory(view: View): ReadonlyMap<string, Process> {
-  const found = new Map<string, Process>();
-  for (const process of Object.values(view.processes)) {
+const NO_RUNS: readonly Process[] = [];
+
+/** The runs under each name that a memory can have, the newest first. */
+function runsByMemory(view: View): ReadonlyMap<string, Process[]> {
+  const found = new Map<string, Process[]>();
+  const newest = Object.values(view.processes).sort((a, b) => b.pid - a.pid);
+  for (const process of newest) {
     const name = memoryName(view, process.pid);
-    const other = found.get(name);
-    if (!other || process.pid > other.pid) found.set(name, process);
+    const others = found.get(name);
+    if (others) others.push(process);
+    else found.set(name, [process]);
   }
   return found;
 }
@@ -74,25 +97,30 @@ export function MemoryView(props: {
   /** Counts what was heard: of anybody, for the counts; of the agent shown, for its memories. */
   const [heard, setHeard] = React.useState(0);
   const [news, setNews] = React.useState(0);
+  const [done, setDone] = React.useState(0);
   const { spaces, failure, again } = useSpaces(client, heard);
   const memories = React.useRef<IMemoriesHandle>(null);
-  const processes = React.useMemo(
-    () => (view ? processesByMemory(view) : new Map<string, Process>()),
+  const runs = React.useMemo(
+    () => (view ? runsByMemory(view) : new Map<string, Process[]>()),
     [view]
   );
   const names = React.useMemo(
     () => [
       ...new Set([
         ...(spaces?.spaces ?? []).map(space => space.agent),
-        ...processes.keys()
+        ...runs.keys()
       ])
     ],
-    [spaces, processes]
+    [spaces, runs]
   );
   // Nothing was asked for: whoever remembered something last.
   const asked = place.agent === '' ? place.memory : null;
+  const askedRun = place.agent === '' && asked === null ? place.pid : null;
   const agent =
-    place.agent || (asked === null ? (spaces?.spaces[0]?.agent ?? '') : '');
+    place.agent ||
+    (asked === null && askedRun === null
+      ? (spaces?.spaces[0]?.agent ?? [...runs.keys()][0] ?? '')
+      : '');
   const [unknown, setUnknown] = React.useState('');
   React.useEffect(() => {
     if (asked === null) return undefined;
@@ -114,6 +142,31 @@ export function MemoryView(props: {
       stale = true;
     };
   }, [client, asked]);
+  const runsKnown = view !== null;
+  React.useEffect(() => {
+    if (askedRun === null || !runsKnown) return undefined;
+    // A run was asked for: it is shown under the name that it remembers by.
+    const known = store.view;
+    if (known?.processes[askedRun]) {
+      const name = memoryName(known, askedRun);
+      setPlace(before => ({ ...before, agent: name }));
+      return undefined;
+    }
+    let stale = false;
+    client.process(askedRun).then(
+      process => {
+        if (!stale) setPlace(before => ({ ...before, agent: process.name }));
+      },
+      (error: unknown) => {
+        if (stale) return;
+        setUnknown(error instanceof Error ? error.message : String(error));
+        setPlace(before => ({ ...before, pid: null, step: null }));
+      }
+    );
+    return () => {
+      stale = true;
+    };
+  }, [client, store, askedRun, runsKnown]);
   const space = spaces?.spaces.find(each => each.agent === agent) ?? null;
 
   useNews(store, agents => {
@@ -131,13 +184,20 @@ export function MemoryView(props: {
         to.agent !== undefined && to.agent !== before.agent
           ? null
           : before.memory,
+      ...(to.agent !== undefined && to.agent !== before.agent
+        ? { pid: null, step: null }
+        : {}),
       ...to
     }));
   }, []);
   React.useEffect(() => onPlace(place), [onPlace, place]);
 
   const tabs: readonly ITab<MemoryTab>[] = [
-    { id: 'memories', label: trans.__('Memories') }
+    { id: 'memories', label: trans.__('Memories') },
+    { id: 'context', label: trans.__('What the model saw') },
+    { id: 'journal', label: trans.__('Journal') },
+    { id: 'profile', label: trans.__('Profile') },
+    { id: 'notes', label: 'MEMORY.md' }
   ];
   props.handle.current = {
     go,
@@ -202,7 +262,7 @@ export function MemoryView(props: {
             <Agents
               spaces={spaces}
               failure={failure}
-              processes={processes}
+              runs={runs}
               selected={agent}
               onSelect={name => go({ agent: name })}
               onRetry={again}
@@ -222,8 +282,37 @@ export function MemoryView(props: {
                   selected={place.tab}
                   onSelect={tab => go({ tab })}
                 />
+                {agent && (
+                  <Transfer
+                    agent={agent}
+                    onImported={() => {
+                      setHeard(count => count + 1);
+                      setDone(count => count + 1);
+                    }}
+                  />
+                )}
               </div>
-              {agent && fading ? (
+              {agent && place.tab === 'context' ? (
+                <ContextTab
+                  key={agent}
+                  agent={agent}
+                  runs={runs.get(agent) ?? NO_RUNS}
+                  pid={place.pid}
+                  step={place.step}
+                  onPlace={go}
+                  onMemory={memory => go({ tab: 'memories', memory })}
+                />
+              ) : agent && place.tab === 'notes' ? (
+                <NotesTab agent={agent} news={news + done} />
+              ) : agent && place.tab === 'profile' ? (
+                <ProfileTab agent={agent} news={news + done} />
+              ) : agent && place.tab === 'journal' ? (
+                <JournalTab
+                  agent={agent}
+                  news={news + done}
+                  onMemory={memory => go({ tab: 'memories', memory })}
+                />
+              ) : agent && fading ? (
                 <MemoriesTab
                   ref={memories}
                   agent={agent}
@@ -232,6 +321,7 @@ export function MemoryView(props: {
                   fading={fading}
                   memory={place.memory}
                   news={news}
+                  done={done}
                   waiting={spaces?.waiting ?? null}
                   onMemory={memory => go({ memory })}
                   onChanged={() => setHeard(count => count + 1)}

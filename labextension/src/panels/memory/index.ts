@@ -16,7 +16,12 @@ import { CommandIDs } from '../../commands/ids';
 import { IAetherClient, IAetherStore } from '../../tokens';
 import { memoryIcon } from '../../ui';
 import { MemoryPanel } from './MemoryPanel';
-import { FIRST_PLACE, type IMemoryViewHandle, type IPlace } from './MemoryView';
+import {
+  FIRST_PLACE,
+  type IMemoryViewHandle,
+  type IPlace,
+  MEMORY_TABS
+} from './MemoryView';
 
 const ID = 'aether-memory';
 
@@ -29,6 +34,13 @@ function placeOf(args: Readonly<Record<string, unknown>>): Partial<IPlace> {
     // Whose it is, the view finds out.
     place.agent ??= '';
   }
+  if (Number.isInteger(args.pid)) {
+    place.pid = Number(args.pid);
+    place.step = Number.isInteger(args.step) ? Number(args.step) : null;
+    place.agent ??= '';
+  }
+  const tab = MEMORY_TABS.find(each => each === args.tab);
+  if (tab) place.tab = tab;
   return place;
 }
 
@@ -81,6 +93,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
       caption: trans.__('What agents remember, and how strongly'),
       icon: args => (args.palette ? undefined : memoryIcon),
       execute: args => open({ tab: 'memories', ...placeOf(args) })
+    });
+
+    commands.addCommand(CommandIDs.openContext, {
+      label: trans.__('What the Model Saw'),
+      caption: trans.__('The exact context of a step, by section'),
+      icon: memoryIcon,
+      isEnabled: args => Number.isInteger(args.pid),
+      execute: args => open({ ...placeOf(args), memory: null, tab: 'context' })
     });
 
     type Key = Parameters<IMemoryViewHandle['press']>[0];

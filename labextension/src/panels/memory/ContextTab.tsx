@@ -1,0 +1,722 @@
+/** What the model saw: for any step the exact context, by section with token counts, recalled against used. */
+import { Clipboard } from '@jupyterlab/apputils';
+import * as React from 'react';
+
+import type {
+  ContextEntry,
+  ContextMemory,
+  ContextSection,
+  ContextView,
+  Process
+} from '../../api/types';
+import { CommandIDs } from '../../commands/ids';
+import { standing } from '../../state/selectors';
+import {
+  Button,
+  figures,
+  Icon,
+  Note,
+  Patience,
+  Skeleton,
+  standingWord,
+  useWords
+} from '../../ui';
+import { stripAnsi } from '../../ui/plainText';
+import { useClock, useCommand, useServices } from '../services';
+import {
+  contextChanges,
+  type ISectionChange,
+  sectionsGone
+} from './contextDiff';
+import { useAsked } from './useMemories';
+
+/** How many steps back the list to compare with goes. */
+const BACK = 50;
+const WHOLE_CHARS = 1_000_000;
+
+export interface IContextTabProps {
+  agent: string;
+  /** The runs under this name, the newest first. */
+  runs: readonly Process[];
+  /** The run and step to show; `null` is the newest, and follows it. */
+  pid: number | null;
+  step: number | null;
+  onPlace: (place: { pid?: number | null; step?: number | null }) => void;
+  onMemory: (id: number) => void;
+}
+
+export function ContextTab(props: IContextTabProps): React.JSX.Element {
+  const trans = useWords();
+  const { client } = useServices();
+  const { runs, onPlace, step } = props;
+  const pid = props.pid ?? runs[0]?.pid ?? null;
+  const process = runs.find(run => run.pid === pid) ?? null;
+  const [against, setAgainst] = React.useState<number | null>(null);
+  const [copied, setCopied] = React.useState('');
+  const body = React.useRef<HTMLDivElement>(null);
+  // The newest step is asked for again when there is a newer one; a step that was chosen stands.
+  const key = `${pid} ${step ?? `latest ${process?.step ?? ''}`}`;
+  const { value, of, failure, again } = useAsked(
+    pid === null ? null : () => client.context(pid, { step }),
+    key
+  );
+  const view = value && of.startsWith(`${pid} `) ? value : null;
+  const waits = view !== null && of !== key;
+  const compared = useAsked(
+    pid === null || against === null
+      ? null
+      : () => client.context(pid, { step: against }),
+    `${pid} ${against}`
+  );
+  const other =
+    against !== null && compared.of === `${pid} ${against}`
+      ? compared.value
+      : null;
+  const changes = React.useMemo(
+    () => (view && other ? contextChanges(view, other) : null),
+    [view, other]
+  );
+  React.useEffect(() => {
+    setAgainst(null);
+  }, [pid]);
+  React.useEffect(() => setCopied(''), [pid, step]);
+
+  if (pid === null) {
+    return (
+      <div className="ae-empty">
+        <h3>{trans.__('%1 has not run here', props.agent)}</h3>
+        <p className="ae-2">
+          {trans.__(
+            'Once it has, each of its steps shows what the model was told: instructions, tools, plan, memories, conversation.'
+          )}
+        </p>
+      </div>
+    );
+  }
+  const last = Math.max(view?.last_step ?? 0, process?.step ?? 0);
+  const at = step ?? view?.step ?? last;
+  const copy = async () => {
+    setCopied('');
+    try {
+      const whole = await client.context(pid, {
+        step: at || null,
+        chars: WHOLE_CHARS
+      });
+      Clipboard.copyToSystem(JSON.stringify(whole, null, 2));
+      setCopied(trans.__('Copied'));
+    } catch (error) {
+      setCopied(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <div className="mi-saw">
+      <div className="mi-bar">
+        {runs.length > 1 && (
+          <label className="ae-select mi-run">
+            <select
+              value={pid}
+              aria-label={trans.__('Run')}
+              onChange={event =>
+                onPlace({ pid: Number(event.currentTarget.value), step: null })
+              }
+            >
+              {runs.map(run => (
+                <option key={run.pid} value={run.pid}>
+                  {`${run.pid}, ${standingWord(standing(run), trans)}`}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <span
+          className="ae-group mi-steps"
+          role="group"
+          aria-label={trans.__('Step')}
+        >
+          <Button
+            icon="chevronLeft"
+            label={trans.__('Previous step')}
+            disabled={at <= 1 && trans.__('This is the first step')}
+            onClick={() => onPlace({ pid, step: at - 1 })}
+          />
+          <StepField
+            step={at}
+            last={last}
+            onStep={to => onPlace({ pid, step: to })}
+          />
+          <Button
+            icon="chevronRight"
+            label={trans.__('Next step')}
+            disabled={at >= last && trans.__('There is no later step yet')}
+            onClick={() =>
+              onPlace({ pid, step: at + 1 >= last ? null : at + 1 })
+            }
+          />
+        </span>
+        {view && <Head view={view} />}
+        <span className="ae-grow" />
+        <label className="ae-select hide-n">
+          <span>{trans.__('Compare with')}</span>
+          <select
+            value={against ?? ''}
+            aria-label={trans.__('Compare with')}
+            onChange={event =>
+              setAgainst(Number(event.currentTarget.value) || null)
+            }
+          >
+            <option value="">{trans.__('no other')}</option>
+            {Array.from(
+              { length: Math.min(BACK, last) },
+              (_, back) => Math.min(last, at + 2) - back
+            )
+              .filter(each => each >= 1 && each !== at)
+              .map(each => (
+                <option key={each} value={each}>
+                  {trans.__('Step %1', each)}
+                </option>
+              ))}
+          </select>
+        </label>
+        <span className="ae-small ae-2" role="status">
+          {copied}
+        </span>
+        <Button
+          icon="copy"
+          label={trans.__('Copy as JSON')}
+          onClick={() => void copy()}
+        >
+          <span className="hide-n">{trans.__('Copy as JSON')}</span>
+        </Button>
+      </div>
+      {(failure ?? compared.failure) && (
+        <div className="mi-notes">
+          <Note
+            tone={view ? 'warn' : 'bad'}
+            icon="error"
+            action={
+              <Button small onClick={failure ? again : compared.again}>
+                {trans.__('Try again')}
+              </Button>
+            }
+          >
+            {(failure ?? compared.failure)?.message}
+          </Note>
+        </div>
+      )}
+      {!view && !failure && (
+        <div className="mi-loading" aria-busy="true">
+          <Skeleton width={240} height={16} />
+          <Skeleton height={12} />
+          {[0, 1, 2, 3].map(index => (
+            <Skeleton key={index} height={40} />
+          ))}
+          <Patience>
+            {trans.__('The journal is being read up to that step.')}
+          </Patience>
+        </div>
+      )}
+      {view && (
+        <div className={waits ? 'mi-context waits' : 'mi-context'}>
+          <Sections
+            view={view}
+            changes={changes}
+            onGo={kind =>
+              body.current
+                ?.querySelector<HTMLElement>(`[data-section="${kind}"]`)
+                ?.focus()
+            }
+          />
+          <div
+            className="mi-told"
+            ref={body}
+            tabIndex={0}
+            role="region"
+            aria-label={trans.__('What the model was told')}
+          >
+            <Warnings view={view} />
+            {view.sections.map(section => (
+              <Section
+                key={section.kind}
+                view={view}
+                section={section}
+                change={changes?.get(section.kind) ?? null}
+                against={other?.step ?? null}
+                onMemory={props.onMemory}
+              />
+            ))}
+            {view.memories.length > 0 &&
+              !view.sections.some(({ kind }) => kind === 'memories') && (
+                <section data-section="memories" tabIndex={-1}>
+                  <h4>
+                    {trans.__('Memories')}{' '}
+                    <span>
+                      {trans.__(
+                        '%1 recalled, none given',
+                        view.memories.length
+                      )}
+                    </span>
+                  </h4>
+                  <Memories
+                    memories={view.memories}
+                    onMemory={props.onMemory}
+                  />
+                </section>
+              )}
+            {other &&
+              sectionsGone(view, other).map(section => (
+                <section key={section.kind}>
+                  <h4>
+                    {section.title}{' '}
+                    <span>{trans.__('only at step %1', other.step)}</span>
+                  </h4>
+                  {section.entries.map(entry => (
+                    <del key={entry.place} className="mi-gone">
+                      {entry.text}
+                    </del>
+                  ))}
+                </section>
+              ))}
+          </div>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** The number of the step, which can be typed. */
+function StepField(props: {
+  step: number;
+  last: number;
+  onStep: (step: number) => void;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { step, last } = props;
+  const [typed, setTyped] = React.useState<string | null>(null);
+  const go = () => {
+    const wanted = Math.round(Number(typed));
+    if (typed && wanted >= 1) props.onStep(Math.min(last, wanted));
+    setTyped(null);
+  };
+  return (
+    <label className="ae-btn mi-step" data-lm-suppress-shortcuts="true">
+      <span>{trans.__('Step')}</span>
+      <input
+        inputMode="numeric"
+        size={Math.max(2, String(last).length)}
+        value={typed ?? String(step)}
+        aria-label={trans.__('Step, of %1', last)}
+        onChange={event => setTyped(event.currentTarget.value)}
+        onFocus={event => event.currentTarget.select()}
+        onBlur={go}
+        onKeyDown={event => {
+          if (event.key === 'Enter') go();
+          else if (event.key === 'Escape') setTyped(null);
+        }}
+      />
+    </label>
+  );
+}
+
+function Head(props: { view: ContextView }): React.JSX.Element {
+  const now = useClock();
+  const { view } = props;
+  return (
+    <span className="ae-2 ae-trunc hide-n" title={view.why || undefined}>
+      {[
+        view.model,
+        figures.clock(view.at, now, true),
+        view.why && `(${view.why})`
+      ]
+        .filter(part => part)
+        .join(', ')}
+    </span>
+  );
+}
+
+function Warnings(props: { view: ContextView }): React.JSX.Element | null {
+  const trans = useWords();
+  const { view } = props;
+  if (view.kept && !view.abridged) return null;
+  return (
+    <>
+      {!view.kept && (
+        <Note icon="error">
+          {trans.__(
+            'The instructions and tools of this step were not kept: it ran under an earlier version. They are shown as they would be said now.'
+          )}
+        </Note>
+      )}
+      {view.abridged && (
+        <Note icon="observation">
+          {trans.__(
+            'This model’s provider says the instructions and tools in shorter words of its own, and shortens long results.'
+          )}
+        </Note>
+      )}
+    </>
+  );
+}
+
+/** The colour of a section: that of the entries it is made of. */
+const COLOURS: Readonly<Record<ContextSection['kind'], string>> = {
+  system: 'var(--ae-stop)',
+  tools: 'var(--ae-k-thought)',
+  profile: 'var(--ae-ready)',
+  notes: 'color-mix(in srgb, var(--ae-k-message) 40%, var(--ae-surface))',
+  goal: 'color-mix(in srgb, var(--ae-k-message) 62%, var(--ae-surface))',
+  plan: 'var(--ae-k-action)',
+  memories: 'var(--ae-k-message)',
+  summary: 'color-mix(in srgb, var(--ae-k-observation) 52%, var(--ae-surface))',
+  steps: 'var(--ae-k-observation)'
+};
+
+function Sections(props: {
+  view: ContextView;
+  changes: ReadonlyMap<ContextSection['kind'], ISectionChange> | null;
+  onGo: (kind: ContextSection['kind']) => void;
+}): React.JSX.Element {
+  const trans = useWords();
+  const run = useCommand();
+  const { view, changes } = props;
+  const most = Math.max(1, ...view.sections.map(section => section.tokens));
+  const share = figures.percent(view.tokens, view.window_tokens);
+  const { compacted } = view;
+  return (
+    <nav className="mi-sections" aria-label={trans.__('Context by section')}>
+      <p className="ae-row mi-total">
+        <b>{figures.tokenCount(view.tokens)}</b>
+        <span className="ae-2">
+          {view.window_tokens > 0
+            ? trans.__(
+                'of %1 tokens, %2 %',
+                figures.tokenCount(view.window_tokens),
+                share
+              )
+            : trans.__('tokens')}
+        </span>
+      </p>
+      <div className="mi-stack" aria-hidden="true">
+        {view.sections.map(section => (
+          <i
+            key={section.kind}
+            style={{
+              flexGrow: Math.max(section.tokens, view.tokens / 200),
+              background: COLOURS[section.kind]
+            }}
+          />
+        ))}
+      </div>
+      <ul>
+        {view.sections.map(section => {
+          const change = changes?.get(section.kind);
+          return (
+            <li key={section.kind}>
+              <button type="button" onClick={() => props.onGo(section.kind)}>
+                <i style={{ background: COLOURS[section.kind] }} />
+                <span className="ae-trunc">
+                  {section.title}
+                  {change && change.state !== 'same' && (
+                    <span className="mi-changed">
+                      {change.state === 'new'
+                        ? trans.__('new')
+                        : trans.__('changed')}
+                    </span>
+                  )}
+                </span>
+                <span>{figures.tokenCount(section.tokens)}</span>
+                <span className="bar">
+                  <b
+                    style={{
+                      width: `${figures.percent(section.tokens, most)}%`,
+                      background: COLOURS[section.kind]
+                    }}
+                  />
+                </span>
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+      <p className="ae-small ae-2">
+        {view.input_tokens === null
+          ? trans.__('Tokens are estimates.')
+          : trans.__(
+              'Tokens are estimates; the provider counted %1.',
+              figures.tokenCount(view.input_tokens)
+            )}
+      </p>
+      {compacted && (
+        <p className="ae-small ae-2">
+          {trans.__(
+            'Compacted at %1 tokens to %2. The summarised steps can be read in full.',
+            figures.tokenCount(compacted.tokens_before),
+            figures.tokenCount(compacted.tokens_after)
+          )}{' '}
+          <button
+            type="button"
+            className="mi-link"
+            onClick={() =>
+              run(CommandIDs.openAgent, {
+                pid: view.pid,
+                step: compacted.first
+              })
+            }
+          >
+            {trans.__('Open them')}
+          </button>
+        </p>
+      )}
+    </nav>
+  );
+}
+
+function Section(props: {
+  view: ContextView;
+  section: ContextSection;
+  change: ISectionChange | null;
+  against: number | null;
+  onMemory: (id: number) => void;
+}): React.JSX.Element {
+  const trans = useWords();
+  const now = useClock();
+  const { view, section, change, against } = props;
+  const said = [
+    figures.tokenCount(section.tokens),
+    section.kind === 'summary' &&
+      view.compacted &&
+      (view.compacted.model
+        ? trans.__(
+            'written by %1, %2',
+            view.compacted.model,
+            figures.clock(view.compacted.at, now)
+          )
+        : figures.clock(view.compacted.at, now)),
+    change?.state === 'changed' &&
+      trans.__('changed since step %1', against ?? ''),
+    change?.state === 'new' && trans.__('not there at step %1', against ?? ''),
+    change?.state === 'same' && trans.__('as at step %1', against ?? '')
+  ].filter(part => part);
+  return (
+    <section data-section={section.kind} tabIndex={-1}>
+      <h4>
+        {section.title} <span>{said.join(', ')}</span>
+      </h4>
+      {section.kind === 'memories' && (
+        <Memories memories={view.memories} onMemory={props.onMemory} />
+      )}
+      {change?.lines ? (
+        <pre className="ae-code wrap" tabIndex={0}>
+          {change.lines.map((line, index) =>
+            line.kind === 'add' ? (
+              <ins key={index}>{line.text}</ins>
+            ) : line.kind === 'del' ? (
+              <del key={index}>{line.text}</del>
+            ) : (
+              <React.Fragment key={index}>{line.text}</React.Fragment>
+            )
+          )}
+        </pre>
+      ) : (
+        <Entries
+          view={view}
+          section={section}
+          added={change?.added ?? null}
+          gone={change?.gone ?? []}
+        />
+      )}
+    </section>
+  );
+}
+
+/** Each entry as it was sent; the text is only ever text. */
+function Entries(props: {
+  view: ContextView;
+  section: ContextSection;
+  added: ReadonlySet<number> | null;
+  gone: readonly ContextEntry[];
+}): React.JSX.Element {
+  const trans = useWords();
+  const { view, section, added, gone } = props;
+  const fold = section.kind === 'tools' || section.kind === 'memories';
+  const [open, setOpen] = React.useState(!fold);
+  let step: number | null = null;
+  return (
+    <>
+      {fold && (
+        <Button
+          small
+          kind="quiet"
+          icon={open ? 'chevronDown' : 'chevronRight'}
+          onClick={() => setOpen(!open)}
+        >
+          {section.kind === 'tools'
+            ? trans._n(
+                '%1 schema as sent',
+                '%1 schemas as sent',
+                section.entries.length
+              )
+            : trans.__('As sent')}
+        </Button>
+      )}
+      {open && (
+        <div className="mi-entries">
+          {section.entries.map(entry => {
+            const at = entry.step ?? null;
+            const fresh = at !== step;
+            step = at;
+            return (
+              <Entry
+                key={entry.place}
+                view={view}
+                entry={entry}
+                step={fresh && section.kind === 'steps' ? at : null}
+                added={added?.has(entry.place) === true}
+              />
+            );
+          })}
+          {gone.map(entry => (
+            <del key={`gone ${entry.place}`} className="mi-gone">
+              {entry.title && `${entry.title} `}
+              {entry.text}
+            </del>
+          ))}
+        </div>
+      )}
+    </>
+  );
+}
+
+function Entry(props: {
+  view: ContextView;
+  entry: ContextEntry;
+  step: number | null;
+  added: boolean;
+}): React.JSX.Element {
+  const trans = useWords();
+  const { client } = useServices();
+  const run = useCommand();
+  const { view, entry, step } = props;
+  const [whole, setWhole] = React.useState<string | null>(null);
+  const [failure, setFailure] = React.useState('');
+  const cut = entry.chars > entry.text.length && whole === null;
+  const read = async () => {
+    setFailure('');
+    try {
+      const found = await client.context(view.pid, {
+        step: view.step,
+        entry: entry.place,
+        chars: WHOLE_CHARS
+      });
+      setWhole(
+        found.sections
+          .flatMap(section => section.entries)
+          .find(each => each.place === entry.place)?.text ?? ''
+      );
+    } catch (error) {
+      setFailure(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <div className={`mi-entry ${entry.kind} ${props.added ? 'added' : ''}`}>
+      <div className="mi-margin">
+        {step !== null && step > 0 && (
+          <button
+            type="button"
+            className="mi-link"
+            title={trans.__('Show it in the agent view')}
+            onClick={() => run(CommandIDs.openAgent, { pid: view.pid, step })}
+          >
+            {trans.__('step %1', step)}
+          </button>
+        )}
+      </div>
+      <div className="mi-words">
+        {entry.title && (
+          <b className={entry.ok === false ? 'bad' : undefined}>
+            {entry.title}{' '}
+          </b>
+        )}
+        {props.added && <span className="ae-sr">{trans.__('new')}</span>}
+        {stripAnsi(whole ?? entry.text)}
+        {cut && (
+          <>
+            {'… '}
+            <button
+              type="button"
+              className="mi-link"
+              onClick={() => void read()}
+            >
+              {trans.__(
+                'All %1 characters',
+                entry.chars.toLocaleString('en-US')
+              )}
+            </button>
+          </>
+        )}
+        {failure && <span className="ae-2"> {failure}</span>}
+      </div>
+    </div>
+  );
+}
+
+function Memories(props: {
+  memories: readonly ContextMemory[];
+  onMemory: (id: number) => void;
+}): React.JSX.Element | null {
+  const trans = useWords();
+  if (props.memories.length === 0) return null;
+  const left: Readonly<Record<ContextMemory['left_out'], string>> = {
+    '': '',
+    room: trans.__('Left out, no room'),
+    likeness: trans.__('Left out, too far'),
+    repeats: trans.__('Left out, repeats'),
+    given: trans.__('Left out, told before'),
+    faded: trans.__('Left out, faded')
+  };
+  return (
+    <ul className="mi-recalled" aria-label={trans.__('Memories recalled')}>
+      {props.memories.map(memory => (
+        <li
+          key={`${memory.id} ${memory.step}`}
+          className={memory.left_out ? 'out' : undefined}
+        >
+          {memory.left_out ? (
+            <span className="mi-tag out">{left[memory.left_out]}</span>
+          ) : memory.cited.length > 0 ? (
+            <span
+              className="mi-tag"
+              title={trans.__('Cited in step %1', memory.cited.join(', '))}
+            >
+              <Icon name="check" size={12} />
+              {trans.__('Given, cited')}
+            </span>
+          ) : (
+            <span className="mi-tag not">{trans.__('Given, not cited')}</span>
+          )}
+          <p>
+            {memory.text || trans.__('It is gone.')}{' '}
+            <button
+              type="button"
+              className="mi-link"
+              onClick={() => props.onMemory(memory.id)}
+            >
+              {`#${memory.id}`}
+            </button>
+          </p>
+          <span className="mi-parts">
+            {memory.why && (
+              <>
+                <b>{memory.why.score.toFixed(2)}</b>{' '}
+                {trans.__(
+                  'text %1, meaning %2',
+                  memory.why.words.toFixed(2),
+                  memory.why.meaning.toFixed(2)
+                )}
+              </>
+            )}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}

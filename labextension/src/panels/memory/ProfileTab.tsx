@@ -1,0 +1,71 @@
+/** How the runs of an agent went, under the name it remembers by. */
+import * as React from 'react';
+
+import { CommandIDs } from '../../commands/ids';
+import { useView } from '../../state/useStore';
+import {
+  Button,
+  Note,
+  Patience,
+  ProfileCard,
+  Skeleton,
+  useWords
+} from '../../ui';
+import { useClock, useCommand, useServices } from '../services';
+import { useAsked } from './useMemories';
+
+export function ProfileTab(props: {
+  agent: string;
+  news: number;
+}): React.JSX.Element {
+  const trans = useWords();
+  const run = useCommand();
+  const { client, store } = useServices();
+  const now = useClock();
+  const me = useView(store, view => view.user) ?? '';
+  const { agent, news } = props;
+  const { value, of, failure, again } = useAsked(
+    () => client.profile(agent),
+    `${news} ${agent}`
+  );
+  if (value && of.endsWith(` ${agent}`)) {
+    return (
+      <div
+        className="mi-profile"
+        tabIndex={0}
+        role="region"
+        aria-label={trans.__('Profile of %1', agent)}
+      >
+        <ProfileCard
+          profile={value}
+          me={me}
+          now={now}
+          onOpen={pid => run(CommandIDs.openAgent, { pid })}
+        />
+      </div>
+    );
+  }
+  return (
+    <div className="mi-loading" aria-busy={!failure}>
+      {failure ? (
+        <Note
+          tone="bad"
+          icon="error"
+          action={
+            <Button small onClick={again}>
+              {trans.__('Try again')}
+            </Button>
+          }
+        >
+          {failure.message}
+        </Note>
+      ) : (
+        <>
+          <Skeleton height={16} width="30%" />
+          <Skeleton height={60} width="60%" />
+          <Patience>{trans.__('The profile is still being read.')}</Patience>
+        </>
+      )}
+    </div>
+  );
+}
