@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .client.run import ps as ps
     from .client.run import spawn as spawn
     from .model import errors as errors
+    from .model.memory import Note as Note
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ _LATER = {
     "Aether": "client.client",
     "AsyncAether": "client.client",
     "open_app": "app",
+    "Note": "model.memory",
     "errors": "model",
 }
 """Public names and where they are; imported when first used, so that a notebook or server starts quickly."""

@@ -14,7 +14,7 @@ import msgspec
 from ..answers import named
 from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
 from ..model.errors import BadRequest, ProcessFailed
-from ..model.events import Notice, ProcessExited, Record
+from ..model.events import Notice, ProcessExited, Record, Reflected
 from ..model.feedback import Judgement, Thumb
 from ..model.harmless import line
 from ..model.permission import Permission, parse_permission
@@ -278,6 +278,30 @@ class Run:
                     follower, lambda p: person and p.needs_person, self._process.head
                 )
         return self._process
+
+    async def reflection(self, *, timeout_s: float = 300.0) -> Reflected | None:
+        """What it learnt, once it has ended and looked back; None if it has not within `timeout_s` of its end.
+
+        Whether it looks back says `reflect` of its spec; why it gave that up is in its records.
+        """
+        await self.wait()
+        hub = self._server.hub
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), hub.follow(self.pid) as follower:
+                while hub.processes[self.pid].rating is None:
+                    hub.check()
+                    follower.waiting.clear()
+                    follower.changed.clear()
+                    await follower.changed.wait()
+        before = hub.processes[self.pid].head + 1
+        while page := await self._server.records(self.pid, before=before, limit=PAGE):
+            for record in reversed(page):
+                if isinstance(record.event, Reflected):
+                    return record.event
+                if isinstance(record.event, ProcessExited):
+                    return None
+            before = page[0].n
+        return None
 
     def __aiter__(self) -> AsyncGenerator[Record, None]:
         return self.records()

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from ..abc import Availability, ModelInfo
 from ..config import Settings
 from ..model.errors import ModelRefused, ModelUnavailable, UnknownName
-from ..model.message import ModelTurn, Part, Text, Thinking, ToolCall, ToolTurn, Turn
+from ..model.message import ModelTurn, Part, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..plugins import hookimpl
 
 if TYPE_CHECKING:
@@ -256,6 +256,23 @@ def _result(step: int, turns: Sequence[Turn]) -> list[Part]:
     return [_call("final_result", answer=42)]
 
 
+def _apprentice(step: int, turns: Sequence[Turn]) -> list[Part]:
+    """Knows nothing but what it is told: hands in a file, and begins it as its memory says; looks back on a refusal."""
+    told = "\n".join(turn.text for turn in turns if isinstance(turn, UserTurn))
+    rule = re.search(r"the first line of the file must be: ([\w: ]+)", told)
+    if told.startswith("The task was:"):
+        lessons = [f"Before a file is handed in at the desk, {rule[0]}."] if rule else []
+        refused, worked = (["the file was refused"], []) if rule else ([], ["the file was accepted"])
+        rating = 1 if rule else 5
+        return [_call("final_result", rating=rating, worked=worked, failed=refused, lessons=lessons, strategy="")]
+    if step == 0:
+        head = f"{rule[1].strip()}\n" if rule else ""
+        return [_call("write_file", path="release.txt", content=f"{head}version 2.0 is out\n")]
+    if step == 1:
+        return [_call("run_command", command="sh /workspaces/desk/hand_in.sh release.txt")]
+    return [Text(f"The desk said: {_results(turns)[-1].content}")]
+
+
 def _parent(step: int, turns: Sequence[Turn]) -> list[Part]:
     if step == 0:
         return [_call("spawn_agent", goal="Say hello.", model="scripted:hello")]
@@ -286,6 +303,7 @@ _SCRIPTS: dict[str, _Registered] = {
     "empty": _Registered(_empty),
     "unknown-tool": _Registered(_unknown_tool),
     "result": _Registered(_result),
+    "apprentice": _Registered(_apprentice),
     "parent": _Registered(_parent),
     "fail": _Registered(_fail),
     "down": _Registered(_down),

@@ -252,13 +252,14 @@ class Language:
         """Whom to ask beside the steps of an agent that is asked from `models`: the cheap ones, then its own.
 
         Where nobody set up which are cheap, those of other providers than the agent's own are left out: what an agent
-        reads goes to nobody who was not named. In `models`, `auto` stands for all that it may come to.
+        reads goes to nobody who was not named. A script or a replay is never put in place of another. In `models`,
+        `auto` stands for all that it may come to.
         """
         found = self.roster()
         own: list[str] = []
         for model in models:
             own += found.models(pinned(model)) if is_auto(model) else (model,)
-        providers = {model.partition(":")[0] for model in own}
+        providers = {model.partition(":")[0] for model in own}.intersection(ORDER)
         cheap = self._settings.cheap_models or [
             model for model in found.families["cheap"] if model.partition(":")[0] in providers
         ]

@@ -49,6 +49,17 @@ async def test_a_run_is_iterated_without_gaps(client: AsyncAether) -> None:
     assert again == [record.n for record in records], "what is over can be read again"
 
 
+async def test_what_a_run_learnt_is_awaited_after_its_end(client: AsyncAether) -> None:
+    run = await spawn("say hello", model="scripted:apprentice", mode="plan", steps=10, reflect=True, on=client)
+    assert run.state is not State.ZOMBIE
+    learnt = await run.reflection(timeout_s=60)
+    assert learnt is not None
+    assert (run.done, learnt.rating, run.process.rating) == (True, 5, 5)
+    assert await run.reflection() == learnt, "what is over can be asked again"
+    silent = await spawn("say hello", model="scripted:hello", reflect=False, on=client)
+    assert await silent.reflection(timeout_s=0.5) is None
+
+
 async def test_a_step_of_a_run_is_judged(client: AsyncAether) -> None:
     run = await spawn("say hello", model="scripted:hello", name="judged run", on=client)
     await run

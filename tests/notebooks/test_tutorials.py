@@ -15,10 +15,12 @@ from tests.faces import ROOT, Server, clean_environment
 FOLDER = ROOT / "notebooks"
 
 
-def play(path: Path, environment: dict[str, str]) -> str:
+def play(path: Path, environment: dict[str, str], cell_s: int = 110) -> str:
     """Everything the notebook shows."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=110, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}})
+    client = NotebookClient(
+        notebook, timeout=cell_s, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    )
     with client.setup_kernel(env=environment):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
@@ -38,6 +40,14 @@ def test_tools_and_approvals(server: Server) -> None:
     assert "Keep the build folder" in shown
     assert "every agent" in shown
     assert "asked 0 times" in shown
+
+
+def test_an_agent_that_learns(server: Server) -> None:
+    shown = play(FOLDER / "03_memory.ipynb", server.environment | {"AETHER_MODEL": "scripted:apprentice"})
+    assert "not accepted" in shown, "the first day fails"
+    assert "Before a file is handed in at the desk, the first line of the file must be: team: data." in shown
+    assert "version 2.0 is out" in shown, "the second day succeeds"
+    assert "given, and cited" in shown
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
@@ -75,3 +85,11 @@ def test_without_a_screen_it_fails_if_nothing_was_done(tmp_path: Path) -> None:
 def test_without_a_screen_on_the_embedded_model(tmp_path: Path) -> None:
     done = headless(tmp_path / "c", "local:qwen2.5-coder-1.5b", 890)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(1800)
+def test_the_embedded_model_learns(server: Server) -> None:
+    shown = play(FOLDER / "03_memory.ipynb", server.environment | {"AETHER_MODEL": "local:qwen2.5-coder-1.5b"}, 900)
+    assert "not accepted" in shown
+    assert "version 2.0 is out" in shown

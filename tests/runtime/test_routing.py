@@ -403,5 +403,7 @@ def test_work_beside_the_steps_goes_to_a_cheap_model_of_a_provider_that_was_name
     assert both.auxiliary(("scripted:hello",)) == ("scripted:hello",)
     assert both.auxiliary(("auto",))[:2] == ("openai:gpt-5-nano", "anthropic:claude-haiku-4-5")
     assert both.auxiliary(("auto:frontier",))[2] == "openai:gpt-5.1"
+    scripts = language(default_model="scripted:hello")
+    assert scripts.auxiliary(("scripted:risky",)) == ("scripted:risky",), "a script stands for no other"
     named = language(environment={"OPENAI_API_KEY": "k"}, cheap_models=("scripted:hello",))
     assert named.auxiliary(("openai:gpt-5.1",)) == ("scripted:hello", "openai:gpt-5.1")
