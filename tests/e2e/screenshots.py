@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,34 @@ FLEET: tuple[dict[str, Any], ...] = (
 )
 
 
+MEMORIES: tuple[dict[str, Any], ...] = (
+    {"text": "The export of January counts two days twice: rows 31 and 32.", "importance": 0.9, "days": 40},
+    {"text": "priya wants totals without tax, and in the order of the months.", "layer": "social", "importance": 0.8},
+    {"text": "Add orders up with awk on the file itself; the spreadsheet rounds.", "layer": "procedural", "days": 24},
+    {"text": "February came late last year and is in March.", "layer": "episodic", "importance": 0.6, "days": 12},
+    {"text": "The orders of a month are in one CSV with the columns month and orders.", "days": 30},
+    {"text": "Each month has one CSV file of orders with two columns, month and orders.", "importance": 0.4, "days": 3},
+    {"text": "ana reads the table on Monday mornings.", "layer": "social", "importance": 0.4, "days": 50},
+    {"text": "The first run wrote total.txt beside the table, too.", "layer": "episodic", "days": 20},
+    {"text": "Read a table back after writing it: twice a line was missing.", "layer": "procedural", "days": 60},
+)
+
+
+def _remember(lab: Lab) -> int:
+    """What one of the agents knows from before; gives the id of the memory that is shown in full."""
+    now = time.time()
+    kept = []
+    for agent, notes in (("Count spring orders", MEMORIES[::-1]), ("Weekly report", MEMORIES[1:3])):
+        body = [{"tags": ["orders"], "at": now - note.pop("days", 0) * 86_400, **note} for note in map(dict, notes)]
+        kept.append(lab.post("aether/api/v1/memories", {"agent": agent, "notes": body})["memories"])
+    lab.post("aether/api/v1/memories/grants", {"agent": "Count spring orders", "reader": "Weekly report"})
+    lab.post(f"aether/api/v1/memories/{kept[0][-3]['id']}", {"pinned": True})
+    wait_for(lambda: not lab.get("aether/api/v1/memories/spaces")["waiting"], 60)
+    return int(kept[0][-2]["id"])
+
+
 def _fill(lab: Lab) -> dict[str, int]:
-    pids = {}
+    pids = {"memory": _remember(lab)}
     for each in FLEET:
         mode = "autonomous" if each["script"] in ("orders", "report") else "ask_risky"
         pids[each["script"]] = lab.spawn(
@@ -113,6 +140,18 @@ def _shots(chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool
     shot("mission-control")
     run(page, "aether:open-agent", pid=pids["orders"])
     shot("agent")
+    run(page, "aether:open-memory", agent="Count spring orders")
+    page.locator(".mi-row[data-memory]").first.wait_for()
+    page.locator(".mi-bar input").fill("totals of the orders")
+    page.locator(".mi-row mark").first.wait_for()
+    if not narrow:
+        page.locator(f'.mi-row[data-memory="{pids["memory"]}"]').click()
+    shot("memory")
+    run(page, "aether:open-context", pid=pids["orders"], step=3)
+    page.locator(".mi-told section").first.wait_for()
+    if not narrow:
+        page.get_by_label("Compare with").select_option("2")
+    shot("context")
     run(page, "aether:open-mission-control")
     run(page, "aether:open-approvals")
     shot("approvals")
