@@ -73,7 +73,7 @@ _TELLING = ("message.sent", "request.opened", "memory.given", "tool.ended")
 _PEER_TOOLS = frozenset({"wait_agent", "list_agents", "list_requests", "ask_agent"})
 _ASKED = (
     "SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.system'), json_extract(CAST(body AS TEXT), '$.tools') "
-    'FROM event WHERE {} AND CAST(substr(body, 1, 25) AS TEXT) = \'{{"type":"model.requested\''
+    'FROM event WHERE {} AND CAST(substr(body, 1, 24) AS TEXT) = \'{{"type":"model.requested\''
 )
 _SENT = text(_ASKED.format("owner = :owner AND seq > :after"))
 _SENT_BY = text(_ASKED.format("pid = :pid"))

@@ -218,7 +218,7 @@ def _front(head: bytes) -> _Front:
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         text = head.decode()
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
+        if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
             raise _wrong("the front matter refers to itself (& and *); write the words out", 2)
         found = yaml.load(text, Loader=loader)  # noqa: S506 (it makes plain words of everything)
     except UnicodeDecodeError:

@@ -72,7 +72,8 @@ def rows_of(table: Table, whose: Whose) -> ColumnElement[bool]:
 def counted(connection: Connection, whose: Whose) -> Mapping[str, int]:
     """How many rows each table has of them, in words for people; tables without any are left out."""
     found: dict[str, int] = {}
-    for table in tables_of_people():
+    order = list(_CALLED)
+    for table in sorted(tables_of_people(), key=lambda t: order.index(t.name) if t.name in order else len(order)):
         rows = connection.execute(select(func.count()).select_from(table).where(rows_of(table, whose))).scalar_one()
         if rows:
             found[called(table)] = int(rows)
@@ -98,11 +99,11 @@ def plain_row(row: Any) -> dict[str, Any]:
 _CALLED = {
     "process": "agents",
     "event": "journal lines",
+    "memory": "memories",
     "approval": "approvals",
     "request": "requests between agents",
     "rule": "standing approvals",
     "memory_space": "memory spaces",
-    "memory": "memories",
     "memory_tag": "tags",
     "memory_use": "uses of memories",
     "memory_report": "reports on memories",

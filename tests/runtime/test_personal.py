@@ -185,6 +185,19 @@ async def test_an_agent_goes_with_those_below_it_and_others_keep_no_words_of_it(
     assert "boss › scout" not in [space.agent for space in await house.app.memories.spaces(ANA)]
 
 
+async def test_no_byte_of_an_agent_is_left(house: House, script: Script, home: Path) -> None:
+    await plant(house, script, ANA, "clerk", WORDS)
+    others = [f"{word}s-of-the-other" for word in ("a", "b", "c", "d", "e", "f")]
+    await plant(house, script, ANA, "other", others)
+    report = await house.app.personal.erase(ANA, "clerk", confirm="clerk")
+    # MEMORY.md is part of the standing instructions, which are kept by their digest for all agents.
+    assert left(home, WORDS) == []
+    assert {word for word, _ in left(home, others)} == set(others)
+    assert report.counts["versions of MEMORY.md"] == 2
+    system = tables.text
+    assert len(await house.app.processes._database.fetch(select(system.c.digest))) == 2
+
+
 async def test_what_runs_is_killed_only_by_force(house: House, script: Script, home: Path) -> None:
     asks = script("asks", plays(("ask_person", {"question": "Where is the zanzibar?"})))
     process = await house.spawn(asks, name="clerk")

@@ -127,12 +127,34 @@ class EraseBody extends Widget implements Dialog.IBodyWidget<IErasing> {
   constructor(holding: Holding, word: string, trans: TranslationBundle) {
     super();
     this.addClass('jp-AetherErase');
-    const goes = Object.entries(holding.counts).map(
-      ([kind, count]) => `${count.toLocaleString()} ${kind}`
+    const what = document.createElement('div');
+    what.className = 'jp-AetherErase-what';
+    what.tabIndex = 0;
+    this.node.append(what);
+    const goes = document.createElement('dl');
+    const kinds: [string, number][] = [
+      ...Object.entries(holding.counts),
+      [trans.__('files'), holding.files]
+    ];
+    for (const [kind, count] of kinds) {
+      const number = document.createElement('dt');
+      number.textContent = count.toLocaleString();
+      const name = document.createElement('dd');
+      name.textContent = kind;
+      goes.append(number, name);
+    }
+    const stays = document.createElement('ul');
+    for (const row of holding.stays) {
+      const item = document.createElement('li');
+      item.textContent = row;
+      stays.append(item);
+    }
+    what.append(
+      paragraph(trans.__('This goes, for good:')),
+      goes,
+      paragraph(trans.__('This stays:')),
+      stays
     );
-    goes.push(trans._n('%1 file', '%1 files', holding.files));
-    this._list(trans.__('This goes, for good:'), goes);
-    this._list(trans.__('This stays:'), holding.stays);
     if (holding.running.length > 0) {
       const label = document.createElement('label');
       this._force.type = 'checkbox';
@@ -160,18 +182,12 @@ class EraseBody extends Widget implements Dialog.IBodyWidget<IErasing> {
     return { word: this._word.value, force: this._force.checked };
   }
 
-  private _list(title: string, rows: readonly string[]): void {
-    const head = document.createElement('p');
-    head.textContent = title;
-    const list = document.createElement('ul');
-    for (const row of rows) {
-      const item = document.createElement('li');
-      item.textContent = row;
-      list.append(item);
-    }
-    this.node.append(head, list);
-  }
-
   private readonly _word = document.createElement('input');
   private readonly _force = document.createElement('input');
+}
+
+function paragraph(words: string): HTMLElement {
+  const made = document.createElement('p');
+  made.textContent = words;
+  return made;
 }
