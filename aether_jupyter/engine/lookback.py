@@ -121,8 +121,15 @@ def request(process: Process, turns: Sequence[Turn], feedback: Sequence[Judgemen
     if said:
         parts.append("What people said of it:\n" + "\n".join(said)[: room // 6])
     parts.append("The record of the run:\n" + _record(turns[1:], room - sum(map(len, parts))))
-    parts.append(f"Look back now: call {RESULT_TOOL}.")
+    parts.append(_LAST)
     return "\n\n".join(parts)
+
+
+# At the very end, where small models still heed it.
+_LAST = (
+    f"Look back now: call {RESULT_TOOL}. Where a result says how something wants to be done, a lesson repeats that word "
+    "for word, with the command, its options and their values."
+)
 
 
 def read(parts: Sequence[Any]) -> Lookback:
