@@ -127,8 +127,8 @@ def request(process: Process, turns: Sequence[Turn], feedback: Sequence[Judgemen
 
 # At the very end, where small models still heed it.
 _LAST = (
-    f"Look back now: call {RESULT_TOOL}. Where a result says how something wants to be done, a lesson repeats that word "
-    "for word, with the command, its options and their values."
+    f"Look back now: call {RESULT_TOOL}. Where a result says how something wants to be done, a lesson repeats that "
+    "word for word, with the command, its options and their values."
 )
 
 
