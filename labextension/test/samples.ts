@@ -83,6 +83,8 @@ export function aMemory(given: Partial<Memory> = {}): Memory {
     merged: [],
     merged_into: null,
     sources: [],
+    made_from: [],
+    contradicts: [],
     ...given
   };
 }

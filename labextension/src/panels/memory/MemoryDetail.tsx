@@ -357,7 +357,7 @@ function Provenance(props: {
 }): React.JSX.Element {
   const trans = useWords();
   const { memory } = props;
-  const { source, sources, merged } = memory;
+  const { source, sources, merged, made_from, contradicts } = memory;
   return (
     <section>
       <h4>{trans.__('Where it comes from')}</h4>
@@ -366,26 +366,24 @@ function Provenance(props: {
         {sources.map((each, index) => (
           <SourceItem key={index} source={each} at={null} />
         ))}
-        {merged.length > 0 && (
-          <li>
-            <Icon name="merge" size={14} />
-            <div>
-              <b>{trans.__('Went into it')}</b>
-              <p className="ae-small">
-                {merged.map(id => (
-                  <button
-                    key={id}
-                    type="button"
-                    className="mi-link"
-                    onClick={() => props.onShow(id)}
-                  >
-                    {`#${id}`}
-                  </button>
-                ))}
-              </p>
-            </div>
-          </li>
-        )}
+        <Others
+          icon="merge"
+          title={trans.__('Went into it')}
+          ids={merged}
+          onShow={props.onShow}
+        />
+        <Others
+          icon="layers"
+          title={trans.__('Drawn from')}
+          ids={made_from}
+          onShow={props.onShow}
+        />
+        <Others
+          icon="error"
+          title={trans.__('Cannot be true at once with')}
+          ids={contradicts}
+          onShow={props.onShow}
+        />
         {source.tainted && (
           <li>
             <Icon name="globe" size={14} />
@@ -401,6 +399,37 @@ function Provenance(props: {
         )}
       </ul>
     </section>
+  );
+}
+
+/** Other memories that belong to this one, each with the way to it. */
+function Others(props: {
+  icon: IconName;
+  title: string;
+  ids: readonly number[];
+  onShow: (id: number) => void;
+}): React.JSX.Element | null {
+  const { ids } = props;
+  if (ids.length === 0) return null;
+  return (
+    <li>
+      <Icon name={props.icon} size={14} />
+      <div>
+        <b>{props.title}</b>
+        <p className="ae-small">
+          {ids.map(id => (
+            <button
+              key={id}
+              type="button"
+              className="mi-link"
+              onClick={() => props.onShow(id)}
+            >
+              {`#${id}`}
+            </button>
+          ))}
+        </p>
+      </div>
+    </li>
   );
 }
 

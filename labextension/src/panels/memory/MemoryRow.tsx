@@ -97,6 +97,18 @@ export const MemoryRow = React.memo(function MemoryRow(
               {trans.__('from %1', memory.agent)}
             </span>
           )}
+          {memory.contradicts.length > 0 && (
+            <span
+              className="mi-tainted"
+              title={trans.__(
+                'It cannot be true at once with %1; both stay until a person decides.',
+                memory.contradicts.map(id => `#${id}`).join(', ')
+              )}
+            >
+              <Icon name="error" size={12} />
+              {trans.__('disagrees')}
+            </span>
+          )}
           {memory.source.tainted && (
             <span
               className="mi-tainted"
