@@ -151,6 +151,13 @@ def read(parts: Sequence[Any]) -> Lookback:
             said, _, where = str(error).partition(" - at `$.")
             faults.append(f"{where.rstrip('`') or name}: {said}")
     faults += [f"{name}: there is no such field" for name in given if name not in Lookback.__struct_fields__]
+    if not faults:
+        # A small model gives back what it was told: that is no lesson.
+        faults = [
+            f"lessons[{place}]: it repeats the instructions; say what this run teaches, or give no lesson"
+            for place, lesson in enumerate(given["lessons"])
+            if lesson.strip() in SYSTEM or lesson.strip() in _LAST
+        ]
     if faults:
         raise ToolArguments(f"{RESULT_TOOL} does not fit: {'; '.join(faults)}")
     return msgspec.convert(given, Lookback)

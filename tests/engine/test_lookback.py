@@ -81,6 +81,10 @@ def test_the_schema_that_is_sent_and_the_class_that_is_read_agree() -> None:
         ({"worked": [1]}, "worked[0]: Expected `str`, got `int`"),
         ({"failed": ["x"] * 6}, "failed: Expected `array` of length <= 5"),
         ({"grade": 1}, "grade: there is no such field"),
+        (
+            {"lessons": ["Judge by what the tools have shown, not by what the agent said of itself."]},
+            "lessons[0]: it repeats the instructions",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(changes: dict[str, Any], words: str) -> None:
