@@ -85,11 +85,3 @@ def test_without_a_screen_it_fails_if_nothing_was_done(tmp_path: Path) -> None:
 def test_without_a_screen_on_the_embedded_model(tmp_path: Path) -> None:
     done = headless(tmp_path / "c", "local:qwen2.5-coder-1.5b", 890)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-
-
-@pytest.mark.embedded
-@pytest.mark.timeout(1800)
-def test_the_embedded_model_learns(server: Server) -> None:
-    shown = play(FOLDER / "03_memory.ipynb", server.environment | {"AETHER_MODEL": "local:qwen2.5-coder-1.5b"}, 900)
-    assert "not accepted" in shown
-    assert "version 2.0 is out" in shown
