@@ -144,7 +144,8 @@ async def open_app(
             stack.push_async_callback(_end, task)
         memory_files = MemoryFiles(database, memories, notes)
         erasure = Erasure(database, journal, feed, budgets, memories, notes)
-        await erasure.finish()
+        finishing = asyncio.create_task(erasure.finish())
+        stack.push_async_callback(_end, finishing)
         instance = await instance_id(database)
         yield App(
             settings=settings,

@@ -10,6 +10,7 @@ At last the full text is merged and the file rewritten, so that no word is left 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping, Sequence
 from tempfile import TemporaryFile
@@ -25,12 +26,15 @@ from ..model.events import (
     Event,
     MemoriesGiven,
     MessageSent,
+    ModelRequested,
+    PlanChanged,
     ProcessErased,
     RequestOpened,
     ToolEnded,
 )
 from ..model.memory import BELOW, memory_name
 from ..model.personal import ERASED
+from ..model.plan import Plan, PlanStep
 from ..model.process import Process
 from ..model.view import advance
 from ..store import search, tables
@@ -48,6 +52,8 @@ SETTLE_S = 1.0
 FEW_PIDS = 20
 PAGE = 2_000
 MERGES = 10_000
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _process = msgspec.json.Decoder(Process).decode
@@ -69,18 +75,28 @@ _OTHERS = (
     .order_by(e.c.seq)
     .limit(PAGE)
 )
-_TELLING = ("message.sent", "request.opened", "memory.given", "tool.ended")
+_TELLING = ("message.sent", "request.opened", "memory.given", "tool.ended", "plan.changed")
 _PEER_TOOLS = frozenset({"wait_agent", "list_agents", "list_requests", "ask_agent"})
-_ASKED = (
+_MARK = select(tables.meta.c.value).where(tables.meta.c.key == "erasing")
+_SENT = text(
     "SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.system'), json_extract(CAST(body AS TEXT), '$.tools') "
-    'FROM event WHERE {} AND CAST(substr(body, 1, 24) AS TEXT) = \'{{"type":"model.requested\''
+    "FROM event WHERE owner = :owner AND seq > :after "
+    'AND CAST(substr(body, 1, 24) AS TEXT) = \'{"type":"model.requested\''
 )
-_SENT = text(_ASKED.format("owner = :owner AND seq > :after"))
-_SENT_BY = text(_ASKED.format("pid = :pid"))
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """In `meta` until the file is rewritten: how many erasures began since, and which full texts are to be merged."""
+
+    times: int = 0
+    shelves: tuple[int, ...] = ()
+
+
+_read_mark = msgspec.json.Decoder(_Mark).decode
 
 
 class Erasure:
-    """`whose` finds what is meant, `counts` and `dump` show it, `erase` takes it away."""
+    """`whose` finds what is meant, `counts` and `dump` show it, `erase` and `rewrite` take it away."""
 
     def __init__(
         self, database: Database, journal: Journal, feed: Feed, budgets: Budgets, memories: Memories, notes: NotesKeeper
@@ -104,13 +120,17 @@ class Erasure:
         rows = await self._database.fetch(select(p.c.pid, p.c.name, p.c.parent).where(p.c.owner == actor.owner))
         by_pid = {row.pid: row for row in rows}
         names: MutableMapping[str, list[int]] = {}
-        for row in rows:
-            names.setdefault(_whole_name(by_pid, row), []).append(row.pid)
+        name_of = {row.pid: _whole_name(by_pid, row) for row in rows}
+        for pid, name in name_of.items():
+            names.setdefault(name, []).append(pid)
         spaces = await self._database.fetch(select(s.c.id, s.c.agent).where(s.c.owner == actor.owner))
         n = tables.memory_notes
         written = await self._database.fetch(select(n.c.agent).where(n.c.owner == actor.owner).distinct())
         known = {*names, *(row.agent for row in spaces), *(row.agent for row in written)}
         meant = {name for name in known if name == agent or name.startswith(agent + BELOW)}
+        # A name that would be too long is cut, and no longer begins with that of the agent above.
+        while more := {name_of[row.pid] for row in rows if name_of.get(row.parent) in meant} - meant:
+            meant |= more
         if not meant:
             raise BadRequest(f"agent: nothing is kept of an agent named {agent!r}")
         return Whose(
@@ -156,8 +176,8 @@ class Erasure:
         """Erase rows, and what others hold of them; returns how many of each kind there were.
 
         Processes must have ended: raises `Conflict` if one has not, or begins meanwhile. It works in small
-        transactions, so that other agents go on; cut off, it can be repeated. Raises `StorageFull` if the rows are gone
-        and there is no room to rewrite the file.
+        transactions, so that other agents go on; cut off, it can be repeated. What was erased is to be read in free
+        pages of the file until `rewrite`.
         """
         _person(actor, "me:erase")
         if alive := await self.pids(whose, alive=True):
@@ -167,41 +187,69 @@ class Erasure:
         counts = await self.counts(whose)
         pids = await self.pids(whose)
         spaces = [space for space, _ in await self.names(whose)]
-        await self._mark(actor)
+        await self._mark(actor, whose)
         if not whose.whole:
             await self._blank_others(actor, whose)
-        sent = set() if whose.whole else await self._sent(whose, pids)
         for space in spaces:
             await self._empty(actor, space)
         for at in range(0, len(pids), FEW_PIDS):
-            await self._bury(actor, whose.owner, tuple(pids[at : at + FEW_PIDS]))
+            await self._bury(actor, whose.owner, tuple(pids[at : at + FEW_PIDS]), frozenset(pids))
         shelves = await self._sweep(actor, whose)
-        if sent:
-            await self._drop_texts(actor, whose.owner, sent)
+        if not whose.whole:
+            await self._drop_texts(actor, whose.owner)
         self._memories.dropped(whose.owner, spaces)
         self._notes.forget(whose.owner)
         await asyncio.sleep(SETTLE_S)
-        await self._settle(actor, pids)
+        await self._settle(actor, pids, shelves)
         self._forget()
-        for shelf in shelves:
+        return counts
+
+    async def rewrite(self) -> None:
+        """Merge the full texts and write the file anew, so that no erased word is left in a free page.
+
+        Raises `StorageFull` without room for it and `StorageBusy`; the mark stays then, and `finish` tries it again.
+        """
+        marks = await self._database.fetch(_MARK)
+        if not marks:
+            return
+        value = marks[0].value
+        for shelf in _marked(value).shelves:
             for _ in range(MERGES):
                 if not await self._database.write(lambda tx, shelf=shelf: search.merge(tx, shelf)):  # type: ignore[misc]
                     break
         await self._database.rewrite()
-        return counts
+        meta = tables.meta
+        # An erasure that began meanwhile has changed the mark, and rewrites the file itself.
+        done = delete(meta).where(meta.c.key == "erasing", meta.c.value == value)
+        await self._database.write(lambda tx: tx.run(done).rowcount)
 
     async def finish(self) -> None:
-        """Go on where a server was cut off: what was passed on goes, and the file is rewritten."""
-        key = tables.meta.c.key
-        if await self._database.fetch(select(tables.meta.c.value).where(key == "erasing")):
+        """Go on where a server was cut off: what was passed on goes, and the file is rewritten.
+
+        It raises nothing: what fails is logged, and tried again when a server starts.
+        """
+        try:
+            if not await self._database.fetch(_MARK):
+                return
             told = text("SELECT DISTINCT pid FROM event WHERE pid NOT IN (SELECT pid FROM process)")
             pids = await self._database.look(lambda connection: [row.pid for row in connection.execute(told)])
             await self._database.write(lambda tx: self._settled(tx, pids))
-            await self._database.rewrite()
+            await self.rewrite()
+        except Exception:
+            log.exception("an erasure that was cut off cannot be finished; it is tried again when a server starts")
 
     @action("me:erase")
-    def _mark(self, tx: Transaction, actor: Principal) -> None:
-        tx.run(insert_or(tables.meta).values(key="erasing", value="1").on_conflict_do_nothing())
+    def _mark(self, tx: Transaction, actor: Principal, whose: Whose) -> None:
+        # The full text of a whole person goes with its table.
+        shelves = [] if whose.whole else tx.all(select(s.c.shelf).where(rows_of(s, whose)).distinct())
+        self._remember(tx, [row.shelf for row in shelves])
+
+    def _remember(self, tx: Transaction, shelves: Iterable[int]) -> None:
+        before = tx.one(_MARK)
+        mark = _Mark() if before is None else _marked(before.value)
+        value = _encode(_Mark(mark.times + 1, tuple(sorted({*mark.shelves, *shelves})))).decode()
+        new = insert_or(tables.meta).values(key="erasing", value=value)
+        tx.run(new.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
     async def _empty(self, actor: Principal, space: int) -> None:
         """Take all memories of a space away, with what belongs to each."""
@@ -225,12 +273,15 @@ class Erasure:
         tx.run(delete(m).where(m.c.id.in_(keys)))
 
     @action("me:erase")
-    def _bury(self, tx: Transaction, actor: Principal, owner: str, pids: Sequence[int]) -> None:
+    def _bury(self, tx: Transaction, actor: Principal, owner: str, pids: Sequence[int], meant: frozenset[int]) -> None:
         """Take processes away with all that names them, and leave the record that tells of it."""
         these = Whose(owner, False, pids=tuple(pids))
         rows = tx.all(select(p.c.pid, p.c.head, p.c.epoch, p.c.state).where(p.c.pid.in_(pids), p.c.owner == owner))
         if any(row.state != "ZOMBIE" for row in rows):
             raise Conflict("An agent began meanwhile; end it and erase again")
+        below = {row.pid for row in tx.all(select(p.c.pid).where(p.c.parent.in_(pids)))}
+        if below - meant:
+            raise Conflict("An agent was begun below one that is erased meanwhile; erase again")
         self._fold_usage(tx, owner, rows_of(u, these))
         for table in tables_of_people():
             if table is not p and {"pid", "sender", "receiver"} & set(table.c.keys()):
@@ -286,8 +337,10 @@ class Erasure:
             tx.run(_FOLD, {**row._mapping, "owner": ""})
 
     @action("me:erase")
-    def _settle(self, tx: Transaction, actor: Principal, pids: Sequence[int]) -> None:
+    def _settle(self, tx: Transaction, actor: Principal, pids: Sequence[int], shelves: Sequence[int]) -> None:
         self._settled(tx, pids)
+        # Once more, for another server may have rewritten the file and taken the mark away meanwhile.
+        self._remember(tx, shelves)
 
     def _settled(self, tx: Transaction, pids: Sequence[int]) -> None:
         """The records that told of erasures go. The newest of the journal stays without a name, or numbers would be
@@ -304,7 +357,6 @@ class Erasure:
             tx.run(update(e).where(these).values(owner="", actor=""))
         new = insert_or(meta).values(key="erased", value=str(last))
         tx.run(new.on_conflict_do_update(index_elements=["key"], set_={"value": str(last)}))
-        tx.run(delete(meta).where(meta.c.key == "erasing"))
 
     # --- what others hold ----------------------------------------------------------------------------------------
 
@@ -319,54 +371,66 @@ class Erasure:
         given.update(row.memory for row in found)
         after = 0
         while True:
-            rows = await self._database.fetch(_OTHERS, {"owner": whose.owner, "after": after})
-            if not rows:
+            changed: MutableMapping[int, list[tuple[int, bytes]]] = {}
+            while rows := await self._database.fetch(_OTHERS, {"owner": whose.owner, "after": after}):
+                after = rows[-1].seq
+                for seq, pid, body in await asyncio.to_thread(_blanked, rows, gone, given):
+                    changed.setdefault(pid, []).append((seq, body))
+            # What was written meanwhile is looked at in another round.
+            if not changed:
                 return
-            after = rows[-1].seq
-            changed = await asyncio.to_thread(_blanked, rows, gone, given)
-            if changed:
-                await self._rewrite(actor, changed)
-                self._journal.blank({seq for seq, _, _ in changed})
+            for pid, bodies in changed.items():
+                await self._rewrite(actor, pid, bodies, gone, given)
+                self._journal.blank({seq for seq, _ in bodies})
 
     @action("me:erase")
-    def _rewrite(self, tx: Transaction, actor: Principal, changed: Sequence[tuple[int, int, bytes]]) -> None:
-        for seq, _, body in changed:
+    def _rewrite(
+        self,
+        tx: Transaction,
+        actor: Principal,
+        pid: int,
+        bodies: Sequence[tuple[int, bytes]],
+        gone: frozenset[int],
+        given: set[int],
+    ) -> None:
+        """Write events of a process anew, and its row with them: it is the fold of all, and shows those words, too."""
+        for seq, body in bodies:
             tx.run(update(e).where(e.c.seq == seq).values(body=body))
-        for pid in {pid for _, pid, _ in changed}:
-            # The row is the fold of the journal: what it showed of those words goes the same way.
-            row = tx.one(select(p.c.body).where(p.c.pid == pid))
-            if row is None:
+        row = tx.one(select(p.c.body).where(p.c.pid == pid))
+        if row is None:
+            return
+        process = _process(row.body)
+        for each in tx.all(_EVENTS, {"k": pid}):
+            process = advance(process, decode_event(each.body), each.at, each.n)
+        # The row stands where these have brought it, too, though no statement finds them yet.
+        for waiting in tx.waiting:
+            if waiting.row["pid"] != pid:
                 continue
-            process = _process(row.body)
-            for each in tx.all(_EVENTS, {"k": pid}):
-                process = advance(process, decode_event(each.body), each.at, each.n)
-            tx.run(update(p).where(p.c.pid == pid).values(body=_encode(process)))
+            new = _without(waiting.event, gone, given)
+            if new is not waiting.event:
+                waiting.event, waiting.row["body"] = new, _encode(new)
+            process = advance(process, new, waiting.row["at"], waiting.row["n"])
+        tx.run(update(p).where(p.c.pid == pid).values(body=_encode(process)))
 
-    async def _sent(self, whose: Whose, pids: Sequence[int]) -> set[str]:
-        """The digests of the standing instructions that only these agents were given."""
+    async def _drop_texts(self, actor: Principal, owner: str) -> None:
+        """Drop the standing instructions that no agent was given any more, also those an erasure cut off left."""
 
-        def digests(connection: Connection) -> set[str]:
-            mine: set[str] = set()
-            for pid in pids:
-                mine.update(each for row in connection.execute(_SENT_BY, {"pid": pid}) for each in row if each)
-            return mine
-
-        return await self._database.look(digests)
-
-    async def _drop_texts(self, actor: Principal, owner: str, sent: set[str]) -> None:
-        """Drop those that no other agent was given."""
-
-        def used(connection: Connection) -> tuple[int, set[str]]:
+        def unused(connection: Connection) -> tuple[int, set[str]]:
+            # The texts first: each comes in one transaction with the event that names it.
+            kept = {row.digest for row in connection.execute(select(t.c.digest).where(t.c.owner == owner))}
             last = connection.execute(select(func.coalesce(func.max(e.c.seq), 0))).scalar_one()
             rows = connection.execute(_SENT, {"owner": owner, "after": 0})
-            return last, {each for row in rows for each in row if each}
+            return last, kept - {each for row in rows for each in row if each}
 
-        last, others = await self._database.look(used)
-        await self._drop_unused(actor, owner, sent - others, last)
+        last, digests = await self._database.look(unused)
+        await self._drop_unused(actor, owner, digests, last)
 
     @action("me:erase")
     def _drop_unused(self, tx: Transaction, actor: Principal, owner: str, digests: set[str], last: int) -> None:
         since = {each for row in tx.all(_SENT, {"owner": owner, "after": last}) for each in row if each}
+        for waiting in tx.waiting:
+            if isinstance(waiting.event, ModelRequested):
+                since |= {waiting.event.system, waiting.event.tools}
         for digest in digests - since:
             tx.run(delete(t).where(t.c.owner == owner, t.c.digest == digest))
 
@@ -389,6 +453,14 @@ def _person(actor: Principal, scope: str) -> None:
     require(actor, scope)
     if actor.pid is not None:
         raise Forbidden("An agent cannot do that; a person must")
+
+
+def _marked(value: str) -> _Mark:
+    try:
+        return _read_mark(value)
+    except msgspec.DecodeError:
+        # Written before the mark told anything.
+        return _Mark()
 
 
 def _whole_name(by_pid: Mapping[int, Any], row: Any) -> str:
@@ -446,8 +518,20 @@ def _without(event: Event, gone: frozenset[int], given: set[int]) -> Event:
             re.search(rf"(?<!\d){pid}(?!\d)", outcome.content) for pid in gone
         ):
             return replace(event, outcome=replace(outcome, content=ERASED))
+        case PlanChanged(plan=plan) if any(step.why and step.pid in gone for _, step in plan.walk()):
+            return replace(event, plan=Plan(_unexplained(plan.steps, gone)))
         case _:
             return event
+
+
+def _unexplained(steps: Iterable[PlanStep], gone: frozenset[int]) -> tuple[PlanStep, ...]:
+    """The steps without the last words of erased agents, which say why one is blocked."""
+    return tuple(
+        msgspec.structs.replace(
+            step, steps=_unexplained(step.steps, gone), why=ERASED if step.why and step.pid in gone else step.why
+        )
+        for step in steps
+    )
 
 
 def _number(sender: str) -> int:

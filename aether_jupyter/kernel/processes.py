@@ -545,7 +545,9 @@ class Processes:
         for at in range(0, len(wanted), SOME):
             some = wanted[at : at + SOME]
             # Feedback and lessons may come after it, so the reaping is known by the beginning of its body.
-            reaping = and_(e.c.pid == p.c.pid, func.substr(e.c.body, 1, len(_REAPED)) == _REAPED)
+            begins = func.substr(e.c.body, 1, len(_REAPED)) == _REAPED
+            # Journals of processes that are not reaped are not looked at: this is asked all the time.
+            reaping = and_(p.c.reaped.is_(True), e.c.pid == p.c.pid, begins)
             rows = await self._database.fetch(
                 select(p.c.pid, p.c.reaped, e.c.body).select_from(p.outerjoin(e, reaping)).where(p.c.pid.in_(some))
             )
@@ -807,6 +809,9 @@ class Processes:
         names: MutableSequence[str] = []
         while pid is not None:
             found = tx.one(select(p.c.name, p.c.parent).where(p.c.pid == pid))
+            if found is None:
+                # One above it was erased: it must not keep others from being claimed.
+                break
             names.append(found.name)
             pid = found.parent
         return tuple(names)

@@ -111,24 +111,26 @@ class PersonalData:
             raise BadRequest(f"confirm: to erase {_what(agent)} for good, send the name {word!r}")
         async with self._erasing:
             found = await self.holding(actor, agent)
-            whose = await self._erasure.whose(actor, agent)
-            if found.running:
-                if not force:
-                    some = ", ".join(map(str, found.running[:10]))
-                    raise Conflict(
-                        f"{len(found.running)} agents have not ended ({some}); end them first, or erase with force",
-                        running=found.running,
-                    )
+            if found.running and force:
                 await self._end(actor, found.running)
+            # Before they ended, agents may have begun others.
+            whose = await self._erasure.whose(actor, agent)
+            if running := list(await self._erasure.pids(whose, alive=True)):
+                some = ", ".join(map(str, running[:10]))
+                raise Conflict(
+                    f"{len(running)} agents have not ended ({some}); end them first, or erase with force",
+                    running=running,
+                )
             pids = await self._erasure.pids(whose)
             for _, root in self._folders(whose, pids):
                 await asyncio.to_thread(beneath.remove, root)
             stays = found.stays
+            counts = await self._erasure.erase(actor, whose)
             try:
-                counts = await self._erasure.erase(actor, whose)
+                await self._erasure.rewrite()
             except (StorageFull, StorageBusy) as error:
-                counts = found.counts
-                stays = [*stays, f"The rows are gone, but the database could not be written anew: {error.message}"]
+                told = f"The rows are gone, but the database could not be written anew: {error.message}"
+                stays = [*stays, f"{told} It is tried again when a server starts."]
             return msgspec.structs.replace(found, erased=True, counts=dict(counts), running=[], stays=stays)
 
     async def _end(self, actor: Principal, pids: Sequence[int]) -> None:

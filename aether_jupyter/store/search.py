@@ -104,11 +104,16 @@ def unmake(tx: Transaction, shelf: int) -> None:
     tx.run(text(f"DROP TABLE IF EXISTS memory_text_{int(shelf)}"))
 
 
+_THERE = text("SELECT 1 FROM sqlite_master WHERE name = :name")
+
+
 def merge(tx: Transaction, shelf: int) -> bool:
     """Join a part of an index, so that words of rows that are gone go from it; False when there is nothing to join."""
     driver: Any = tx.connection.connection.driver_connection
     before = driver.total_changes
     name = f"memory_text_{int(shelf)}"
+    if tx.one(_THERE, {"name": name}) is None:
+        return False
     tx.run(text(f"INSERT INTO {name} ({name}, rank) VALUES ('merge', -500)"))  # noqa: S608
     # FTS5 counts two changes even when it has nothing to do.
     return bool(driver.total_changes - before >= 2)

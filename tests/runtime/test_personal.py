@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from aether_jupyter.api.archives import packed
+from aether_jupyter.kernel.erasure import _without
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec
-from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden
+from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden, StorageFull
+from aether_jupyter.model.events import MessageSent, PlanChanged
 from aether_jupyter.model.memory import Change, Note
 from aether_jupyter.model.message import Part, Text, ToolCall, Turn
+from aether_jupyter.model.plan import Plan, PlanStep, StepStatus
+from aether_jupyter.model.process import Signal
 from aether_jupyter.store import holdings, tables
+from aether_jupyter.store.database import Transaction
 
 from .conftest import ANA, House
 
@@ -282,8 +287,8 @@ async def test_a_cut_off_erasure_is_finished_when_a_server_begins(house: House, 
     pid = await plant(house, script, ANA, "clerk", WORDS)
     erasure = house.app.personal._erasure
     whose = await erasure.whose(ANA, "")
-    await erasure._mark(ANA)
-    await erasure._bury(ANA, "ana", (pid,))
+    await erasure._mark(ANA, whose)
+    await erasure._bury(ANA, "ana", (pid,), frozenset({pid}))
     shutil.rmtree(home / "homes" / str(pid))
     assert ("ana", "aether.db") in [(w, n.removesuffix("-wal")) for w, n in left(home, ("ana",))]
     await erasure.finish()
@@ -293,6 +298,101 @@ async def test_a_cut_off_erasure_is_finished_when_a_server_begins(house: House, 
     with sqlite3.connect(home / "aether.db") as plain:
         assert plain.execute("SELECT count(*) FROM meta WHERE key = 'erasing'").fetchone() == (0,)
         assert plain.execute("PRAGMA freelist_count").fetchone() == (0,)
+
+
+async def test_a_record_of_the_same_group_is_blanked_and_breaks_nothing(house: House, script: Script) -> None:
+    pid = await plant(house, script, ANA, "clerk", WORDS)
+    asks = script("asks", plays(("ask_person", {"question": "Where?"}), last="Well."))
+    other = await house.spawn(asks, name="other")
+    await house.settled(other.pid)
+    erasure, processes = house.app.personal._erasure, house.app.processes
+    await processes._database.write(
+        lambda tx: processes.append(
+            tx, processes.row(tx, other.pid), "x", (MessageSent(text="a zanzibar", sender=f"agent:{pid}", id="1"),)
+        )
+    )
+    bodies = [
+        (row.seq, row.body)
+        for row in await processes._database.fetch(select(tables.event).where(tables.event.c.pid == other.pid))
+        if b"zanzibar" in row.body
+    ]
+
+    def late(tx: Any) -> None:
+        message = MessageSent(text="a quetzal", sender=f"agent:{pid}", id="2")
+        processes.append(tx, processes.row(tx, other.pid), "x", (message,))
+
+    def both(tx: Any) -> None:
+        # The two bodies of one group, by hand: what the first appended is not in the table yet.
+        first = Transaction(tx.connection, tx.now)
+        late(first)
+        second = Transaction(tx.connection, tx.now, waiting=first.appended)
+        body = type(erasure)._rewrite.__wrapped__  # type: ignore[attr-defined]
+        body(erasure, second, ANA, other.pid, bodies, frozenset({pid}), set())
+        tx.appended += first.appended
+
+    await processes._database.write(both)
+    head = (await processes.get(ANA, other.pid)).head
+    records = await processes.records(ANA, other.pid, limit=1000)
+    assert records[-1].n == head
+    assert "quetzal" not in str(records[-1].event)
+    # The next one does not take a number again.
+    await processes.send(ANA, other.pid, "Go on.")
+    await processes.signal(ANA, other.pid, Signal.KILL)
+
+
+async def test_only_a_file_that_is_not_rewritten_is_told_as_done(
+    house: House, script: Script, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await plant(house, script, ANA, "clerk", WORDS)
+    erasure = house.app.personal._erasure
+
+    async def full(*args: object) -> None:
+        raise StorageFull("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "_sweep", full)
+        with pytest.raises(StorageFull):
+            await house.app.personal.erase(ANA, "clerk", confirm="clerk")
+    await house.app.memories.remember(ANA, "clerk", Note(text="The okapi again."))
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure._database, "rewrite", full)
+        report = await house.app.personal.erase(ANA, "clerk", confirm="clerk")
+        assert any("could not be written anew: The disk is full." in each for each in report.stays)
+        # A server opens nevertheless.
+        await erasure.finish()
+    assert left(home, ("okapi",)) != []
+    await erasure.finish()
+    assert left(home, WORDS) == []
+    with sqlite3.connect(home / "aether.db") as plain:
+        assert plain.execute("SELECT count(*) FROM meta WHERE key = 'erasing'").fetchone() == (0,)
+
+
+async def test_none_below_an_erased_agent_is_left_behind(house: House, script: Script) -> None:
+    model = script("short", plays(last="Done."))
+    boss = await house.run(model, name="b" * 50)
+    child = await house.run(model, name="c" * 50)
+    database = house.app.processes._database
+    p = tables.process
+    await write(house, lambda tx: tx.run(update(p).where(p.c.pid == child.pid).values(parent=boss.pid)))
+    erasure = house.app.personal._erasure
+    # The child's name is cut, so it does not begin with that of the agent above.
+    assert (await erasure.whose(ANA, "b" * 50)).pids == (boss.pid, child.pid)
+    with pytest.raises(Conflict, match="below one that is erased"):
+        await erasure._bury(ANA, "ana", (boss.pid,), frozenset({boss.pid}))
+    names = house.app.processes._names_from
+    assert await database.write(lambda tx: names(tx, child.pid)) == ("c" * 50, "b" * 50)
+    await write(house, lambda tx: tx.run(update(p).where(p.c.pid == child.pid).values(parent=10_000)))
+    assert await database.write(lambda tx: names(tx, child.pid)) == ("c" * 50,)
+
+
+def test_a_plan_does_not_say_why_an_erased_agent_failed() -> None:
+    blocked = PlanStep("Look", StepStatus.BLOCKED, pid=2, why="agent 2 ended with 1: zanzibar")
+    own = PlanStep("Write", StepStatus.BLOCKED, pid=3, why="no paper")
+    event = PlanChanged(Plan((PlanStep("All", steps=(blocked, own)),)), "agent:2")
+    new = _without(event, frozenset({2}), set())
+    assert isinstance(new, PlanChanged)
+    assert [step.why for _, step in new.plan.walk()] == ["", "(erased)", "no paper"]
+    assert _without(event, frozenset({4}), set()) is event
 
 
 def test_every_table_is_erased_or_is_about_nobody() -> None:
