@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { afterSaving, type INotesDraft } from '../src/panels/memory/drafts';
 import { around, marked, telling } from '../src/panels/memory/marks';
 import { type IPage, Pages } from '../src/panels/memory/pages';
-import {
-  curve,
-  daysAbove,
-  dots,
-  strength
-} from '../src/panels/memory/strength';
+import { curve, daysAbove, dots, strength } from '../src/panels/memory/fading';
 import { contextChanges, sectionsGone } from '../src/panels/memory/contextDiff';
 import { parseTags } from '../src/panels/memory/tags';
 import { fits, tellsOfMemory } from '../src/panels/memory/useMemories';
@@ -414,4 +410,15 @@ test('a comparison marks what came, what went and what changed since another ste
     sectionsGone(now, before).map(section => section.kind),
     ['goal']
   );
+});
+
+test('a draft that was saved is gone; what was typed meanwhile stays, on the version that was saved', () => {
+  const sent: INotesDraft = { text: 'Without tax.', version: 3 };
+  assert.equal(afterSaving(sent, sent, 4), null);
+  assert.equal(afterSaving<INotesDraft>(null, sent, 4), null);
+  const typed: INotesDraft = { text: 'Without tax, in euros.', version: 3 };
+  assert.deepEqual(afterSaving(typed, sent, 4), {
+    text: 'Without tax, in euros.',
+    version: 4
+  });
 });

@@ -118,6 +118,47 @@ def test_an_edit_that_comes_too_late_loses_nothing(lab: Lab, chrome: Any) -> Non
     assert _memory(lab, keys["ana"])["text"] == "What I typed."
 
 
+def test_what_was_typed_outlives_a_look_elsewhere(lab: Lab, chrome: Any) -> None:
+    keys = _fixture(lab)
+    page = _open(chrome, lab, keys["ana"])
+    _row(page, keys["ana"]).click()
+    page.keyboard.press("e")
+    page.locator(".mi-form textarea").fill("Half a thought.")
+    _row(page, keys["flaky"]).click()
+    page.locator(f'.mi-detail[data-memory="{keys["flaky"]}"] .mi-whole').wait_for()
+    page.get_by_role("tab", name="MEMORY.md").click()
+    notes = page.get_by_label("MEMORY.md of upload-fixer")
+    notes.fill("Half a note.")
+    page.get_by_role("tab", name="Memories").click()
+    _row(page, keys["ana"]).click()
+    text = page.locator(f'.mi-detail[data-memory="{keys["ana"]}"] .mi-form textarea')
+    text.wait_for()
+    assert text.input_value() == "Half a thought."
+    page.locator(".mi-form").get_by_role("button", name="Cancel").click()
+    text.wait_for(state="detached")
+    assert _memory(lab, keys["ana"])["text"] == "ana reviews changes in the morning."
+    page.get_by_role("tab", name="MEMORY.md").click()
+    assert notes.input_value() == "Half a note."
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved. The next run is told it.").wait_for()
+
+
+def test_keys_reach_the_memory_shown_though_the_list_does_not_have_it(lab: Lab, chrome: Any) -> None:
+    keys = _fixture(lab)
+    page = _open(chrome, lab, keys["ana"])
+    page.get_by_role("searchbox").fill("reviews")
+    _row(page, keys["flaky"]).wait_for(state="detached")
+    run(page, "aether:open-memory", agent="upload-fixer", memory=keys["flaky"])
+    detail = page.locator(f'.mi-detail[data-memory="{keys["flaky"]}"]')
+    detail.locator(".mi-whole").wait_for()
+    run(page, "aether:memory-pin")
+    wait_for(lambda: _memory(lab, keys["flaky"])["pinned"], 10)
+    detail.get_by_role("button", name="Pinned").wait_for()
+    run(page, "aether:memory-forget")
+    wait_for(lambda: _memory(lab, keys["flaky"])["forgotten_at"] is not None, 10)
+    detail.wait_for(state="detached")
+
+
 def test_two_that_say_the_same_are_merged_and_forgetting_can_be_undone(lab: Lab, chrome: Any) -> None:
     keys = _fixture(lab)
     page = _open(chrome, lab, keys["newer"])

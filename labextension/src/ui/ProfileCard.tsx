@@ -5,6 +5,7 @@ import type { PastTask, Profile } from '../api/types';
 import { Button } from './controls';
 import * as figures from './figures';
 import { Icon } from './icons';
+import { stripAnsi } from './plainText';
 import { Mark } from './StateMark';
 import { useWords } from './words';
 
@@ -127,7 +128,7 @@ export function ProfileCard(props: {
               <span className="ae-2">{title}</span>
               {words.map(word => (
                 <span key={word} className="ae-chip">
-                  {word}
+                  {stripAnsi(word)}
                 </span>
               ))}
             </div>
@@ -138,7 +139,7 @@ export function ProfileCard(props: {
           <h5>{trans.__('What worked')}</h5>
           {strategies.map(each => (
             <p key={each.pid} className="said">
-              {each.text}
+              {stripAnsi(each.text)}
             </p>
           ))}
         </>
@@ -149,7 +150,7 @@ export function ProfileCard(props: {
           {comments.slice(0, 3).map(each => (
             <p key={`${each.pid}-${each.step}-${each.by}`} className="said">
               <b>{each.by === props.me ? trans.__('You') : each.by}</b>{' '}
-              {each.comment}{' '}
+              {stripAnsi(each.comment)}{' '}
               <Button kind="quiet" small onClick={() => onOpen(each.pid)}>
                 {trans.__('run %1, step %2', each.pid, each.step)}
               </Button>
@@ -176,21 +177,22 @@ function Task(props: {
 }): React.JSX.Element {
   const { task, now, onOpen } = props;
   const trans = useWords();
+  const goal = stripAnsi(task.goal);
   const standing =
     task.succeeded === null ? 'stopped' : task.succeeded ? 'done' : 'failed';
   return (
     <button
       type="button"
       className="pt"
-      title={task.goal}
+      title={goal}
       onClick={() => onOpen(task.pid)}
     >
       <Mark
         standing={standing}
-        title={trans.__('%1, %2', task.pid, task.reason)}
+        title={trans.__('%1, %2', task.pid, stripAnsi(task.reason))}
         quiet
       />
-      <span className="ae-grow ae-trunc">{task.goal}</span>
+      <span className="ae-grow ae-trunc">{goal}</span>
       {task.rating !== null && task.rating !== undefined && (
         <span className="ae-small ae-2">
           {trans.__('%1 of 5', task.rating)}

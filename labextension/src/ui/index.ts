@@ -9,6 +9,7 @@ export * from './Mended';
 export * from './Meter';
 export * from './ProfileCard';
 export * from './SameCalls';
+export * from './sections';
 export * from './StateMark';
 export * from './StepMark';
 export * from './StepStrip';

@@ -4,7 +4,6 @@ import * as React from 'react';
 
 import type {
   ContextMemory,
-  ContextSection,
   ContextView,
   Layer,
   Process
@@ -14,45 +13,23 @@ import {
   Button,
   figures,
   Icon,
+  leftOutWord,
   Note,
+  notKeptWords,
   Patience,
+  SECTION_COLOURS,
   Skeleton,
   useWords
 } from '../../ui';
+import { stripAnsi } from '../../ui/plainText';
 import { layerWords } from '../memory/words';
 import { useCommand, useServices } from '../services';
-import { useAnswer } from './useAnswer';
+import { useAsked, usePaced } from '../useAsked';
 
 /** How many steps back the chooser goes. */
 const BACK = 200;
 /** Milliseconds between two looks while the agent works. */
 const PACE_MS = 2000;
-
-const COLOURS: Readonly<Record<ContextSection['kind'], string>> = {
-  system: 'var(--ae-stop)',
-  tools: 'var(--ae-k-thought)',
-  profile: 'var(--ae-ready)',
-  notes: 'color-mix(in srgb, var(--ae-k-message) 40%, var(--ae-surface))',
-  goal: 'color-mix(in srgb, var(--ae-k-message) 62%, var(--ae-surface))',
-  plan: 'var(--ae-k-action)',
-  memories: 'var(--ae-k-message)',
-  summary: 'color-mix(in srgb, var(--ae-k-observation) 52%, var(--ae-surface))',
-  steps: 'var(--ae-k-observation)'
-};
-
-/** The value, changed at most once in `ms`. */
-function usePaced(value: number, ms: number): number {
-  const [paced, setPaced] = React.useState(value);
-  const latest = React.useRef(value);
-  latest.current = value;
-  const waits = paced !== value;
-  React.useEffect(() => {
-    if (!waits) return;
-    const timer = window.setTimeout(() => setPaced(latest.current), ms);
-    return () => window.clearTimeout(timer);
-  }, [waits, ms]);
-  return paced;
-}
 
 export function MemoryTab(props: { process: Process }): React.JSX.Element {
   const { pid, step: last } = props.process;
@@ -61,7 +38,7 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
   const run = useCommand();
   const [chosen, setChosen] = React.useState<number | null>(null);
   const newest = usePaced(last, PACE_MS);
-  const { value, failure } = useAnswer<ContextView | null>(
+  const { value, failure, again } = useAsked<ContextView | null>(
     () =>
       newest === 0
         ? Promise.resolve(null)
@@ -73,8 +50,16 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
   }
   if (!value) {
     return failure ? (
-      <Note tone="bad" icon="error">
-        {failure}
+      <Note
+        tone="bad"
+        icon="error"
+        action={
+          <Button small onClick={again}>
+            {trans.__('Try again')}
+          </Button>
+        }
+      >
+        {failure.message}
       </Note>
     ) : (
       <>
@@ -123,8 +108,16 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
         </select>
       </div>
       {failure && (
-        <Note tone="warn" icon="error">
-          {failure}
+        <Note
+          tone="warn"
+          icon="error"
+          action={
+            <Button small onClick={again}>
+              {trans.__('Try again')}
+            </Button>
+          }
+        >
+          {failure.message}
         </Note>
       )}
       <div
@@ -140,7 +133,7 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
             key={section.kind}
             style={{
               flexGrow: section.tokens,
-              background: COLOURS[section.kind]
+              background: SECTION_COLOURS[section.kind]
             }}
           />
         ))}
@@ -149,7 +142,7 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
       <ul className="sections">
         {value.sections.map(section => (
           <li key={section.kind}>
-            <i style={{ background: COLOURS[section.kind] }} />
+            <i style={{ background: SECTION_COLOURS[section.kind] }} />
             <span className="ae-trunc" title={section.title}>
               {section.title}
             </span>
@@ -157,7 +150,7 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
               <b
                 style={{
                   width: `${figures.percent(section.tokens, most)}%`,
-                  background: COLOURS[section.kind]
+                  background: SECTION_COLOURS[section.kind]
                 }}
               />
             </span>
@@ -175,6 +168,7 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
           )}
         </p>
       )}
+      {!value.kept && <p className="ae-small ae-2">{notKeptWords(trans)}</p>}
       {value.abridged && (
         <p className="ae-small ae-2">
           {trans.__(
@@ -230,7 +224,7 @@ function Recalled(props: {
           run(CommandIDs.openMemory, { memory: memory.id });
         }}
       >
-        {memory.text || trans.__('It is gone.')}
+        {stripAnsi(memory.text) || trans.__('It is gone.')}
       </a>
       <p className="ae-row ae-small ae-2">
         {layer && (
@@ -257,22 +251,12 @@ function outcome(
   step: number,
   trans: TranslationBundle
 ): { word: string; tone: string } {
-  switch (memory.left_out ?? '') {
-    case 'room':
-      return { word: trans.__('left out, no room'), tone: '' };
-    case 'likeness':
-      return { word: trans.__('left out, too far off'), tone: '' };
-    case 'repeats':
-      return { word: trans.__('left out, repeats another'), tone: '' };
-    case 'faded':
-      return { word: trans.__('left out, faded'), tone: '' };
-    case 'given':
-      return { word: trans.__('given before'), tone: '' };
-  }
+  const left = leftOutWord(memory.left_out ?? '', trans);
+  if (left) return { word: left, tone: '' };
   const cited = memory.cited ?? [];
-  if (cited.includes(step)) return { word: trans.__('used'), tone: 'good' };
+  if (cited.includes(step)) return { word: trans.__('Used'), tone: 'good' };
   if (cited.length > 0) {
-    return { word: trans.__('used at step %1', cited[0]), tone: 'good' };
+    return { word: trans.__('Used at step %1', cited[0]), tone: 'good' };
   }
-  return { word: trans.__('not used'), tone: '' };
+  return { word: trans.__('Not used'), tone: '' };
 }

@@ -15,24 +15,31 @@ import {
   Button,
   figures,
   Icon,
+  leftOutWord,
   Note,
+  notKeptWords,
   Patience,
+  SECTION_COLOURS,
   Skeleton,
   standingWord,
   useWords
 } from '../../ui';
 import { stripAnsi } from '../../ui/plainText';
 import { useClock, useCommand, useServices } from '../services';
+import { useAsked, usePaced } from '../useAsked';
 import {
   contextChanges,
   type ISectionChange,
   sectionsGone
 } from './contextDiff';
-import { useAsked } from './useMemories';
 
 /** How many steps back the list to compare with goes. */
 const BACK = 50;
 const WHOLE_CHARS = 1_000_000;
+/** How much of a text is shown that is no more there. */
+const GONE_CHARS = 4000;
+/** Milliseconds between two looks while the agent works. */
+const PACE_MS = 2000;
 
 export interface IContextTabProps {
   agent: string;
@@ -55,26 +62,26 @@ export function ContextTab(props: IContextTabProps): React.JSX.Element {
   const [copied, setCopied] = React.useState('');
   const body = React.useRef<HTMLDivElement>(null);
   // The newest step is asked for again when there is a newer one; a step that was chosen stands.
-  const key = `${pid} ${step ?? `latest ${process?.step ?? ''}`}`;
+  const newest = usePaced(process?.step ?? 0, PACE_MS);
+  const key = `${pid} ${step ?? `latest ${newest}`}`;
   const { value, of, failure, again } = useAsked(
     pid === null ? null : () => client.context(pid, { step }),
     key
   );
   const view = value && of.startsWith(`${pid} `) ? value : null;
   const waits = view !== null && of !== key;
-  const compared = useAsked(
-    pid === null || against === null
-      ? null
-      : () => client.context(pid, { step: against }),
-    `${pid} ${against}`
-  );
-  const other =
-    against !== null && compared.of === `${pid} ${against}`
-      ? compared.value
-      : null;
+  // Whole texts are compared: what is shown is cut, and the difference may lie beyond.
+  const seen = against === null ? null : (view?.step ?? null);
+  const here = useWhole(pid, seen);
+  const compared = useWhole(pid, against);
+  const other = compared.view;
+  const whole = here.view;
   const changes = React.useMemo(
-    () => (view && other ? contextChanges(view, other) : null),
-    [view, other]
+    () => (whole && other ? contextChanges(whole, other) : null),
+    [whole, other]
+  );
+  const wrong = [{ failure, again }, here, compared].find(
+    each => each.failure !== null
   );
   React.useEffect(() => {
     setAgainst(null);
@@ -188,18 +195,18 @@ export function ContextTab(props: IContextTabProps): React.JSX.Element {
           <span className="hide-n">{trans.__('Copy as JSON')}</span>
         </Button>
       </div>
-      {(failure ?? compared.failure) && (
+      {wrong && (
         <div className="mi-notes">
           <Note
             tone={view ? 'warn' : 'bad'}
             icon="error"
             action={
-              <Button small onClick={failure ? again : compared.again}>
+              <Button small onClick={wrong.again}>
                 {trans.__('Try again')}
               </Button>
             }
           >
-            {(failure ?? compared.failure)?.message}
+            {wrong.failure?.message}
           </Note>
         </div>
       )}
@@ -270,9 +277,7 @@ export function ContextTab(props: IContextTabProps): React.JSX.Element {
                     <span>{trans.__('only at step %1', other.step)}</span>
                   </h4>
                   {section.entries.map(entry => (
-                    <del key={entry.place} className="mi-gone">
-                      {entry.text}
-                    </del>
+                    <Gone key={entry.place} entry={entry} />
                   ))}
                 </section>
               ))}
@@ -281,6 +286,22 @@ export function ContextTab(props: IContextTabProps): React.JSX.Element {
       )}
     </div>
   );
+}
+
+/** What the model was told at a step, with all of its texts; `null` until it is known. */
+function useWhole(
+  pid: number | null,
+  step: number | null
+): { view: ContextView | null; failure: Error | null; again: () => void } {
+  const { client } = useServices();
+  const key = `${pid} ${step}`;
+  const { value, of, failure, again } = useAsked(
+    pid === null || step === null
+      ? null
+      : () => client.context(pid, { step, chars: WHOLE_CHARS }),
+    key
+  );
+  return { view: of === key ? value : null, failure, again };
 }
 
 /** The number of the step, which can be typed. */
@@ -339,13 +360,7 @@ function Warnings(props: { view: ContextView }): React.JSX.Element | null {
   if (view.kept && !view.abridged) return null;
   return (
     <>
-      {!view.kept && (
-        <Note icon="error">
-          {trans.__(
-            'The instructions and tools of this step were not kept: it ran under an earlier version. They are shown as they would be said now.'
-          )}
-        </Note>
-      )}
+      {!view.kept && <Note icon="error">{notKeptWords(trans)}</Note>}
       {view.abridged && (
         <Note icon="observation">
           {trans.__(
@@ -356,19 +371,6 @@ function Warnings(props: { view: ContextView }): React.JSX.Element | null {
     </>
   );
 }
-
-/** The colour of a section: that of the entries it is made of. */
-const COLOURS: Readonly<Record<ContextSection['kind'], string>> = {
-  system: 'var(--ae-stop)',
-  tools: 'var(--ae-k-thought)',
-  profile: 'var(--ae-ready)',
-  notes: 'color-mix(in srgb, var(--ae-k-message) 40%, var(--ae-surface))',
-  goal: 'color-mix(in srgb, var(--ae-k-message) 62%, var(--ae-surface))',
-  plan: 'var(--ae-k-action)',
-  memories: 'var(--ae-k-message)',
-  summary: 'color-mix(in srgb, var(--ae-k-observation) 52%, var(--ae-surface))',
-  steps: 'var(--ae-k-observation)'
-};
 
 function Sections(props: {
   view: ContextView;
@@ -401,7 +403,7 @@ function Sections(props: {
             key={section.kind}
             style={{
               flexGrow: Math.max(section.tokens, view.tokens / 200),
-              background: COLOURS[section.kind]
+              background: SECTION_COLOURS[section.kind]
             }}
           />
         ))}
@@ -412,7 +414,7 @@ function Sections(props: {
           return (
             <li key={section.kind}>
               <button type="button" onClick={() => props.onGo(section.kind)}>
-                <i style={{ background: COLOURS[section.kind] }} />
+                <i style={{ background: SECTION_COLOURS[section.kind] }} />
                 <span className="ae-trunc">
                   {section.title}
                   {change && change.state !== 'same' && (
@@ -428,7 +430,7 @@ function Sections(props: {
                   <b
                     style={{
                       width: `${figures.percent(section.tokens, most)}%`,
-                      background: COLOURS[section.kind]
+                      background: SECTION_COLOURS[section.kind]
                     }}
                   />
                 </span>
@@ -508,11 +510,13 @@ function Section(props: {
         <pre className="ae-code wrap" tabIndex={0}>
           {change.lines.map((line, index) =>
             line.kind === 'add' ? (
-              <ins key={index}>{line.text}</ins>
+              <ins key={index}>{stripAnsi(line.text)}</ins>
             ) : line.kind === 'del' ? (
-              <del key={index}>{line.text}</del>
+              <del key={index}>{stripAnsi(line.text)}</del>
             ) : (
-              <React.Fragment key={index}>{line.text}</React.Fragment>
+              <React.Fragment key={index}>
+                {stripAnsi(line.text)}
+              </React.Fragment>
             )
           )}
         </pre>
@@ -566,7 +570,8 @@ function Entries(props: {
             step = at;
             return (
               <Entry
-                key={entry.place}
+                // A place is another text at another step.
+                key={`${view.pid} ${view.step} ${entry.place}`}
                 view={view}
                 entry={entry}
                 step={fresh && section.kind === 'steps' ? at : null}
@@ -575,14 +580,28 @@ function Entries(props: {
             );
           })}
           {gone.map(entry => (
-            <del key={`gone ${entry.place}`} className="mi-gone">
-              {entry.title && `${entry.title} `}
-              {entry.text}
-            </del>
+            <Gone key={`gone ${entry.place}`} entry={entry} />
           ))}
         </div>
       )}
     </>
+  );
+}
+
+/** An entry that the other step had, and this one has not. */
+function Gone(props: { entry: ContextEntry }): React.JSX.Element {
+  const trans = useWords();
+  const { entry } = props;
+  return (
+    <del className="mi-gone">
+      {entry.title && `${entry.title} `}
+      {stripAnsi(entry.text.slice(0, GONE_CHARS))}
+      {entry.chars > GONE_CHARS &&
+        trans.__(
+          '… (%1 characters in all)',
+          entry.chars.toLocaleString('en-US')
+        )}
+    </del>
   );
 }
 
@@ -665,14 +684,6 @@ function Memories(props: {
 }): React.JSX.Element | null {
   const trans = useWords();
   if (props.memories.length === 0) return null;
-  const left: Readonly<Record<ContextMemory['left_out'], string>> = {
-    '': '',
-    room: trans.__('Left out, no room'),
-    likeness: trans.__('Left out, too far'),
-    repeats: trans.__('Left out, repeats'),
-    given: trans.__('Left out, told before'),
-    faded: trans.__('Left out, faded')
-  };
   return (
     <ul className="mi-recalled" aria-label={trans.__('Memories recalled')}>
       {props.memories.map(memory => (
@@ -681,7 +692,9 @@ function Memories(props: {
           className={memory.left_out ? 'out' : undefined}
         >
           {memory.left_out ? (
-            <span className="mi-tag out">{left[memory.left_out]}</span>
+            <span className="mi-tag out">
+              {leftOutWord(memory.left_out, trans)}
+            </span>
           ) : memory.cited.length > 0 ? (
             <span
               className="mi-tag"
@@ -694,7 +707,7 @@ function Memories(props: {
             <span className="mi-tag not">{trans.__('Given, not cited')}</span>
           )}
           <p>
-            {memory.text || trans.__('It is gone.')}{' '}
+            {stripAnsi(memory.text) || trans.__('It is gone.')}{' '}
             <button
               type="button"
               className="mi-link"

@@ -104,7 +104,24 @@ export function ImportDialog(props: {
         </header>
         <div className="mi-dialog-body" tabIndex={0}>
           {failure && (
-            <Note tone="bad" icon="error" alert>
+            <Note
+              tone="bad"
+              icon="error"
+              alert
+              action={
+                !report && (
+                  <Button
+                    small
+                    onClick={() => {
+                      setFailure('');
+                      setTurn(count => count + 1);
+                    }}
+                  >
+                    {trans.__('Try again')}
+                  </Button>
+                )
+              }
+            >
               {trans.__('Nothing was imported. %1', failure)}
             </Note>
           )}

@@ -84,59 +84,79 @@ export function JournalTab(props: {
     );
   }
   return (
-    <div
-      className="mi-journal"
-      ref={scroller}
-      role="region"
-      aria-label={trans.__('Journal of %1', agent)}
-      tabIndex={0}
-    >
-      <div className="mi-rows" style={{ height: rows.getTotalSize() }}>
-        {seen.map(item => {
-          const memory = items[item.index];
-          const above: Memory | undefined = items[item.index - 1];
-          return (
-            <div
-              key={item.key}
-              ref={rows.measureElement}
-              data-index={item.index}
-              className="mi-place"
-              style={{ transform: `translateY(${item.start}px)` }}
-            >
-              {above?.source.pid !== memory.source.pid && (
-                <h4>
-                  {memory.source.pid
-                    ? trans.__('Run %1', memory.source.pid)
-                    : trans.__('No run')}
-                </h4>
-              )}
-              <div className="mi-noted">
-                <time
-                  dateTime={new Date(memory.created_at * 1000).toISOString()}
-                >
-                  {figures.clock(memory.created_at, now, true)}
-                </time>
-                <p>
-                  {stripAnsi(memory.text)}{' '}
-                  <button
-                    type="button"
-                    className="mi-link"
-                    title={trans.__('Show it among the memories')}
-                    onClick={() => onMemory(memory.id)}
-                  >
-                    {`#${memory.id}`}
-                  </button>
-                </p>
-                {memory.source.pid ? (
-                  <StepLink pid={memory.source.pid} step={memory.source.step} />
-                ) : (
-                  <span />
+    <>
+      {pages.failure && (
+        <div className="mi-notes">
+          <Note
+            tone="warn"
+            icon="error"
+            action={
+              <Button small onClick={() => pages.retry()}>
+                {trans.__('Try again')}
+              </Button>
+            }
+          >
+            {trans.__('What is here stays. %1', pages.failure.message)}
+          </Note>
+        </div>
+      )}
+      <div
+        className="mi-journal"
+        ref={scroller}
+        role="region"
+        aria-label={trans.__('Journal of %1', agent)}
+        tabIndex={0}
+      >
+        <div className="mi-rows" style={{ height: rows.getTotalSize() }}>
+          {seen.map(item => {
+            const memory = items[item.index];
+            const above: Memory | undefined = items[item.index - 1];
+            return (
+              <div
+                key={item.key}
+                ref={rows.measureElement}
+                data-index={item.index}
+                className="mi-place"
+                style={{ transform: `translateY(${item.start}px)` }}
+              >
+                {above?.source.pid !== memory.source.pid && (
+                  <h4>
+                    {memory.source.pid
+                      ? trans.__('Run %1', memory.source.pid)
+                      : trans.__('No run')}
+                  </h4>
                 )}
+                <div className="mi-noted">
+                  <time
+                    dateTime={new Date(memory.created_at * 1000).toISOString()}
+                  >
+                    {figures.clock(memory.created_at, now, true)}
+                  </time>
+                  <p>
+                    {stripAnsi(memory.text)}{' '}
+                    <button
+                      type="button"
+                      className="mi-link"
+                      title={trans.__('Show it among the memories')}
+                      onClick={() => onMemory(memory.id)}
+                    >
+                      {`#${memory.id}`}
+                    </button>
+                  </p>
+                  {memory.source.pid ? (
+                    <StepLink
+                      pid={memory.source.pid}
+                      step={memory.source.step}
+                    />
+                  ) : (
+                    <span />
+                  )}
+                </div>
               </div>
-            </div>
-          );
-        })}
+            );
+          })}
+        </div>
       </div>
-    </div>
+    </>
   );
 }

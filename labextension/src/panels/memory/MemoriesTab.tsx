@@ -11,6 +11,8 @@ import type {
 } from '../../api/types';
 import { Button, Icon, Note, Patience, useHints, useWords } from '../../ui';
 import { useClock, useServices } from '../services';
+import { useAsked } from '../useAsked';
+import type { IDrafts, IMemoryDraft } from './drafts';
 import { type IDetailHandle, MemoryDetail } from './MemoryDetail';
 import { type IMemoryListHandle, MemoryList } from './MemoryList';
 import { WaitingRow } from './MemoryRow';
@@ -20,7 +22,6 @@ import {
   FOUND_MOST,
   type IFilter,
   NO_FILTER,
-  useAsked,
   useList,
   useSearch
 } from './useMemories';
@@ -58,6 +59,7 @@ export interface IMemoriesTabProps {
   done: number;
   /** How many the server cannot find by meaning yet; `null` where it never will. */
   waiting: number | null;
+  drafts: IDrafts<number, IMemoryDraft>;
   onMemory: (id: number | null) => void;
   /** Something was done here that changes the counts. */
   onChanged: () => void;
@@ -210,7 +212,9 @@ export const MemoriesTab = React.forwardRef<IMemoriesHandle, IMemoriesTabProps>(
       setChecked(before => new Set([...before].filter(id => !gone.has(id))));
       if (current !== null && gone.has(current)) {
         const next =
-          items.slice(at + 1).find(memory => !gone.has(memory.id)) ?? null;
+          at < 0
+            ? null
+            : items.slice(at + 1).find(memory => !gone.has(memory.id));
         onMemory(next?.id ?? null);
       }
       if (done.length > 0) setUndo(done);
@@ -263,9 +267,14 @@ export const MemoriesTab = React.forwardRef<IMemoriesHandle, IMemoriesTabProps>(
       onChanged();
     };
 
-    const shown = current === null ? null : (byId.get(current) ?? null);
-    const aimed = selected.length > 0 ? selected : shown ? [shown] : [];
+    // What was done here to one that is not among the pages that were read is known all the same.
+    const shown =
+      current === null
+        ? null
+        : (byId.get(current) ?? patches.get(current) ?? null);
     const press = (key: MemoryKey) => {
+      const inFull = detail.current?.memory ?? null;
+      const aimed = selected.length > 0 ? selected : inFull ? [inFull] : [];
       switch (key) {
         case 'search':
           search.current?.focus();
@@ -529,6 +538,7 @@ export const MemoriesTab = React.forwardRef<IMemoriesHandle, IMemoriesTabProps>(
             fading={fading}
             space={props.space}
             agents={props.agents}
+            drafts={props.drafts}
             onClose={() => {
               onMemory(null);
               list.current?.focus();

@@ -16,9 +16,10 @@ import {
 } from '../../ui';
 import { stripAnsi } from '../../ui/plainText';
 import { useClock, useServices } from '../services';
+import { useAsked } from '../useAsked';
+import type { IDrafts, IMemoryDraft } from './drafts';
 import { MemoryForm } from './MemoryForm';
 import { BigCurve, Dots, type IFading, useStrengthWords } from './Strength';
-import { useAsked } from './useMemories';
 import { changedFields, difference } from './versions';
 import {
   LayerName,
@@ -29,6 +30,8 @@ import {
 } from './words';
 
 export interface IDetailHandle {
+  /** The memory that is shown, as far as it is known. */
+  readonly memory: Memory | null;
   edit(): void;
 }
 
@@ -42,6 +45,7 @@ export interface IMemoryDetailProps {
   space: MemorySpace | null;
   /** The other agents that there are. */
   agents: readonly string[];
+  drafts: IDrafts<number, IMemoryDraft>;
   onClose: () => void;
   onChanged: (memory: Memory) => void;
   onPin: (memory: Memory) => void;
@@ -58,8 +62,10 @@ export const MemoryDetail = React.forwardRef<IDetailHandle, IMemoryDetailProps>(
     const trans = useWords();
     const hints = useHints();
     const { client } = useServices();
-    const { id, known, fading } = props;
-    const [editing, setEditing] = React.useState(false);
+    const { id, known, fading, drafts } = props;
+    /** Which one the form was opened for; where something was typed it stays open for that one. */
+    const [opened, setOpened] = React.useState<number | null>(null);
+    const editing = opened === id || drafts.of(id) !== null;
     const {
       value: versions,
       of,
@@ -76,10 +82,11 @@ export const MemoryDetail = React.forwardRef<IDetailHandle, IMemoryDetailProps>(
         ? known
         : (mine?.[0] ?? null);
     const close = React.useRef<HTMLButtonElement>(null);
-    React.useEffect(() => setEditing(false), [id]);
+    React.useEffect(() => setOpened(null), [id]);
     React.useImperativeHandle(ref, () => ({
+      memory,
       edit: () => {
-        if (memory && memory.forgotten_at === null) setEditing(true);
+        if (memory && memory.forgotten_at === null) setOpened(id);
       }
     }));
 
@@ -146,14 +153,12 @@ export const MemoryDetail = React.forwardRef<IDetailHandle, IMemoryDetailProps>(
         </header>
         {editing ? (
           <MemoryForm
+            key={id}
             memory={memory}
-            onSaved={saved => {
-              setEditing(false);
-              props.onChanged(saved);
-              close.current?.focus();
-            }}
-            onCancel={() => {
-              setEditing(false);
+            drafts={drafts}
+            onSaved={props.onChanged}
+            onDone={() => {
+              setOpened(null);
               close.current?.focus();
             }}
           />
@@ -208,7 +213,7 @@ export const MemoryDetail = React.forwardRef<IDetailHandle, IMemoryDetailProps>(
                   small
                   icon="edit"
                   title={hints('aether:memory-edit')}
-                  onClick={() => setEditing(true)}
+                  onClick={() => setOpened(id)}
                 >
                   {trans.__('Edit')}
                 </Button>
@@ -677,16 +682,17 @@ function Change(props: { before: Memory; after: Memory }): React.JSX.Element {
       case 'text':
         return (
           <p key={field} className="mi-diff">
-            {difference(before.text, after.text).map((part, index) =>
-              part.kind === 'add' ? (
-                <ins key={index}>{part.text}</ins>
-              ) : part.kind === 'del' ? (
-                <del key={index}>{part.text}</del>
-              ) : (
-                <React.Fragment key={index}>
-                  {shortened(part.text)}
-                </React.Fragment>
-              )
+            {difference(stripAnsi(before.text), stripAnsi(after.text)).map(
+              (part, index) =>
+                part.kind === 'add' ? (
+                  <ins key={index}>{part.text}</ins>
+                ) : part.kind === 'del' ? (
+                  <del key={index}>{part.text}</del>
+                ) : (
+                  <React.Fragment key={index}>
+                    {shortened(part.text)}
+                  </React.Fragment>
+                )
             )}
           </p>
         );

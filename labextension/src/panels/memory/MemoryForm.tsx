@@ -1,59 +1,84 @@
-/** Edits one memory. What was typed is never lost: not by a change of another hand, not by a failure. */
+/** Edits one memory. What was typed is never lost: not by another hand, not by a failure, not by a look elsewhere. */
 import * as React from 'react';
 
 import { AetherError } from '../../api/client';
 import type { Layer, Memory } from '../../api/types';
 import { Button, Note, useWords } from '../../ui';
 import { useServices } from '../services';
-import { dots } from './strength';
+import {
+  afterSaving,
+  asDraft,
+  type IDrafts,
+  type IMemoryDraft
+} from './drafts';
+import { dots } from './fading';
 import { parseTags } from './tags';
 import { LAYERS, layerWords } from './words';
 
 export function MemoryForm(props: {
   memory: Memory;
+  drafts: IDrafts<number, IMemoryDraft>;
   onSaved: (memory: Memory) => void;
-  onCancel: () => void;
+  /** It was saved, or nothing shall be changed. */
+  onDone: () => void;
 }): React.JSX.Element {
   const trans = useWords();
   const { client } = useServices();
-  const { memory } = props;
-  const [text, setText] = React.useState(memory.text);
-  const [layer, setLayer] = React.useState<Layer>(memory.layer);
-  const [importance, setImportance] = React.useState(memory.importance);
-  const [tags, setTags] = React.useState(memory.tags.join(', '));
-  /** The version that was seen; what is there now where another hand changed it meanwhile. */
-  const [version, setVersion] = React.useState(memory.version);
+  const { memory, drafts } = props;
+  const draft = drafts.of(memory.id) ?? asDraft(memory);
+  const { text, layer, importance, tags } = draft;
+  const type = (typed: Partial<IMemoryDraft>) =>
+    drafts.change(memory.id, before => ({
+      ...(before ?? asDraft(memory)),
+      ...typed
+    }));
+  /** What is there now where another hand changed it meanwhile. */
   const [other, setOther] = React.useState<Memory | null>(null);
   const [failure, setFailure] = React.useState('');
   const [saving, setSaving] = React.useState(false);
   const id = React.useId();
   const blank = text.trim() === '';
+  const latest = React.useRef(drafts);
+  latest.current = drafts;
+  const here = React.useRef(true);
+  React.useEffect(() => {
+    here.current = true;
+    return () => {
+      here.current = false;
+    };
+  }, []);
 
-  const save = async (seen: number) => {
+  const save = async () => {
     if (blank || saving) return;
     setSaving(true);
     setFailure('');
+    const sent = drafts.of(memory.id);
     try {
-      props.onSaved(
-        await client.changeMemory(memory.id, {
-          text,
-          layer,
-          importance,
-          tags: parseTags(tags),
-          version: seen
-        })
-      );
-      return;
+      const saved = await client.changeMemory(memory.id, {
+        text,
+        layer,
+        importance,
+        tags: parseTags(tags),
+        version: other?.version ?? draft.version
+      });
+      const done = here.current && latest.current.of(memory.id) === sent;
+      setOther(null);
+      props.onSaved(saved);
+      drafts.change(memory.id, now => afterSaving(now, sent, saved.version));
+      if (done) props.onDone();
     } catch (error) {
-      if (error instanceof AetherError && error.status === 409) {
-        const [now] = await client.memory(memory.id).catch(() => []);
-        setOther(now ?? null);
-        setVersion(now?.version ?? seen);
-      } else {
-        setFailure(error instanceof Error ? error.message : String(error));
-      }
+      const [now] =
+        error instanceof AetherError && error.status === 409
+          ? await client.memory(memory.id).catch(() => [])
+          : [];
+      if (now) setOther(now);
+      else setFailure(error instanceof Error ? error.message : String(error));
     }
     setSaving(false);
+  };
+  const cancel = () => {
+    drafts.change(memory.id, () => null);
+    props.onDone();
   };
 
   return (
@@ -63,15 +88,15 @@ export function MemoryForm(props: {
       aria-label={trans.__('Edit memory %1', memory.id)}
       onSubmit={event => {
         event.preventDefault();
-        void save(version);
+        void save();
       }}
       onKeyDown={event => {
         if (event.key === 'Escape') {
           event.stopPropagation();
-          props.onCancel();
+          cancel();
         } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
           event.preventDefault();
-          void save(version);
+          void save();
         }
       }}
     >
@@ -84,7 +109,7 @@ export function MemoryForm(props: {
         autoFocus
         rows={Math.min(14, Math.max(4, Math.ceil(text.length / 38)))}
         value={text}
-        onChange={event => setText(event.currentTarget.value)}
+        onChange={event => type({ text: event.currentTarget.value })}
       />
       <fieldset className="mi-importance-field">
         <legend className="ae-label">{trans.__('Importance')}</legend>
@@ -95,7 +120,7 @@ export function MemoryForm(props: {
               name={`${id}-importance`}
               checked={dots(importance) === dot}
               aria-label={trans.__('%1 of 5', dot)}
-              onChange={() => setImportance(dot / 5)}
+              onChange={() => type({ importance: dot / 5 })}
             />
             <i className={dot <= dots(importance) ? 'on' : undefined} />
           </label>
@@ -109,7 +134,7 @@ export function MemoryForm(props: {
         id={`${id}-layer`}
         className="ae-select"
         value={layer}
-        onChange={event => setLayer(event.currentTarget.value as Layer)}
+        onChange={event => type({ layer: event.currentTarget.value as Layer })}
       >
         {LAYERS.map(each => {
           const { label, holds } = layerWords(trans)[each];
@@ -127,7 +152,7 @@ export function MemoryForm(props: {
         id={`${id}-tags`}
         className="ae-input"
         value={tags}
-        onChange={event => setTags(event.currentTarget.value)}
+        onChange={event => type({ tags: event.currentTarget.value })}
       />
       {other && (
         <Note
@@ -138,10 +163,7 @@ export function MemoryForm(props: {
             <Button
               small
               onClick={() => {
-                setText(other.text);
-                setLayer(other.layer);
-                setImportance(other.importance);
-                setTags(other.tags.join(', '));
+                drafts.change(memory.id, () => asDraft(other));
                 setOther(null);
               }}
             >
@@ -173,11 +195,11 @@ export function MemoryForm(props: {
               trans.__('An empty memory tells nothing; forget it instead')) ||
             (saving && trans.__('It is being saved'))
           }
-          onClick={() => void save(version)}
+          onClick={() => void save()}
         >
           {other ? trans.__('Save mine') : trans.__('Save')}
         </Button>
-        <Button small onClick={props.onCancel}>
+        <Button small onClick={cancel}>
           {trans.__('Cancel')}
         </Button>
       </div>

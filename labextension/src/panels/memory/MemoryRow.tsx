@@ -6,7 +6,7 @@ import { figures, Icon, Skeleton, useWords } from '../../ui';
 import { stripAnsi } from '../../ui/plainText';
 import { around, marked } from './marks';
 import { DecayCurve, Dots, type IFading } from './Strength';
-import { strength } from './strength';
+import { strength } from './fading';
 import { LayerName, SourceLine, usedWords } from './words';
 
 /** The text of a memory with the words marked that a search found; only ever as text. */

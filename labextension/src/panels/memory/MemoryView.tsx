@@ -18,6 +18,7 @@ import { CommandIDs } from '../../commands/ids';
 import { NowProvider, useCommand, useServices } from '../services';
 import { Agents } from './Agents';
 import { ContextTab } from './ContextTab';
+import { type IMemoryDraft, type INotesDraft, useDrafts } from './drafts';
 import { JournalTab } from './JournalTab';
 import { ProfileTab } from './ProfileTab';
 import { NotesTab } from './NotesTab';
@@ -28,7 +29,7 @@ import {
   type MemoryKey
 } from './MemoriesTab';
 import type { IFading } from './Strength';
-import type { HalfLives } from './strength';
+import type { HalfLives } from './fading';
 import { useNews, useSpaces } from './useMemories';
 
 export type MemoryTab =
@@ -100,6 +101,8 @@ export function MemoryView(props: {
   const [done, setDone] = React.useState(0);
   const { spaces, failure, again } = useSpaces(client, heard);
   const memories = React.useRef<IMemoriesHandle>(null);
+  const edits = useDrafts<number, IMemoryDraft>();
+  const notes = useDrafts<string, INotesDraft>();
   const runs = React.useMemo(
     () => (view ? runsByMemory(view) : new Map<string, Process[]>()),
     [view]
@@ -303,7 +306,12 @@ export function MemoryView(props: {
                   onMemory={memory => go({ tab: 'memories', memory })}
                 />
               ) : agent && place.tab === 'notes' ? (
-                <NotesTab agent={agent} news={news + done} />
+                <NotesTab
+                  key={agent}
+                  agent={agent}
+                  news={news + done}
+                  drafts={notes}
+                />
               ) : agent && place.tab === 'profile' ? (
                 <ProfileTab agent={agent} news={news + done} />
               ) : agent && place.tab === 'journal' ? (
@@ -323,6 +331,7 @@ export function MemoryView(props: {
                   news={news}
                   done={done}
                   waiting={spaces?.waiting ?? null}
+                  drafts={edits}
                   onMemory={memory => go({ memory })}
                   onChanged={() => setHeard(count => count + 1)}
                 />

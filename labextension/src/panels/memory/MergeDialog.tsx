@@ -3,9 +3,10 @@ import * as React from 'react';
 
 import type { Memory, Merged } from '../../api/types';
 import { Button, Icon, Note, Patience, Skeleton, useWords } from '../../ui';
+import { stripAnsi } from '../../ui/plainText';
 import { useServices } from '../services';
+import { useAsked } from '../useAsked';
 import { Dots } from './Strength';
-import { useAsked } from './useMemories';
 import { LayerName, SourceLine } from './words';
 
 export function MergeDialog(props: {
@@ -122,7 +123,7 @@ export function MergeDialog(props: {
                     />
                   )}
                   <div className="ae-grow">
-                    <p>{memory.text}</p>
+                    <p>{stripAnsi(memory.text)}</p>
                     <div className="mi-meta">
                       <LayerName layer={memory.layer} />
                       <Dots importance={memory.importance} />

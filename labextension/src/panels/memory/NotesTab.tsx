@@ -5,53 +5,57 @@ import { AetherError } from '../../api/client';
 import type { Notes } from '../../api/types';
 import { Button, figures, Note, Patience, Skeleton, useWords } from '../../ui';
 import { useClock, useServices } from '../services';
+import { useAsked } from '../useAsked';
+import { afterSaving, type IDrafts, type INotesDraft } from './drafts';
 import { difference } from './versions';
-import { useAsked } from './useMemories';
 
 export function NotesTab(props: {
   agent: string;
   news: number;
+  drafts: IDrafts<string, INotesDraft>;
 }): React.JSX.Element {
   const trans = useWords();
   const { client } = useServices();
   const now = useClock();
-  const { agent } = props;
-  const { value, of, failure, again } = useAsked(
+  const { agent, drafts } = props;
+  const { value, failure, again } = useAsked(
     () => client.notes(agent),
     `${props.news} ${agent}`
   );
-  const versions = of.endsWith(` ${agent}`) ? value : null;
+  /** What was written from here, which the next reading has, too. */
+  const [written, setWritten] = React.useState<Notes | null>(null);
+  const versions =
+    value && written && written.version > (value[0]?.version ?? 0)
+      ? [written, ...value]
+      : value;
   const newest = versions?.[0] ?? null;
-  /** What was typed, on which version; `null` while it is as it was read. */
-  const [draft, setDraft] = React.useState<{
-    agent: string;
-    text: string;
-    version: number;
-  } | null>(null);
-  const [told, setTold] = React.useState<'' | 'saved' | 'conflict'>('');
+  const [saved, setSaved] = React.useState(false);
   const [trouble, setTrouble] = React.useState('');
   const [saving, setSaving] = React.useState(false);
-  const mine = draft?.agent === agent ? draft : null;
+  const mine = drafts.of(agent);
   const text = mine?.text ?? newest?.text ?? '';
   const dirty = mine !== null && mine.text !== (newest?.text ?? '');
+  const other =
+    dirty && !saving && newest && newest.version > mine.version ? newest : null;
+  const undo = () => {
+    drafts.change(agent, () => null);
+    setTrouble('');
+  };
 
   const save = async () => {
     if (!mine || saving) return;
     setSaving(true);
     setTrouble('');
-    setTold('');
+    setSaved(false);
     try {
-      await client.writeNotes(agent, mine.text, mine.version);
-      setDraft(null);
-      setTold('saved');
+      const now = await client.writeNotes(agent, mine.text, mine.version);
+      setWritten(now);
+      drafts.change(agent, typed => afterSaving(typed, mine, now.version));
+      setSaved(true);
       again();
     } catch (error) {
-      if (error instanceof AetherError && error.status === 409) {
-        setTold('conflict');
-        again();
-      } else {
-        setTrouble(error instanceof Error ? error.message : String(error));
-      }
+      setTrouble(error instanceof Error ? error.message : String(error));
+      if (error instanceof AetherError && error.status === 409) again();
     } finally {
       setSaving(false);
     }
@@ -89,7 +93,20 @@ export function NotesTab(props: {
           agent
         )}
       </p>
-      {told === 'conflict' && newest && mine && (
+      {failure && (
+        <Note
+          tone="warn"
+          icon="error"
+          action={
+            <Button small onClick={again}>
+              {trans.__('Try again')}
+            </Button>
+          }
+        >
+          {trans.__('Shown as it was. %1', failure.message)}
+        </Note>
+      )}
+      {other && (
         <Note
           tone="warn"
           icon="error"
@@ -99,19 +116,16 @@ export function NotesTab(props: {
               <Button
                 small
                 onClick={() => {
-                  setDraft({ ...mine, version: newest.version });
-                  setTold('');
+                  drafts.change(
+                    agent,
+                    typed => typed && { ...typed, version: other.version }
+                  );
+                  setTrouble('');
                 }}
               >
                 {trans.__('Keep mine')}
               </Button>
-              <Button
-                small
-                onClick={() => {
-                  setDraft(null);
-                  setTold('');
-                }}
-              >
+              <Button small onClick={undo}>
                 {trans.__('Take that')}
               </Button>
             </>
@@ -119,12 +133,12 @@ export function NotesTab(props: {
         >
           {trans.__(
             '%1 changed it meanwhile. Yours is kept here and nothing was written.',
-            newest.by
+            other.by
           )}
-          <blockquote className="mi-other">{newest.text}</blockquote>
+          <blockquote className="mi-other">{other.text}</blockquote>
         </Note>
       )}
-      {trouble && (
+      {trouble && !other && (
         <Note tone="bad" icon="error" alert>
           {trans.__('Not saved. %1', trouble)}
         </Note>
@@ -138,12 +152,12 @@ export function NotesTab(props: {
         data-lm-suppress-shortcuts="true"
         value={text}
         onChange={event => {
-          setTold(before => (before === 'saved' ? '' : before));
-          setDraft({
-            agent,
-            text: event.currentTarget.value,
-            version: mine?.version ?? newest?.version ?? 0
-          });
+          const { value: typed } = event.currentTarget;
+          setSaved(false);
+          drafts.change(agent, before => ({
+            text: typed,
+            version: before?.version ?? newest?.version ?? 0
+          }));
         }}
         onKeyDown={event => {
           event.stopPropagation();
@@ -167,12 +181,12 @@ export function NotesTab(props: {
           {trans.__('Save')}
         </Button>
         {dirty && (
-          <Button small onClick={() => setDraft(null)}>
+          <Button small onClick={undo}>
             {trans.__('Undo the changes')}
           </Button>
         )}
         <span className="ae-small ae-2" role="status">
-          {told === 'saved'
+          {saved && !dirty
             ? trans.__('Saved. The next run is told it.')
             : newest
               ? trans.__(

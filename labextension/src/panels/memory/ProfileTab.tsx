@@ -12,7 +12,7 @@ import {
   useWords
 } from '../../ui';
 import { useClock, useCommand, useServices } from '../services';
-import { useAsked } from './useMemories';
+import { useAsked } from '../useAsked';
 
 export function ProfileTab(props: {
   agent: string;
@@ -36,6 +36,19 @@ export function ProfileTab(props: {
         role="region"
         aria-label={trans.__('Profile of %1', agent)}
       >
+        {failure && (
+          <Note
+            tone="warn"
+            icon="error"
+            action={
+              <Button small onClick={again}>
+                {trans.__('Try again')}
+              </Button>
+            }
+          >
+            {trans.__('Shown as it was. %1', failure.message)}
+          </Note>
+        )}
         <ProfileCard
           profile={value}
           me={me}

@@ -9,7 +9,7 @@ import {
   type Fading,
   type HalfLives,
   strength
-} from './strength';
+} from './fading';
 
 /** How memories fade on this server. */
 export interface IFading {
@@ -95,7 +95,7 @@ export function DecayCurve(props: {
   );
 }
 
-/** "0.81 now, fades below recall in 80 days". */
+/** "0.81 now, given unasked for another 80 days": a search finds it after that, too. */
 export function useStrengthWords(
   memory: Fading,
   now: number,
@@ -116,7 +116,7 @@ export function useStrengthWords(
       : whole < 720
         ? trans.__('%1 months', Math.round(whole / 30.4))
         : trans.__('%1 years', Math.round(whole / 365));
-  return trans.__('%1 now, fades below recall in %2', value, span);
+  return trans.__('%1 now, given unasked for another %2', value, span);
 }
 
 /** The curve at full width, with its days. */

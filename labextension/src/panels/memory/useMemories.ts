@@ -13,6 +13,7 @@ import type {
 } from '../../api/types';
 import { memoryName } from '../../state/selectors';
 import type { IAetherStore } from '../../state/store';
+import { asError, useAsked } from '../useAsked';
 import { Pages } from './pages';
 
 /** What the list is narrowed to; empty ones narrow nothing. */
@@ -38,43 +39,6 @@ const NEWS_MS = 600;
 export const FOUND_MOST = 200;
 /** The least likeness that counts as found by meaning where no word is shared. */
 const LIKE = 0.35;
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
-}
-
-/** Asks again when `key` changes; what was seen stays meanwhile, and after a failure. */
-export function useAsked<T>(
-  ask: (() => Promise<T>) | null,
-  key: string
-): { value: T | null; of: string; failure: Error | null; again: () => void } {
-  const [answer, setAnswer] = React.useState<{
-    value: T | null;
-    of: string;
-    failure: Error | null;
-  }>({ value: null, of: '', failure: null });
-  const [turn, setTurn] = React.useState(0);
-  const latest = React.useRef(ask);
-  latest.current = ask;
-  React.useEffect(() => {
-    let stale = false;
-    latest.current?.().then(
-      value => {
-        if (!stale) setAnswer({ value, of: key, failure: null });
-      },
-      (error: unknown) => {
-        if (!stale) {
-          setAnswer(before => ({ ...before, failure: asError(error) }));
-        }
-      }
-    );
-    return () => {
-      stale = true;
-    };
-  }, [key, turn]);
-  const again = React.useCallback(() => setTurn(count => count + 1), []);
-  return { ...answer, again };
-}
 
 /** Whose memories there are. */
 export function useSpaces(
