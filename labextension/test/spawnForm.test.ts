@@ -26,7 +26,8 @@ const form: Form = {
   time: '30 min',
   role: '',
   permissions: '',
-  folders: ''
+  folders: '',
+  reflect: ''
 };
 
 const preferred = { model: '', mode: 'ask_risky' as const, steps: 50 };
@@ -216,6 +217,22 @@ test('a template may say which model, and what the person chose stays', () => {
   assert.equal(formFrom(first, explore, auto, empty).model, '');
   const own = { ...empty, model: 'openai:big' };
   assert.equal(formFrom(own, auto, null, empty).model, 'openai:big');
+});
+
+test('whether it looks back is asked for only where somebody said so', () => {
+  const eager = { ...explore, spec: { ...explore.spec, reflect: true } };
+  const spec = (of: Form) => {
+    const read = specOf({ ...of, goal: 'Fix it' }, {}, null, plain);
+    assert.ok('spec' in read);
+    return read.spec;
+  };
+  assert.ok(!('reflect' in spec(form)));
+  assert.equal(spec({ ...form, reflect: 'no' }).reflect, false);
+  const chosen = formFrom(empty, eager, null, empty);
+  assert.equal(spec(chosen).reflect, true);
+  assert.equal(formFrom(chosen, explore, eager, empty).reflect, '');
+  const own = formFrom({ ...empty, reflect: 'no' }, eager, null, empty);
+  assert.equal(own.reflect, 'no');
 });
 
 test('a choice is asked for with what the form says, also before it is whole', () => {

@@ -403,7 +403,7 @@ function SpawnDialog(
             onToggle={event => setMore(event.currentTarget.open)}
           >
             <summary>
-              {trans.__('Role, permissions, shared folders')}
+              {trans.__('Role, folders, permissions, looking back')}
               <span className="ae-2 ae-trunc">{folded(form)}</span>
             </summary>
             <div className="spawn-two">
@@ -429,6 +429,28 @@ function SpawnDialog(
                 />
                 {told('folders')}
               </div>
+            </div>
+            <div>
+              <label className="ae-label" htmlFor="spawn-reflect">
+                {trans.__('Looks back on its run')}
+              </label>
+              <select
+                id="spawn-reflect"
+                className="spawn-select"
+                value={form.reflect}
+                onChange={event =>
+                  set('reflect', event.target.value as Form['reflect'])
+                }
+              >
+                <option value="">{trans.__('As the server is set')}</option>
+                <option value="yes">{trans.__('Yes')}</option>
+                <option value="no">{trans.__('No')}</option>
+              </select>
+              <p className="ae-hint">
+                {trans.__(
+                  'A model rates the ended run and keeps lessons for later ones; it counts towards its cost.'
+                )}
+              </p>
             </div>
             <label className="ae-label" htmlFor="spawn-permissions">
               {trans.__('Permissions')}

@@ -17,6 +17,8 @@ export interface Form {
   permissions: string;
   /** Names, with commas or spaces between them. */
   folders: string;
+  /** Whether it looks back on its run; `` is as the server is set. */
+  reflect: '' | 'yes' | 'no';
 }
 
 /** What a form holds before anybody has written into it: what is known already, else the person's settings. */
@@ -36,13 +38,19 @@ export function emptyForm(
     time: limits.wall_s ? `${limits.wall_s / 60} min` : '',
     role: first.role ?? '',
     permissions: '',
-    folders: (first.workspaces ?? []).join(', ')
+    folders: (first.workspaces ?? []).join(', '),
+    reflect: lookingBack(first)
   };
 }
 
+function lookingBack(spec: Partial<AgentSpec>): Form['reflect'] {
+  if (spec.reflect === null || spec.reflect === undefined) return '';
+  return spec.reflect ? 'yes' : 'no';
+}
+
 /**
- * The form after another template was chosen (`null`: none). A goal that the person wrote stays, and so do a model that
- * the person chose, and name and sandbox, which no template is about.
+ * The form after another template was chosen (`null`: none). A goal that the person wrote stays, and so do what the
+ * person chose of model and looking back, and name and sandbox, which no template is about.
  */
 export function formFrom(
   form: Form,
@@ -51,13 +59,16 @@ export function formFrom(
   empty: Form
 ): Form {
   const own = form.goal.trim() && form.goal !== before?.spec.goal;
-  const { name, sandbox, permissions } = form;
+  const { name, sandbox, permissions, reflect } = form;
   const usual = (template: Template | null) =>
     template?.spec.model || empty.model;
   const model = form.model === usual(before) ? usual(chosen) : form.model;
+  const back = (template: Template | null) =>
+    template ? lookingBack(template.spec) : empty.reflect;
   return {
     ...(chosen ? emptyForm(chosen.spec, { ...empty, steps: 0 }) : empty),
     ...{ name, model, sandbox, permissions },
+    reflect: reflect === back(before) ? back(chosen) : reflect,
     goal: own ? form.goal : (chosen?.spec.goal ?? empty.goal)
   };
 }
@@ -188,6 +199,8 @@ export function specOf(
   else delete spec.name;
   if (form.model) spec.model = form.model;
   else delete spec.model;
+  if (form.reflect) spec.reflect = form.reflect === 'yes';
+  else delete spec.reflect;
   return { spec };
 }
 
