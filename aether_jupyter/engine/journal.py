@@ -1,7 +1,8 @@
 """Which steps of a run are telling, in a sentence each: what an agent's own journal keeps of it; pure.
 
-Telling is a failure and how it was mended, what a person refused, changed or answered, words of a person that say how
-they want it, a call repeated without getting further, and the end. Everything else stays in the timeline alone.
+Telling is a failure and how it was mended, or that it was not; what a person refused, changed or answered; words of a
+person that say how they want it; a call repeated without getting further; and the end. Everything else stays in the
+timeline alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from ..model.tool import Approval
 ENTRIES = 12
 """The most that is kept of one run; what comes later is left to the timeline."""
 _CALL, _WORDS = 160, 300
+_HEADING = re.compile(r"exit code: \d+$|std(?:out|err):$")
+"""What stands above the output of a command."""
 _UNTOLD = ("tool_arguments", "tool_refused", "tool_interrupted")
 _WISH = re.compile(
     r"\b(?:no|not|don'?t|never|always|prefer|instead|rather|wrong|stop|must|from now on|next time|in future|remember"
@@ -92,6 +95,10 @@ def entries(told: Telling, goal: str, status: ExitStatus, *, named: bool) -> tup
     """
     completed = status.reason == "completed"
     killed = status.reason in ("killed", "terminated")
+    for tool, (count, first) in told.failing.items():
+        times = "failed" if count == 1 else f"failed {count} times"
+        text = f"{tool} {times} and was not mended ({first})."
+        told = _with(told, text, Layer.EPISODIC, min(0.8, 0.5 + 0.1 * count))
     if told.step < 2 or killed or (completed and not named and not told.entries):
         return told.entries
     how = "was done" if completed else f"ended as {status.reason}"
@@ -117,7 +124,8 @@ def _ended(told: Telling, event: ToolEnded) -> Telling:
     failing = dict(told.failing)
     if not outcome.ok:
         count, first = failing.get(event.tool, (0, ""))
-        said = next((row for row in outcome.content.splitlines() if row.strip()), "it failed")
+        rows = (row.strip() for row in outcome.content.splitlines())
+        said = next((row for row in rows if row and not _HEADING.match(row)), "it failed")
         failing[event.tool] = (count + 1, first or f"{brief(told.calls.get(event.call_id))}: {line(said, _CALL)}")
         return msgspec.structs.replace(told, failing=failing)
     count, first = failing.pop(event.tool, (0, ""))

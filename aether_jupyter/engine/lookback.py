@@ -108,9 +108,13 @@ def wants(setting: Setting, spec: AgentSpec, process: Process) -> bool:
     return not by_person and (acted or process.exit.code != 0) and not process.model.startswith(_SLOW)
 
 
-def request(process: Process, turns: Sequence[Turn], feedback: Sequence[Judgement], room: int = ROOM_CHARS) -> str:
-    """What the model is told: the task, how it ended, what people said, and the record, `room` characters long."""
+def request(process: Process, turns: Sequence[Turn], feedback: Sequence[Judgement], *, short: bool = False) -> str:
+    """What the model is told: the task, how it ended, what people said, and the record.
+
+    A model that wants `short` prompts gets less of the record, and is asked field by field.
+    """
     assert process.exit is not None
+    room = SHORT_ROOM_CHARS if short else ROOM_CHARS
     how = _ENDS[process.exit.succeeded]
     how = how if process.exit.succeeded else f"{how} ({process.exit.reason})"
     parts = [
@@ -120,8 +124,9 @@ def request(process: Process, turns: Sequence[Turn], feedback: Sequence[Judgemen
     said = [_judgement(each, with_comment=True) for each in feedback]
     if said:
         parts.append("What people said of it:\n" + "\n".join(said)[: room // 6])
-    parts.append("The record of the run:\n" + _record(turns[1:], room - sum(map(len, parts))))
-    parts.append(_LAST)
+    last = _LAST_SHORT if short else _LAST
+    parts.append("The record of the run:\n" + _record(turns[1:], room - len(last) - sum(map(len, parts))))
+    parts.append(last)
     return "\n\n".join(parts)
 
 
@@ -130,6 +135,14 @@ _LAST = (
     f"Look back now: call {RESULT_TOOL}. Where a result says how something wants to be done, a lesson repeats that "
     "word for word, with the command, its options and their values."
 )
+
+
+_LAST_SHORT = (
+    f"Look back now: call {RESULT_TOOL}. rating is 1 where it was refused or failed. failed says in a few words what "
+    "was wrong. lessons holds one sentence for the next run: what to do so that it is not refused, with the exact "
+    "words that the result demanded."
+)
+"""Field by field, and without an example: a small model gives an example back as its own answer."""
 
 
 def read(parts: Sequence[Any]) -> Lookback:
@@ -156,7 +169,7 @@ def read(parts: Sequence[Any]) -> Lookback:
         faults = [
             f"lessons[{place}]: it repeats the instructions; say what this run teaches, or give no lesson"
             for place, lesson in enumerate(given["lessons"])
-            if lesson.strip() in SYSTEM or lesson.strip() in _LAST
+            if any(lesson.strip() in told for told in (SYSTEM, _LAST, _LAST_SHORT))
         ]
     if faults:
         raise ToolArguments(f"{RESULT_TOOL} does not fit: {'; '.join(faults)}")

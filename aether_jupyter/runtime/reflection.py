@@ -154,8 +154,8 @@ class _Lookback:
         for n, event in enumerate(history, 1):
             state = loop.fold(state, event, n, 0.0)
         said = await p._feedback.list(RUNTIME, self._pid)
-        room = lookback.SHORT_ROOM_CHARS if p._language.short(models[0]) else lookback.ROOM_CHARS
-        turns: tuple[Turn, ...] = (UserTurn(lookback.request(owed.process, state.turns, said, room)),)
+        short = p._language.short(models[0])
+        turns: tuple[Turn, ...] = (UserTurn(lookback.request(owed.process, state.turns, said, short=short)),)
         for attempt in range(lookback.CORRECTIONS + 1):
             answer = await self._ask(models, turns)
             if answer is None:

@@ -65,6 +65,17 @@ def test_a_failure_that_was_mended_is_told_with_what_worked() -> None:
     assert texts(found)[1] == 'The task "tidy up" was done after 3 steps. It said: "All tidy."'
 
 
+def test_a_failure_that_was_never_mended_is_told_with_what_it_said_however_the_run_ended() -> None:
+    content = "exit code: 1\nstdout:\nstderr:\nrefused: name the team first\nmore"
+    failing = (call(1, command="sh hand_in.sh"), end(1, False, content), call(2, command="ls"), end(2, False, "no"))
+    for status in (DONE, ExitStatus(143, "terminated"), ExitStatus(1, "stuck", "It turned in circles.")):
+        told = kept(*failing, status=status)[0].note
+        said = (
+            "run_command failed 2 times and was not mended (run_command sh hand_in.sh: refused: name the team first)."
+        )
+        assert (told.text, told.importance, told.layer) == (said, 0.7, Layer.EPISODIC)
+
+
 def test_a_run_without_trouble_is_kept_only_under_a_name_and_a_greeting_never() -> None:
     easy = (call(1, command="ls"), end(1, True), call(2, command="pwd"), end(2, True))
     assert kept(*easy) == []

@@ -120,9 +120,10 @@ def test_the_record_keeps_its_beginning_and_more_of_its_end() -> None:
         )
         turns.append(ToolTurn(f"c{n}", "run_command", f"result {n} " + "y" * 5_000 + f" end {n}", ok=n != 999))
     said = [Judgement(pid=7, step=2, by="ana", agent="clerk", thumb="down", comment="Wrong file.", about="wc 1")]
-    for room in (lookback.ROOM_CHARS, lookback.SHORT_ROOM_CHARS):
-        text = request(ended(1, "failed"), turns, said, room)
-        assert len(text) < room + 200
+    for short, room in ((False, lookback.ROOM_CHARS), (True, lookback.SHORT_ROOM_CHARS)):
+        text = request(ended(1, "failed"), turns, said, short=short)
+        assert len(text) < room + 50
+        assert ("one sentence for the next run" in text) is short
         assert "The task was: Count the rows." in text
         assert "It failed (failed) after 3 steps" in text
         assert "- ana on step 2 (wc 1), thumb down: Wrong file." in text
