@@ -184,14 +184,23 @@ def send(pid: int, words: tuple[str, ...], interrupt: bool, url: str, token: str
 @cli.command()
 @click.argument("pid", type=click.IntRange(1))
 @click.option("--set", "source", type=click.File(), help="Give it the outline in this file; `-` reads it here.")
-@click.option("--seen", type=click.IntRange(0), default=None, help="Only if its plan is still that of event N.")
+@click.option(
+    "--seen",
+    type=click.IntRange(0),
+    default=None,
+    help="Only if its plan is still number N; what `aether plan` printed says so itself.",
+)
 @common
 def plan(pid: int, source: TextIO | None, seen: int | None, url: str, token: str, as_json: bool) -> None:
     """Show the plan of agent PID, or give it another; the agent is told before its next step."""
-    from ..client.show import plan_text
+    from ..client.show import plan_seen, plan_text
 
+    outline = None if source is None else source.read()
     with client_of(url, token) as client:
-        found = client.plan(pid) if source is None else client.set_plan(pid, source.read(), seen=seen)
+        if outline is None:
+            found = client.plan(pid)
+        else:
+            found = client.set_plan(pid, outline, seen=plan_seen(outline) if seen is None else seen)
     put(found, plan_text(found), as_json)
 
 

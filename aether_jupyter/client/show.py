@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import re
+import shlex
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -371,12 +373,21 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+_SEEN = re.compile(r"\A# plan (\d+):")
+
+
+def plan_seen(outline: str) -> int | None:
+    """Which plan an outline was made from: the number in the heading that `plan_text` gave it."""
+    found = _SEEN.match(outline)
+    return int(found[1]) if found else None
+
+
 def plan_text(found: PlanAsItStands) -> str:
-    """How far it is as a heading, and the outline."""
+    """Which plan it is and how far as a heading, and the outline. Given back, it is refused if there is another now."""
     if not found.plan.steps:
         return "It has no plan."
     by = "the agent" if found.by == AGENT else line(found.by, 80)
-    return plain(f"# {found.done} of {found.steps} done, changed by {by}\n{found.outline}")
+    return plain(f"# plan {found.n}: {found.done} of {found.steps} done, changed by {by}\n{found.outline}")
 
 
 def spaces_text(found: SpaceList) -> str:
@@ -503,7 +514,9 @@ def recall_text(found: Recall) -> str:
 def page_text(found: MemoryPage, agent: str) -> str:
     """One line a memory, and how to see the next page."""
     more = (
-        [f"There are {found.total}; the next: aether memory list {agent} --cursor {found.next}"] if found.next else []
+        [f"There are {found.total}; for the next add --cursor {found.next} to: aether memory list {shlex.quote(agent)}"]
+        if found.next
+        else []
     )
     return "\n".join([memories_text(found.memories), *more])
 

@@ -143,6 +143,8 @@ class AetherMagics(Magics):
         %aether answer ID words …
         %aether feedback PID [STEP up|down|none words …]   judge a step, or see what people said
         %aether profile [NAME or PID]         what an agent has done in its runs
+        %aether memory [NAME[: words …]]      what an agent remembers; with words, what of it fits them
+        %aether notes NAME[: words …]         its MEMORY.md: your own words, which every run of the name reads
         %aether rules                         standing approvals; %aether revoke ID withdraws one
         %aether doctor                        how the server is, and what to do where it is not well
         %aether connect URL [TOKEN]           another server than the one found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -86,7 +87,7 @@ def _plan(client: Aether, rest: str) -> Any:
         outline = Path(options["--set"]).expanduser().read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"--set {options['--set']}: {error}") from None
-    return Words(show.plan_text(client.set_plan(pid, outline)))
+    return Words(show.plan_text(client.set_plan(pid, outline, seen=show.plan_seen(outline))))
 
 
 def _signal(client: Aether, rest: str) -> Any:
@@ -195,15 +196,32 @@ def _revoke(client: Aether, rest: str) -> Any:
     return Words(f"Rule {key} is withdrawn; such calls ask again.")
 
 
+def _of_agent(rest: str) -> tuple[str, str, str]:
+    """A name, the colon, and what comes after it. A name has spaces as often as not; one with a colon is quoted."""
+    found = re.fullmatch(r"\s*(?:(['\"])(.*?)\1|([^:]*))\s*(?:(:)(.*))?", rest, re.DOTALL)
+    if found is None:
+        raise BadRequest("The name does not read well; put quotation marks round it, and a colon after it before words")
+    return (found[2] or found[3] or "").strip(), found[4] or "", (found[5] or "").strip()
+
+
+def _memory(client: Aether, rest: str) -> Any:
+    agent, colon, question = _of_agent(rest)
+    if not agent:
+        return Words(show.spaces_text(client.spaces()))
+    if colon and not question:
+        raise BadRequest("Say what to recall: %aether memory NAME: words, or leave out the colon for the newest")
+    if question:
+        return Words(show.recall_text(client.recall(agent, question)))
+    return Words(show.page_text(client.memories(agent, limit=20), agent))
+
+
 def _notes(client: Aether, rest: str) -> Any:
-    """The name of an agent has spaces as often as not; what is to be written comes after a colon."""
-    agent, colon, text = rest.partition(":")
-    agent = agent.strip().strip("'\"")
+    agent, colon, text = _of_agent(rest)
     if not agent:
         raise BadRequest("Say which agent: %aether notes NAME, or %aether notes NAME: words")
     versions = client.notes(agent)
     if colon:
-        written = client.write_notes(agent, text.strip(), version=versions[0].version if versions else 0)
+        written = client.write_notes(agent, text, version=versions[0].version if versions else 0)
         return Words(f"MEMORY.md of {agent} is version {written.version}.")
     text = versions[0].text if versions else ""
     return Words(text or f"{agent} has no MEMORY.md; %aether notes {agent}: words writes one.")
@@ -232,6 +250,7 @@ _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "profile": _profile,
     "rules": _rules,
     "revoke": _revoke,
+    "memory": _memory,
     "notes": _notes,
     "doctor": _doctor,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def test_run_mounts_shared_folders_by_name(server: Server) -> None:
 
 
 def test_what_the_model_was_told_is_shown_by_section(server: Server) -> None:
-    pid = data("run", "write", "--model", "scripted:echo-file", env=server.environment)["pid"]
+    pid = data("run", "tell by section", "--model", "scripted:echo-file", env=server.environment)["pid"]
     shown = aether("context", str(pid), "--step", "2", env=server.environment).stdout
     assert f"Agent {pid}, step 2 of 3, scripted:echo-file" in shown
     for title in ("System  ", "Tools, ", "Goal  ", "Step 1  "):
@@ -147,7 +148,7 @@ def test_memories_that_say_the_same_are_shown_and_merged(server: Server) -> None
     assert f"{second} would go into {first}" in seen
     assert data("memory", "merge", first, second, "--text", "Dry.", env=server.environment)["memory"]["text"] == "Dry."
     pages = aether("memory", "list", "twin", "--sort", "strength", "--limit", "1", env=server.environment).stdout
-    assert "There are 2; the next: aether memory list twin --cursor" in pages
+    assert re.search(r"There are 2; for the next add --cursor \S+ to: aether memory list twin", pages)
     assert "0 merged, 0 made" in aether("memory", "consolidate", "twin", env=server.environment).stdout
     assert "0 merged" in aether("memory", "reports", "twin", env=server.environment).stdout
     assert "No model was given it yet." in aether("memory", "uses", first, env=server.environment).stdout
@@ -211,7 +212,7 @@ def test_a_plan_is_shown_and_set_from_standard_input(server: Server, tmp_path: P
     assert aether("plan", pid, env=env).stdout == "It has no plan.\n"
     done = aether("plan", pid, "--set", "-", stdin="- [x] read\n- [ ] write\n", env=env)
     assert done.stdout.splitlines()[1:] == ["- [x] read", "- [ ] write"]
-    assert done.stdout.startswith("# 1 of 2 done, changed by ")
+    assert re.match(r"# plan \d+: 1 of 2 done, changed by ", done.stdout)
     shown = aether("plan", pid, env=env).stdout
     assert aether("plan", pid, "--set", "-", stdin=shown, env=env).stdout == shown
     seen = data("plan", pid, env=env)["n"]
@@ -219,6 +220,8 @@ def test_a_plan_is_shown_and_set_from_standard_input(server: Server, tmp_path: P
     given = ("plan", pid, "--seen", str(seen), "--set", str(tmp_path / "plan.md"))
     assert data(*given, env=env)["done"] == 2
     assert aether(*given, env=env).returncode == CONFLICT
+    late = aether("plan", pid, "--set", "-", stdin=shown + "- [ ] mine\n", env=env)
+    assert late.returncode == CONFLICT, "what was printed says which plan it was made from"
     row = next(line for line in aether("ps", env=env).stdout.splitlines() if line.startswith(f"{pid} "))
     assert " 2/2 " in row
     assert "1 of the plan" in aether("plan", pid, "--set", "-", stdin="read it", env=env).stderr

@@ -12,6 +12,8 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from aether_jupyter.client.show import MIME
+from aether_jupyter.magics import words
+from aether_jupyter.magics.agent import AetherMagics
 from tests.faces import Server
 
 
@@ -142,6 +144,11 @@ def test_a_plan_is_shown_and_set_in_a_cell(kernel: Kernel, tmp_path: Path) -> No
     kernel.run("await _agent.signal('KILL')")
 
 
+def test_every_word_is_in_the_help() -> None:
+    told = AetherMagics.aether.__doc__ or ""
+    assert [word for word in words._WORDS if f"%aether {word}" not in told] == []
+
+
 def test_many_runs_are_gathered_in_the_running_loop(kernel: Kernel) -> None:
     code = (
         "import asyncio, aether_jupyter as aether\n"
@@ -151,7 +158,12 @@ def test_many_runs_are_gathered_in_the_running_loop(kernel: Kernel) -> None:
     assert kernel.text(code) == "5"
 
 
-def test_memory_md_is_written_in_a_cell(kernel: Kernel) -> None:
+def test_memories_are_read_and_memory_md_is_written_in_a_cell(kernel: Kernel) -> None:
+    kernel.run("import aether_jupyter as aether; aether.connect().remember('Spring orders', 'Priya counts them.');")
+    assert "Spring orders: 1 semantic" in kernel.text("%aether memory")
+    assert "Priya counts them." in kernel.text("%aether memory Spring orders")
+    assert "Priya counts them." in kernel.text("%aether memory Spring orders: who counts")
+    assert "Say what to recall" in kernel.text("%aether memory Spring orders:")
     assert "has no MEMORY.md" in kernel.text("%aether notes Spring orders")
     assert "version 1" in kernel.text("%aether notes Spring orders: Answer in French: always.")
     assert "\nAnswer in French: always.\n" in kernel.text("%aether notes Spring orders")
