@@ -48,7 +48,7 @@ BROKEN = [
 @pytest.mark.parametrize("body", BROKEN, ids=range(len(BROKEN)))
 async def test_a_broken_body_is_refused(call: Any, body: bytes) -> None:
     for route in WITH_BODY:
-        answer = await call("POST", path(route.full_path), body)
+        answer = await call(route.method, path(route.full_path), body)
         assert answer.status == 400, (route.operation_id, answer.status, answer.body)
         assert answer.headers["Content-Type"] == "application/problem+json"
 
@@ -64,9 +64,9 @@ async def test_nesting_has_a_bound(call: Any) -> None:
 async def test_a_body_must_be_json_and_not_huge(call: Any) -> None:
     huge = json.dumps({"goal": "x" * BODY_BYTES}).encode()
     for route in WITH_BODY:
-        plain = await call("POST", path(route.full_path), b"{}", headers={"Content-Type": "text/plain"})
+        plain = await call(route.method, path(route.full_path), b"{}", headers={"Content-Type": "text/plain"})
         assert (plain.status, plain.json["type"]) == (415, "bad_request")
-        assert (await call("POST", path(route.full_path), huge)).status == 413
+        assert (await call(route.method, path(route.full_path), huge)).status == 413
 
 
 FIELDS = [
