@@ -68,8 +68,9 @@ class Compact(msgspec.Struct, frozen=True):
 
 
 def most(window: Window, max_output_tokens: int, set_tokens: int) -> int:
-    """The tokens that a context may come to before it is compacted: what is set, or by the model's window."""
-    return set_tokens or int(FULL * (window.tokens - min(max_output_tokens, window.tokens // 4)))
+    """The tokens that a context may come to before it is compacted: what is set, at most what the window allows."""
+    room = int(FULL * (window.tokens - min(max_output_tokens, window.tokens // 4)))
+    return min(set_tokens, room) if set_tokens else room
 
 
 def due(state: AgentState, weights: Sequence[float], base: int, limit: int, window: Window) -> Compact | None:

@@ -1,8 +1,9 @@
 """What becomes of memories in a quiet hour: which are one and the same, and what a model is asked of the rest; pure.
 
-Two are merged without a model only where they say the same telling words in the same order: a name or a number more or
-less is another fact. Everything finer is a model's judgement. It may merge what differs in no number and no negation,
-and else it only adds: what happened stays as it was kept, and two that disagree both stay, each naming the other.
+Two are merged without a model only where they say the same words in the same order, but for case and punctuation: one
+word more or less is another fact. Everything finer is a model's judgement. It may merge what differs in no number and
+no negation, and else it only adds: what happened stays as it was kept, and two that disagree both stay, each naming the
+other.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _CHARS = 400
 _NOT = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|without|cannot|(?:\w+)n['’]t|nicht|kein\w*|nie)\b", re.IGNORECASE
 )
+_MARKS = ".,;:!()[]\"'“”„‘’«»"
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 SYSTEM = f"""\
@@ -106,14 +108,21 @@ TOOL = ToolSpec(
 
 
 def same(pair: Alike) -> bool:
-    """Whether two may be merged without anybody's judgement: all telling words are the same, in the same order."""
-    return mergeable(pair.first, pair.second) and terms(pair.first.text, 400) == terms(pair.second.text, 400)
+    """Whether two may be merged without anybody's judgement: all words are the same, in the same order."""
+    return mergeable(pair.first, pair.second) and _words(pair.first.text) == _words(pair.second.text)
+
+
+def _words(text: str) -> Sequence[str]:
+    # Only marks around a word say nothing: -5 is not 5, C++ is not C#, and a question is no statement.
+    return [word for each in text.casefold().split() if (word := each.strip(_MARKS))]
 
 
 def mergeable(one: Memory, other: Memory) -> bool:
     """Whether a model's word is enough to merge two: what differs is no number, no negation, no layer and not whose
-    words they are, and nobody has pinned one or found that they disagree.
+    words they are, and nobody has pinned one, found that they disagree, or restored one that had gone into the other.
     """
+    if other.id in one.merged or one.id in other.merged:
+        return False
     if one.layer is not other.layer or one.pinned or other.pinned or other.id in one.contradicts:
         return False
     if one.source.tainted != other.source.tainted:

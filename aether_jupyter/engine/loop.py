@@ -329,7 +329,7 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
         case SignalSent(signal=signal):
             return replace(s, interrupted=s.interrupted or signal is Signal.INT)
         case PlanChanged(plan=plan, by=by):
-            told = "" if by == AGENT or by.startswith("agent:") else _told(changes(s.plan, plan))
+            told = "" if by == AGENT or by.startswith("agent:") else _told(changes(s.plan, plan, own=True))
             s = replace(s, plan=plan)
             if not told:
                 # Its own hand, or a child that ended, of which a message tells.

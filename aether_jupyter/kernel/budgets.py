@@ -64,14 +64,16 @@ class Budgets:
         )
 
     def charge_beside(
-        self, tx: Transaction, owner: str, name: str, model: str, usage: Usage, usd: float, *, calls: int
+        self, tx: Transaction, owner: str, name: str, model: str, usage: Usage, usd: float, *, calls: int, at: float
     ) -> None:
-        """Write to the ledger what belongs to the agent `name` and to no process; less than 0 takes it back."""
+        """Write to the ledger what belongs to the agent `name` and to no process, on the day of `at`; less than 0 takes
+        it back.
+        """
         tx.run(
             _CHARGE,
             {
                 "owner": owner,
-                "day": day(tx.now),
+                "day": day(at),
                 "pid": 0,
                 "model": model,
                 "name": name[:200],

@@ -11,24 +11,26 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import and_, func, insert, select, update
 
+from ..engine.consolidation import mergeable
 from ..model.access import Principal
 from ..model.errors import Conflict, MemoryNotFound
-from ..model.memory import Consolidated, Memory, Note, Source
+from ..model.memory import Change, Consolidated, Memory, Note, Source
 from ..model.message import Usage
 from ..store import tables
 from ..store.database import Database, Transaction
 from .action import action
 from .budgets import Budgets
-from .memories import Memories
+from .memories import Memories, MemoryRow
 
 STALE_S = 900.0
 """After so long it is taken for one whose server has died."""
 r, s, m, p = tables.memory_report, tables.memory_space, tables.memory, tables.process
+_NOTHING = Usage()
 _encode = msgspec.json.Encoder().encode
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """One under way: its report's id, the space, and up to which memory the last one had looked."""
+    """One under way: its report's id, the space, and up to which memory a model has read what there is."""
 
     id: int
     space: int
@@ -37,8 +39,16 @@ class Begun(msgspec.Struct, frozen=True):
     after: int
 
 
+class Reserved(msgspec.Struct, frozen=True):
+    """What was charged for a call before it was made, of which model, and when."""
+
+    model: str
+    usd: float
+    at: float
+
+
 class Drawn(msgspec.Struct, frozen=True):
-    """A fact to be kept, and the memories it was made from."""
+    """A fact to be kept, and the memories it was made from, as a model was shown them."""
 
     note: Note
     made_from: Sequence[Memory]
@@ -91,17 +101,18 @@ class Consolidations:
         open_ = tx.one(select(r.c.id).where(*mine, r.c.ended_at.is_(None), r.c.began_at > tx.now - STALE_S))
         if open_ is not None:
             return None
-        after = tx.one(select(func.max(r.c.upto)).where(*mine, r.c.ended_at.is_not(None)))[0] or 0
+        after = tx.one(select(func.max(r.c.read_upto)).where(*mine))[0] or 0
         upto = tx.one(select(func.max(m.c.id)).where(m.c.space == space))[0] or 0
         report = Consolidated(agent=agent, at=tx.now)
         values = {"space": space, "kind": "consolidation", "began_at": tx.now, "upto": upto, "body": _encode(report)}
         return Begun(int(tx.run(insert(r), values).inserted_primary_key[0]), space, owner, agent, after)
 
     @action("system:run")
-    def reserve(self, tx: Transaction, actor: Principal, begun: Begun, model: str, usd: float) -> None:
+    def reserve(self, tx: Transaction, actor: Principal, begun: Begun, model: str, usd: float) -> Reserved:
         """Reserve what one call of a model may cost. Raises `OverBudget`."""
         self._budgets.check(tx, begun.owner, usd)
-        self._budgets.charge_beside(tx, begun.owner, begun.agent, model, Usage(), usd, calls=1)
+        self._budgets.charge_beside(tx, begun.owner, begun.agent, model, Usage(), usd, calls=1, at=tx.now)
+        return Reserved(model, usd, tx.now)
 
     @action("system:run")
     def settle(
@@ -109,15 +120,33 @@ class Consolidations:
         tx: Transaction,
         actor: Principal,
         begun: Begun,
-        model: str,
-        usage: Usage,
-        usd: float,
-        reserved: tuple[str, float],
+        reserved: Reserved,
+        model: str = "",
+        usage: Usage = _NOTHING,
+        usd: float = 0.0,
     ) -> None:
-        """Put right what was reserved for a call: what it really cost, of the model that really answered."""
-        asked, least = reserved
-        self._budgets.charge_beside(tx, begun.owner, begun.agent, asked, Usage(), -least, calls=-1)
-        self._budgets.charge_beside(tx, begun.owner, begun.agent, model, usage, usd, calls=1)
+        """Put right what was reserved for a call, on the day it was: what it really cost, of the model that really
+        answered; nothing, where none did.
+        """
+        charge, at = self._budgets.charge_beside, reserved.at
+        charge(tx, begun.owner, begun.agent, reserved.model, Usage(), -reserved.usd, calls=-1, at=at)
+        if model:
+            charge(tx, begun.owner, begun.agent, model, usage, usd, calls=1, at=at)
+
+    @action("system:run")
+    def merge(self, tx: Transaction, actor: Principal, begun: Begun, kept: Memory, gone: Memory) -> bool:
+        """Make one of two; False where one has changed since it was read, so that they may be two things now."""
+        rows = [self._as_seen(tx, begun, kept), self._as_seen(tx, begun, gone)]
+        one, other = rows
+        if one is None or other is None or not mergeable(one.memory, other.memory):
+            return False
+        self._memories.merge_rows(tx, "consolidation", (one, other), Change())
+        return True
+
+    def _as_seen(self, tx: Transaction, begun: Begun, seen: Memory) -> MemoryRow | None:
+        """A memory as it is now; None where it is gone or says something else by now."""
+        row = self._memories.current(tx, begun.owner, seen.id)
+        return row if row is not None and row.space == begun.space and row.memory.text == seen.text else None
 
     @action("system:run")
     def draw(
@@ -126,40 +155,49 @@ class Consolidations:
         actor: Principal,
         begun: Begun,
         drawn: Sequence[Drawn],
-        disagree: Sequence[tuple[int, int]],
+        disagree: Sequence[tuple[Memory, Memory]],
     ) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
-        """Keep facts with where they were made from, and have those that disagree name each other."""
+        """Keep facts with where they were made from, and have those that disagree name each other.
+
+        What rests on a memory that is gone or says something else by now is left out.
+        """
         made = []
         for each in drawn:
-            source = Source(
-                "consolidation", "consolidation", tainted=any(memory.source.tainted for memory in each.made_from)
-            )
+            rows = [self._as_seen(tx, begun, memory) for memory in each.made_from]
+            now = [row.memory for row in rows if row is not None]
+            if len(now) < len(rows):
+                continue
+            source = Source("consolidation", "consolidation", tainted=any(memory.source.tainted for memory in now))
             (kept,) = self._memories.keep(tx, begun.owner, begun.agent, (each.note,), source)
-            sources = dict.fromkeys(one for memory in each.made_from for one in (memory.source, *memory.sources))
+            sources = dict.fromkeys(one for memory in now for one in (memory.source, *memory.sources))
             self._memories.annotate(
                 tx,
                 begun.owner,
                 kept.id,
-                made_from=tuple(memory.id for memory in each.made_from),
+                made_from=tuple(memory.id for memory in now),
                 sources=tuple(sources),
             )
             made.append(kept.id)
-        linked = [pair for pair in disagree if self._memories.oppose(tx, begun.owner, *pair)]
+        linked = []
+        for one, other in disagree:
+            there = self._as_seen(tx, begun, one) and self._as_seen(tx, begun, other)
+            if there and self._memories.oppose(tx, begun.owner, one.id, other.id):
+                linked.append((one.id, other.id))
         return made, linked
 
     @action("system:run")
-    def end(self, tx: Transaction, actor: Principal, begun: Begun, report: Consolidated) -> Consolidated:
-        """Write what it came to."""
+    def end(self, tx: Transaction, actor: Principal, begun: Begun, report: Consolidated, read: int) -> Consolidated:
+        """Write what it came to, and up to which memory a model has read by now."""
         whole = msgspec.structs.replace(report, id=begun.id, at=tx.now)
-        tx.run(update(r).where(r.c.id == begun.id).values(ended_at=tx.now, body=_encode(whole)))
+        tx.run(update(r).where(r.c.id == begun.id).values(ended_at=tx.now, read_upto=read, body=_encode(whole)))
         return whole
 
     async def since(self, begun: Begun, layers: Sequence[str], most: int) -> Sequence[Memory]:
-        """The newest memories of these layers that came since the last time."""
+        """The oldest memories of these layers that no model has read."""
         rows = await self._database.fetch(
             select(m.c.id, m.c.body)
             .where(m.c.space == begun.space, m.c.forgotten.is_(False), m.c.id > begun.after, m.c.layer.in_(layers))
-            .order_by(m.c.id.desc())
+            .order_by(m.c.id)
             .limit(most)
         )
         return [self._memories.read(row) for row in rows]

@@ -39,7 +39,7 @@ from ..model.memory import (
     SourceKind,
 )
 from ..model.message import encodable
-from ..model.process import Process
+from ..model.process import ExitStatus, Process
 from ..store import search, tables
 from ..store.database import Database, Transaction
 from . import pages, uses
@@ -131,7 +131,7 @@ class Memories:
         self._known: dict[str, tuple[float, int, frozenset[str]]] = {}
         self._changes = 0
         self._asking: dict[str, asyncio.Lock] = {}
-        self._owed: dict[int, tuple[str, Sequence[tuple[Note, Source]]]] = {}
+        self._owed: dict[int, tuple[str, Sequence[tuple[Note, Source]], ExitStatus]] = {}
         self._untidied: dict[tuple[int, Layer], int] = {}
 
     @property
@@ -239,13 +239,22 @@ class Memories:
             if row is not None:
                 self._set_against(tx, row, [each for each in _read(row).contradicts if each != gone.id])
 
-    def owe(self, pid: int, agent: str, notes: Sequence[tuple[Note, Source]]) -> None:
-        """What shall be kept of a run in the transaction in which it ends, in the place of what was owed before."""
-        self._owed[pid] = agent, notes
+    def owe(self, pid: int, agent: str, notes: Sequence[tuple[Note, Source]], status: ExitStatus) -> None:
+        """What shall be kept of a run in the transaction in which it ends so, in the place of what was owed before."""
+        self._owed[pid] = agent, notes, status
+
+    def owe_nothing(self, pid: int) -> None:
+        """The end was written, or will not be."""
+        self._owed.pop(pid, None)
 
     def ended(self, tx: Transaction, process: Process) -> None:
-        """A process ends: keep what is owed of it."""
-        agent, notes = self._owed.pop(process.pid, ("", ()))
+        """A process ends: keep what is owed of it, if it tells of this end.
+
+        It stays owed until the commit is known to have succeeded: this is run once more where it failed.
+        """
+        agent, notes, status = self._owed.get(process.pid, ("", (), None))
+        if process.exit != status:
+            return
         for source, same in itertools.groupby(notes, key=lambda each: each[1]):
             self.keep(tx, process.owner, agent, [note for note, _ in same], source)
 
@@ -749,6 +758,11 @@ class Memories:
         if found is None or found.owner != actor.owner or (found.forgotten and not forgotten):
             raise MemoryNotFound(f"No memory {key}")
         return MemoryRow(_read(found), found.space)
+
+    def current(self, tx: Transaction, owner: str, key: int) -> MemoryRow | None:
+        """A memory as this transaction finds it; None where it is forgotten or gone."""
+        found = tx.one(_ONE.where(m.c.id == key, s.c.owner == owner, m.c.forgotten.is_(False)))
+        return MemoryRow(_read(found), found.space) if found is not None else None
 
     def _neighbour(self, tx: Transaction, space: int, side: ColumnElement[bool], order: Any) -> Memory | None:
         statement = select(m.c.id, m.c.body).where(m.c.space == space, m.c.forgotten.is_(False), side)

@@ -12,6 +12,7 @@ was given to, `(because: …)` why it is blocked or dropped.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
@@ -223,8 +224,22 @@ def stamped(before: Plan, after: Plan, step: int) -> Plan:
     return Plan(stamp(after.steps, ""))
 
 
-def changes(before: Plan, after: Plan) -> list[str]:
-    """What is otherwise in `after`, a line each, by its numbers; the twin of `changes` in `state/plan.ts`."""
+def changes(before: Plan, after: Plan, *, own: bool = False) -> list[str]:
+    """What is otherwise in `after`, a line each, by its numbers; the twin of `changes` in `state/plan.ts`.
+
+    `own`: only words that whoever made the change put there are quoted; what was there is named by its number alone.
+    """
+    known = {step.text for _, step in before.walk()}
+
+    def said(text: str, old: str = "") -> str:
+        if not own:
+            return f": {text}"
+        words = _new_words(old, text) if text not in known else ""
+        return f": {words}" if words else ""
+
+    def there(step: PlanStep) -> str:
+        return "" if own else f": {step.text}"
+
     if not after.steps:
         return ["the plan was given up"] if before.steps else []
     if not before.steps:
@@ -235,18 +250,28 @@ def changes(before: Plan, after: Plan) -> list[str]:
     told: list[tuple[str, str]] = []
     for (_, old), (number, new) in pairs:
         if old.text != new.text:
-            told.append((number, f"reworded: {new.text}"))
+            told.append((number, f"reworded{said(new.text, old.text)}"))
         if number in moved:
-            told.append((number, f"moved here from {numbers[number]}: {new.text}"))
+            told.append((number, f"moved here from {numbers[number]}{there(new)}"))
         if old.pid != new.pid:
-            told.append((number, f"{f'given to agent {new.pid}' if new.pid else 'taken back'}: {new.text}"))
+            told.append((number, f"{f'given to agent {new.pid}' if new.pid else 'taken back'}{there(new)}"))
         # How a step with others below it stands follows from them, unless it is held up or dropped as a whole.
         if (old.status, old.why) != (new.status, new.why) and (not new.steps or new.status in _EXPLAINED):
-            told.append((number, f"{_NOW[new.status]}{f' ({new.why})' if new.why else ''}: {new.text}"))
-    told += [(number, f"added: {step.text}") for number, step in added]
+            why = "" if own and new.why == old.why else new.why
+            told.append((number, f"{_NOW[new.status]}{f' ({why})' if why else ''}{there(new)}"))
+    told += [(number, f"added{said(step.text)}") for number, step in added]
     order = {number: place for place, (number, _) in enumerate(after.walk())}
     told.sort(key=lambda each: order[each[0]])
-    return [f"{number} {what}" for number, what in told] + [f"{n} removed: {step.text}" for n, step in gone]
+    return [f"{number} {what}" for number, what in told] + [f"{n} removed{there(step)}" for n, step in gone]
+
+
+def _new_words(old: str, new: str) -> str:
+    """The words of `new` that do not stand in `old`, with … for those that do; '' for none."""
+    before, after = old.split(), new.split()
+    moves = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    parts = ["…" if move == "equal" else " ".join(after[start:end]) for move, _, _, start, end in moves]
+    said = " ".join(filter(None, parts))
+    return said if said != "…" else ""
 
 
 _Numbered = tuple[str, PlanStep]

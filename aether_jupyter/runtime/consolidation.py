@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -20,7 +22,7 @@ from ..engine.permissions import Caller, Policy, denied_model
 from ..kernel.consolidations import Begun, Consolidations, Drawn
 from ..kernel.memories import Memories
 from ..model.access import RUNTIME, Principal
-from ..model.errors import AetherError, ModelRefused, ToolArguments
+from ..model.errors import AetherError, ModelError, ModelRefused, ModelUnavailable, ToolArguments
 from ..model.memory import Consolidated, Layer, Memory, Note
 from ..model.message import Turn, UserTurn
 from .language import Answer, Language
@@ -28,6 +30,9 @@ from .language import Answer, Language
 log = logging.getLogger(__name__)
 
 LOOK_S = 300.0
+SPARE_S = 1.0
+SPARE_MOST_S = 120.0
+"""So long it waits for a slot that no agent wants."""
 MERGES = 200
 """Duplicates that one consolidation merges at most."""
 NEW_LEAST = 5
@@ -69,55 +74,55 @@ class Consolidation:
         return await self._go(await self._consolidations.begin(actor, agent), paid=True)
 
     async def _go(self, begun: Begun, *, paid: bool) -> Consolidated:
-        report = Consolidated(agent=begun.agent, at=self._clock.now())
+        course = _Course(begun, Consolidated(agent=begun.agent, at=self._clock.now()), begun.after)
         try:
-            report = await self._merge(begun, report)
-            report = await self._draw(begun, report, paid=paid)
+            await self._merge(course)
+            await self._draw(course, paid=paid)
         except Exception as error:
             log.exception("the memories of %s were not all consolidated", begun.agent)
             told = error.message if isinstance(error, AetherError) else "a fault of the server; its log has the trace"
-            report = msgspec.structs.replace(report, note=f"It was broken off: {told}")
-        done = await self._consolidations.end(RUNTIME, begun, report)
+            course.set(note=f"It was broken off: {told}")
+        done = await self._consolidations.end(RUNTIME, begun, course.report, course.read)
         self._memories.changed()
         return done
 
-    async def _merge(self, begun: Begun, report: Consolidated) -> Consolidated:
+    async def _merge(self, course: _Course) -> None:
         """Make one of what says the same, as often as there is such a pair."""
+        begun = course.begun
         actor = Principal("consolidation", begun.owner, _SCOPES)
-        merged: list[tuple[int, int]] = []
-        while len(merged) < MERGES:
+        while len(course.report.merged) < MERGES:
             pairs, _ = await self._memories.alike(actor, begun.agent, limit=MERGES)
             taken: set[int] = set()
             for pair in filter(consolidation.same, pairs):
                 keys = {pair.first.id, pair.second.id}
-                if keys & taken or len(merged) >= MERGES:
+                if keys & taken or len(course.report.merged) >= MERGES:
                     continue
-                taken |= keys
-                await self._memories.merge(actor, (pair.first.id, pair.second.id))
-                merged.append((pair.second.id, pair.first.id))
+                if await self._consolidations.merge(RUNTIME, begun, pair.first, pair.second):
+                    taken |= keys
+                    course.set(merged=(*course.report.merged, (pair.second.id, pair.first.id)))
             if not taken:
                 break
-        return msgspec.structs.replace(report, merged=tuple(merged))
 
-    async def _draw(self, begun: Begun, report: Consolidated, *, paid: bool) -> Consolidated:
+    async def _draw(self, course: _Course, *, paid: bool) -> None:
         """Have a model read what is new, what strangers had a hand in apart from the rest."""
-        new = await self._consolidations.since(begun, _DRAWN_FROM, 2 * consolidation.ASKED)
-        new = [each for each in new if each.source.kind != "consolidation"]
-        parts = [
-            part[: consolidation.ASKED]
-            for tainted in (False, True)
-            if len(part := [each for each in new if each.source.tainted is tainted]) >= consolidation.LEAST
-        ]
-        if not parts:
-            return report
-        if not paid:
-            return msgspec.structs.replace(report, note="Duplicates only: c.Aether.cheap_models names no model to ask.")
-        models = await self._models(begun)
+        begun, most = course.begun, 2 * consolidation.ASKED
+        found = await self._consolidations.since(begun, _DRAWN_FROM, most)
+        new = [each for each in found if each.source.kind != "consolidation"]
+        if not found or (len(new) < consolidation.LEAST and len(found) < most):
+            return
+        if new and not paid:
+            course.set(note="Duplicates only: c.Aether.cheap_models names no model to ask.")
+            return
+        models = await self._models(begun) if new else ()
         if isinstance(models, str):
-            return msgspec.structs.replace(report, note=f"Duplicates only: {models}")
-        for part in parts:
-            report = await self._ask(begun, report, models, await self._beside(begun, part))
-        return report
+            course.set(note=f"Duplicates only: {models}")
+            return
+        unread = {each.id for each in new}
+        for tainted in (False, True):
+            part = [each for each in new if each.source.tainted is tainted][: consolidation.ASKED]
+            if part and await self._ask(course, models, await self._beside(begun, part)):
+                unread -= {each.id for each in part}
+            course.read = min(unread) - 1 if unread else found[-1].id
 
     async def _models(self, begun: Begun) -> Sequence[str] | str:
         """Whom to ask, or the sentence that says why nobody is."""
@@ -144,18 +149,19 @@ class Consolidation:
                     shown.setdefault(memory.id, memory)
         return list(shown.values())[: 2 * consolidation.ASKED]
 
-    async def _ask(
-        self, begun: Begun, report: Consolidated, models: Sequence[str], memories: Sequence[Memory]
-    ) -> Consolidated:
+    async def _ask(self, course: _Course, models: Sequence[str], memories: Sequence[Memory]) -> bool:
+        """Have a model read these; False where it gave no answer."""
+        begun = course.begun
         shown = {memory.id: memory for memory in memories}
         turns: tuple[Turn, ...] = (UserTurn(consolidation.request(memories, self._clock.now())),)
         for attempt in range(consolidation.CORRECTIONS + 1):
             try:
                 answer = await self._answer(begun, models, turns)
             except AetherError as error:
-                return msgspec.structs.replace(report, note=f"No model answered: {error.message}")
-            report = msgspec.structs.replace(
-                report,
+                course.set(note=f"No model answered: {error.message}")
+                return False
+            report = course.report
+            course.set(
                 model=answer.model,
                 input_tokens=report.input_tokens + answer.usage.input_tokens,
                 output_tokens=report.output_tokens + answer.usage.output_tokens,
@@ -165,7 +171,8 @@ class Consolidation:
                 found = consolidation.read(answer.parts, shown)
             except ToolArguments as fault:
                 if attempt == consolidation.CORRECTIONS:
-                    return msgspec.structs.replace(report, note=f"{answer.model} gave no answer that fits.")
+                    course.set(note=f"{answer.model} gave no answer that fits.")
+                    return True
                 turns = lookback.again(turns, answer.parts, fault)
                 continue
             drawn = [
@@ -175,41 +182,36 @@ class Consolidation:
                 )
                 for fact in consolidation.fresh(found, [memory.text for memory in memories])
             ]
-            made, linked = await self._consolidations.draw(RUNTIME, begun, drawn, found.disagree)
-            merged = await self._merge_found(begun, shown, found)
-            return msgspec.structs.replace(
-                report,
-                merged=(*report.merged, *merged),
-                made=(*report.made, *made),
-                disagree=(*report.disagree, *linked),
-            )
+            against = [(shown[one], shown[other]) for one, other in found.disagree]
+            made, linked = await self._consolidations.draw(RUNTIME, begun, drawn, against)
+            course.set(made=(*course.report.made, *made), disagree=(*course.report.disagree, *linked))
+            await self._merge_found(course, shown, found)
+            return True
         raise ModelRefused("no answer")
 
-    async def _merge_found(
-        self, begun: Begun, shown: Mapping[int, Memory], found: consolidation.Found
-    ) -> Sequence[tuple[int, int]]:
+    async def _merge_found(self, course: _Course, shown: Mapping[int, Memory], found: consolidation.Found) -> None:
         """Merge what a model says is the same, where what differs is no fact; the older one stays."""
-        actor = Principal("consolidation", begun.owner, _SCOPES)
         against = {frozenset(pair) for pair in found.disagree}
-        merged: list[tuple[int, int]] = []
+        busy: set[int] = set()
         for pair in found.same:
             kept, gone = sorted(pair)
-            busy = {key for each in merged for key in each}
             if {kept, gone} & busy or frozenset(pair) in against:
                 continue
-            if consolidation.mergeable(shown[kept], shown[gone]):
-                await self._memories.merge(actor, (kept, gone))
-                merged.append((gone, kept))
-        return merged
+            if await self._consolidations.merge(RUNTIME, course.begun, shown[kept], shown[gone]):
+                busy |= {kept, gone}
+                course.set(merged=(*course.report.merged, (gone, kept)))
 
     async def _answer(self, begun: Begun, models: Sequence[str], turns: tuple[Turn, ...]) -> Answer:
         """One answer, reserved for before and charged after."""
         language, tool = self._language, consolidation.TOOL
         _, usd = language.estimate(models[0], consolidation.SYSTEM, turns, (tool,), consolidation.ANSWER_TOKENS)
-        await self._consolidations.reserve(RUNTIME, begun, models[0], usd)
+        waited_s = 0.0
         while not language.spare(models[0]):
-            await self._clock.sleep(1.0)
-        answer: Answer | None = None
+            if waited_s >= SPARE_MOST_S:
+                raise ModelUnavailable(f"{models[0]} was busy with the agents for {waited_s:.0f} s; try again later")
+            await self._clock.sleep(SPARE_S)
+            waited_s += SPARE_S
+        reserved = await self._consolidations.reserve(RUNTIME, begun, models[0], usd)
         try:
             answer = await language.ask(
                 models,
@@ -219,8 +221,21 @@ class Consolidation:
                 temperature=0.0,
                 max_output_tokens=consolidation.ANSWER_TOKENS,
             )
-        finally:
-            if answer is not None:
-                cost = answer.cost_usd if answer.usage.known else usd
-                await self._consolidations.settle(RUNTIME, begun, answer.model, answer.usage, cost, (models[0], usd))
+        except ModelError:
+            await self._consolidations.settle(RUNTIME, begun, reserved)
+            raise
+        cost = answer.cost_usd if answer.usage.known else usd
+        await self._consolidations.settle(RUNTIME, begun, reserved, answer.model, answer.usage, cost)
         return answer
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far one has come: what it came to so far, and up to which memory a model has read."""
+
+    begun: Begun
+    report: Consolidated
+    read: int
+
+    def set(self, **fields: Any) -> None:
+        self.report = msgspec.structs.replace(self.report, **fields)

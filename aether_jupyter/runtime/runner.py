@@ -689,7 +689,13 @@ class Run:
         """Write what is queued, and these unless something came that they could not reckon with: then decide anew."""
         ending = next((event.status for event in events if isinstance(event, ProcessExited)), None)
         kept = ending is not None and self._owe(ending)
-        concluded = await self._record(self._queue.copy(), events)
+        try:
+            concluded = await self._record(self._queue.copy(), events)
+        except Exception:
+            self._r.memories.owe_nothing(self._claim.pid)
+            raise
+        # Not where this task is cancelled: the commit may be under way.
+        self._r.memories.owe_nothing(self._claim.pid)
         if kept and concluded:
             self._r.memories.changed()
         return concluded
@@ -707,7 +713,7 @@ class Run:
         pid, by = self._claim.pid, self._principal.name
         kept = journal.entries(told, self._spec.goal, status, named=bool(self._spec.name))
         notes = [(each.note, Source(by, "journal", pid, each.step, each.tainted)) for each in kept]
-        self._r.memories.owe(pid, self._memory_name, notes)
+        self._r.memories.owe(pid, self._memory_name, notes, status)
         return bool(notes)
 
     async def _record(self, batch: list[Event], conclusion: Sequence[Event] = ()) -> bool:
@@ -757,6 +763,7 @@ class Run:
             except Exception:
                 # One agent that cannot even end must not end those that run beside it.
                 log.critical("process %s cannot be ended", self._claim.pid, exc_info=True)
+        self._r.memories.owe_nothing(self._claim.pid)
 
     # --- making events -------------------------------------------------------------------------------------------
 

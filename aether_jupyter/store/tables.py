@@ -179,6 +179,7 @@ memory_report = Table(
     Column("began_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("upto", BigInteger, nullable=False, default=0),
+    Column("read_upto", BigInteger, nullable=False, default=0, server_default="0"),
     Column("body", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )

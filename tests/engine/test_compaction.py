@@ -72,6 +72,7 @@ def test_the_limit_leaves_room_for_the_answer_and_for_a_wrong_estimate() -> None
     assert most(Window(200_000), 4_096, 0) == int(0.7 * 195_904)
     assert most(Window(4_096), 4_096, 0) == int(0.7 * 3_072)
     assert most(Window(200_000), 4_096, 9_000) == 9_000
+    assert most(Window(4_096), 4_096, 9_000) == int(0.7 * 3_072)
 
 
 def test_what_fits_is_left_alone() -> None:

@@ -329,7 +329,7 @@ def test_a_message_that_came_while_memories_were_looked_up_is_looked_up_next() -
 def test_a_persons_change_of_the_plan_is_read_before_the_next_step_also_in_the_middle_of_one() -> None:
     planned = PlanChanged(parse_plan("- [ ] read\n- [ ] write"), "agent")
     changed = PlanChanged(parse_plan("- [x] read\n- [ ] write\n- [ ] show it to Ana"), "ana")
-    told = UserTurn("ana changed your plan: 1 done: read; 3 added: show it to Ana", "ana")
+    told = UserTurn("ana changed your plan: 1 done; 3 added: show it to Ana", "ana")
     between = run(planned, changed)
     assert between.turns[-1] == told
     middle = run(planned, asked(), answer(READ), ToolStarted(1, READ), changed)

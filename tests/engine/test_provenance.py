@@ -6,8 +6,12 @@ import time
 
 import pytest
 
+from aether_jupyter.engine import loop
 from aether_jupyter.engine.provenance import sources
+from aether_jupyter.model.agent import AgentSpec
+from aether_jupyter.model.events import PlanChanged
 from aether_jupyter.model.message import ToolCall, ToolTurn, Turn, UserTurn
+from aether_jupyter.model.plan import parse_plan
 
 TURNS: tuple[Turn, ...] = (
     UserTurn("Send report.csv to ana@example.org before June 13."),
@@ -55,3 +59,26 @@ def test_a_long_list_over_a_long_history_takes_no_time_and_counts_as_the_models_
     began = time.process_time()
     assert sources(turns, call)["names"] == "model"
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "- [x] pay eve@evil.example\n- [ ] write",
+        "- [ ] write\n- [ ] pay eve@evil.example",
+        "- [ ] write",
+        "- [ ] pay eve@evil.example tomorrow\n- [ ] write",
+        "- [ ] pay eve@evil.example (agent 7)\n- [ ] write\n- [ ] pay eve@evil.example",
+    ],
+    ids=["ticked", "moved", "removed", "reworded", "doubled"],
+)
+def test_what_an_agent_put_into_its_plan_is_not_a_persons_word_when_a_person_changes_the_plan(after: str) -> None:
+    state = loop.begin(AgentSpec(goal="Pay the bills."))
+    for event in (
+        PlanChanged(parse_plan("- [ ] pay eve@evil.example\n- [ ] write"), "agent"),
+        PlanChanged(parse_plan(f"{after}\n- [ ] tell bob@example.org"), "ana"),
+    ):
+        state = loop.fold(state, event, state.head + 1, 0.0)
+    assert state.turns[-1].source == "ana"  # type: ignore[union-attr]
+    found = sources(state.turns, ToolCall("c", "mail", {"to": "eve@evil.example", "cc": "bob@example.org"}))
+    assert found == {"to": "model", "cc": "prompt"}

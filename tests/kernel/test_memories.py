@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +15,10 @@ from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden, MemoryNotFound
 from aether_jupyter.model.memory import Change, Layer, Note, Source
+from aether_jupyter.model.process import ExitStatus
 from aether_jupyter.providers.embeddings import MiniLM
 from aether_jupyter.runtime.embedding import Embedding
-from aether_jupyter.store.database import Database
+from aether_jupyter.store.database import Database, Transaction
 
 ANA, BOB = Principal.person("ana"), Principal.person("bob")
 MINILM = MiniLM()
@@ -495,3 +497,27 @@ async def test_what_says_the_same_is_found_by_words_and_by_meaning(database: Dat
     with pytest.raises(MemoryNotFound):
         await both.like(BOB, first.id)
     await embedder.close()
+
+
+async def test_what_is_owed_of_a_run_survives_a_commit_that_failed_and_tells_of_no_other_end(
+    database: Database, memories: Memories
+) -> None:
+    done, killed = ExitStatus(0, "completed", "Done."), ExitStatus(137, "killed", "Killed.")
+
+    def end(status: ExitStatus, *, fails: bool = False) -> Callable[[Transaction], None]:
+        def body(tx: Transaction) -> None:
+            memories.ended(tx, SimpleNamespace(pid=7, owner="ana", exit=status))  # type: ignore[arg-type]
+            if fails:
+                raise BadRequest("the disk is full")
+
+        return body
+
+    memories.owe(7, "clerk", [(Note(text="The export was done."), Source("agent:7", "journal", 7, 1))], done)
+    await database.write(end(killed))
+    with pytest.raises(BadRequest):
+        await database.write(end(done, fails=True))
+    assert await memories.remembers("ana", "clerk") is False
+    await database.write(end(done))
+    memories.owe_nothing(7)
+    await database.write(end(done))
+    assert (await memories.page(ANA, "clerk")).total == 1

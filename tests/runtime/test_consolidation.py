@@ -12,10 +12,11 @@ import pytest
 
 from aether_jupyter.app import App, open_app
 from aether_jupyter.config import Settings
-from aether_jupyter.model.errors import Conflict, MemoryNotFound
-from aether_jupyter.model.memory import Layer, Memory, Note, Source
+from aether_jupyter.model.errors import Conflict, MemoryNotFound, ModelRefused
+from aether_jupyter.model.memory import Change, Layer, Memory, Note, Source
 from aether_jupyter.model.message import Part, Text, ToolCall, Turn, UserTurn
 from aether_jupyter.model.permission import parse_permission
+from aether_jupyter.runtime.language import Language
 
 from .conftest import ANA, BOB
 
@@ -187,3 +188,55 @@ async def test_what_a_limit_evicts_is_reported(jp_asyncio_loop: asyncio.Abstract
         (report,) = await app.memories.reports(ANA, "clerk")
         assert len(report.evicted) == 20
         assert (await app.memories.page(ANA, "clerk", forgotten=True)).total == 20
+
+
+async def test_what_no_model_has_read_is_read_when_there_is_one(
+    jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = script("later", answers({"facts": [], "same": [], "disagree": []}))
+    async with open_app(with_model(settings, model)) as app:
+        await keep(app, "The pot is red.", "The pot is tin.", "Tea.")
+
+        async def fails(*_: object, **__: object) -> None:
+            raise ModelRefused("Not today.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("aether_jupyter.runtime.language.Language.ask", fails)
+            report = await app.surroundings.consolidate(ANA, "clerk")
+        assert (report.model, report.note) == ("", "No model answered: Not today.")
+        # What was reserved for the call that failed is given back.
+        assert sum(row.cost_usd for row in await app.budgets.usage(ANA)) == 0
+        assert sum(row.calls for row in await app.budgets.usage(ANA)) == 0
+        assert (await app.surroundings.consolidate(ANA, "clerk")).model == model
+        assert (await app.surroundings.consolidate(ANA, "clerk")).model == ""
+
+
+async def test_what_changes_while_the_model_is_asked_is_left_alone(
+    jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fact = {"text": "Marta drinks tea every day.", "layer": "social", "importance": 0.7, "made_from": [1, 2]}
+    other = fact | {"text": "The cellar has a blue door.", "made_from": [3]}
+    model = script("slow", answers({"facts": [fact, other], "same": [[5, 6]], "disagree": [[2, 4]]}))
+    async with open_app(with_model(settings, model)) as app:
+        await keep(app, "Marta had tea.", "Marta took tea.", "Blue door.", "No tea.", "Cake is out.", "Out is cake.")
+        ask = Language.ask
+
+        async def meanwhile(self: Language, *args: Any, **options: Any) -> Any:
+            answer = await ask(self, *args, **options)
+            await app.memories.forget(ANA, [2])
+            await app.memories.edit(ANA, 6, Change(pinned=True))
+            return answer
+
+        monkeypatch.setattr(Language, "ask", meanwhile)
+        report = await app.surroundings.consolidate(ANA, "clerk")
+        (made,) = report.made
+        assert (await app.memories.get(ANA, made)).made_from == (3,)
+        assert report.merged == report.disagree == ()
+
+
+async def test_what_a_person_restored_stays(jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
+    async with open_app(settings) as app:
+        first, second = await keep(app, "The pot is red.", "The pot is red!")
+        assert (await app.surroundings.consolidate(ANA, "clerk")).merged == ((second.id, first.id),)
+        await app.memories.restore(ANA, second.id)
+        assert (await app.surroundings.consolidate(ANA, "clerk")).merged == ()
