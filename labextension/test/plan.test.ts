@@ -161,27 +161,6 @@ describe('a plan while it is edited', () => {
     assert.equal(planOf(mark(held, 5, '~')).steps?.[2].why, undefined);
   });
 
-  test('takes over what the agent did, and keeps what the person wrote', () => {
-    const base = parse(PLAN);
-    const theirs = parse(
-      PLAN.replace('[ ] of people', '[x] of people').replace(
-        '- [ ] write',
-        '  - [ ] places\n- [ ] write'
-      )
-    );
-    const mine = write(rowsOf(base), 5, { text: 'write it down' });
-    assert.equal(
-      outline(takeOver(base, theirs, mine, 200)),
-      `- [x] read
-- [~] mend
-  - [x] dates
-  - [x] names
-    - [x] of people
-  - [ ] places
-- [ ] write it down`
-    );
-  });
-
   test('of the largest size is changed at once', () => {
     const large = rowsOf(
       parse(
@@ -202,5 +181,170 @@ describe('a plan while it is edited', () => {
     assert.ok((performance.now() - began) / 20 < 25);
     assert.equal(can(large, 0, 'add'), false);
     assert.equal(can(large, DEPTH - 1, 'indent'), false);
+  });
+});
+
+describe('what another hand changed while a plan is edited', () => {
+  const base = { plan: parse(PLAN), rows: rowsOf(parse(PLAN)) };
+  const onto = (mine: Rows, theirs: string) =>
+    takeOver(base, parse(theirs), mine, 200);
+  const told = (found: ReturnType<typeof takeOver>) =>
+    [...found.left].map(({ number, what }) => `${number} ${what}`);
+
+  test('is taken over as it is where the person did nothing', () => {
+    for (const theirs of [
+      '- [ ] other',
+      PLAN.replace('names', 'the names').replace('- [x] read\n', ''),
+      `- [ ] write
+- [x] read
+- [~] mend
+  - [x] names
+    - [x] dates
+  - [ ] of people
+- [ ] send
+  - [ ] soon`
+    ]) {
+      const found = onto(base.rows, theirs);
+      assert.equal(outline(found.rows), outline(rowsOf(parse(theirs))));
+      assert.deepEqual(told(found), []);
+    }
+  });
+
+  test('has what the person wrote beside it', () => {
+    const mine = write(base.rows, 5, { text: 'write it down' });
+    const found = onto(
+      mine,
+      PLAN.replace('[ ] of people', '[x] of people').replace(
+        '- [ ] write',
+        '  - [ ] places\n- [~] write'
+      )
+    );
+    // The step that was reworded here and begun there is both.
+    assert.equal(
+      outline(found.rows),
+      `- [x] read
+- [~] mend
+  - [x] dates
+  - [x] names
+    - [x] of people
+  - [ ] places
+- [~] write it down`
+    );
+    assert.deepEqual(told(found), []);
+  });
+
+  test('is named where the person did otherwise', () => {
+    const mine = mark(write(base.rows, 4, { text: 'of all people' }), 5, 'x');
+    const found = onto(
+      mine,
+      `- [x] read
+- [~] mend
+  - [x] dates
+  - [ ] names
+    - [ ] of women
+- [!] write`
+    );
+    assert.equal(
+      outline(found.rows),
+      PLAN.replace('of people', 'of all people').replace(
+        '[ ] write',
+        '[x] write'
+      )
+    );
+    assert.deepEqual(told(found), ['2.2.1 reworded', '3 status']);
+  });
+
+  test('removes what nobody touched, and stays removed where the person removed', () => {
+    const gone = act(base.rows, 3, 'remove', 99).rows;
+    const found = onto(
+      gone,
+      `- [~] mend
+  - [x] dates
+  - [x] names
+    - [x] of people
+- [ ] write`
+    );
+    assert.equal(outline(found.rows), '- [x] mend\n  - [x] dates\n- [ ] write');
+    assert.deepEqual(told(found), ['1.2.1 status']);
+  });
+
+  test('does not take away a step that the person changed, or what is above it', () => {
+    const mine = write(base.rows, 4, { text: 'of all people' });
+    const found = onto(mine, '- [x] read\n- [ ] write');
+    assert.equal(
+      outline(found.rows),
+      `- [x] read
+- [~] mend
+  - [ ] names
+    - [ ] of all people
+- [ ] write`
+    );
+    assert.deepEqual(told(found), [
+      '2 removed',
+      '2.2 removed',
+      '2.2.1 removed'
+    ]);
+  });
+
+  test('moves nothing where the person moved steps, and is named', () => {
+    const mine = act(base.rows, 5, 'up', 99).rows;
+    const found = onto(
+      mine,
+      `- [~] mend
+  - [x] dates
+  - [ ] names
+    - [ ] of people
+    - [ ] of places
+- [x] read
+- [ ] write it`
+    );
+    assert.equal(
+      outline(found.rows),
+      `- [x] read
+- [ ] write it
+- [~] mend
+  - [x] dates
+  - [ ] names
+    - [ ] of people
+    - [ ] of places`
+    );
+    assert.deepEqual(told(found), ['2 moved']);
+  });
+
+  test('keeps the places of new steps of both, and one that both wrote is one', () => {
+    const mine = write(act(base.rows, 0, 'add', 99).rows, 1, {
+      text: 'look'
+    });
+    const more = write(act(mine, 6, 'below', 100).rows, 7, { text: 'send' });
+    const found = onto(
+      more,
+      PLAN.replace('- [~] mend', '- [x] look\n- [~] mend') + '\n- [ ] check'
+    );
+    assert.equal(
+      outline(found.rows),
+      PLAN.replace('- [~] mend', '- [x] look\n- [~] mend') +
+        '\n  - [ ] send\n- [ ] check'
+    );
+    assert.deepEqual(told(found), []);
+  });
+
+  test('gives each row a key of its own, time after time', () => {
+    let now = { base, rows: base.rows };
+    let plan = PLAN;
+    for (let turn = 0; turn < 3; turn += 1) {
+      const mine = write(now.rows, 0, { text: `read ${turn}` });
+      plan = `- [ ] new ${turn}\n${plan}`;
+      now = takeOver(now.base, parse(plan), mine, 200 + turn * 50);
+      const keys = now.rows.map(row => row.key);
+      assert.equal(new Set(keys).size, keys.length);
+    }
+    // What was written at first is known again in the second and the third.
+    assert.equal(
+      outline(now.rows),
+      plan
+        .replace('new 1', 'read 2')
+        .replace('new 0', 'read 1')
+        .replace('- [x] read\n', '- [x] read 0\n')
+    );
   });
 });

@@ -523,7 +523,8 @@ def test_a_step_is_judged_by_keyboard_and_a_result_in_its_cell(stage: Lab, chrom
     page.locator(".ae-comment textarea").fill("Look into the folders, too.")
     page.keyboard.press("Control+Enter")
     first.locator(".ev.msg", has_text="You Look into the folders, too.").wait_for()
-    assert comment.evaluate("button => button === document.activeElement"), "the focus comes back"
+    # It closes when the server has it, and the focus comes back.
+    page.wait_for_function("button => button === document.activeElement", arg=comment.element_handle())
     down.click()
     page.wait_for_function("button => button.getAttribute('aria-pressed') === 'true'", arg=down.element_handle())
     (said,) = stage.get(f"aether/api/v1/processes/{pid}/feedback")["feedback"]

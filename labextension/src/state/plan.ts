@@ -406,45 +406,207 @@ export function settled(rows: Rows): Rows {
   return found;
 }
 
+/** The number that each row has in the outline. */
+export function numbersOf(rows: Rows): string[] {
+  const counts: number[] = [];
+  return rows.map(({ depth }) => {
+    counts.length = depth + 1;
+    counts[depth] = (counts[depth] ?? 0) + 1;
+    return Array.from(counts, count => count ?? 1).join('.');
+  });
+}
+
+/** The plan that a person began with; its steps under the keys that they have where it is edited. */
+export interface Basis {
+  readonly plan: Plan;
+  readonly rows: Rows;
+}
+
+/** What somebody else changed meanwhile, put into the rows of a person. */
+export interface TakenOver {
+  readonly rows: Rows;
+  /** The plan of the other, as what is edited from now on begins with it. */
+  readonly base: Basis;
+  /** What the other changed. */
+  readonly changes: readonly PlanChange[];
+  /** Those of the changes that are not in `rows`: the person did otherwise. */
+  readonly left: ReadonlySet<PlanChange>;
+}
+
 /**
- * The rows with what somebody else changed since `base`: how steps stand that are as they were, and steps that are new,
- * at the end of what they lay among. What the person wrote stays.
+ * Puts what somebody else changed since `base` into `mine`: each step has the words and the status of whoever changed
+ * them, the person's where both did. Where steps stand is as the other has it, unless the person moved some. Keys of
+ * steps that are new are counted from `key`, as many as `theirs` has steps at most.
  */
 export function takeOver(
-  base: Plan,
+  base: Basis,
   theirs: Plan,
-  rows: Rows,
+  mine: Rows,
   key: number
-): Rows {
-  let found = [...rows];
-  const steps = new Map(walk(theirs).map(({ number, step }) => [number, step]));
-  for (const change of changes(base, theirs)) {
-    const step = steps.get(change.number);
-    if (!step) continue;
-    const at = found.findIndex(row => row.text === change.text);
-    if (change.what === 'added' && at < 0) {
-      const above = steps.get(parent(change.number));
-      const over = above ? found.findIndex(row => row.text === above.text) : -1;
-      const end = over < 0 ? found.length : endOf(found, over);
-      const row: Row = {
-        key: key + found.length,
-        depth: over < 0 ? 0 : found[over].depth + 1,
-        text: step.text,
-        status: step.status ?? ' ',
-        why: step.why ?? '',
-        pid: step.pid ?? null,
-        step: step.step ?? 0
-      };
-      found = [...found.slice(0, end), row, ...found.slice(end)];
-    } else if (at >= 0 && ['status', 'given', 'taken'].includes(change.what)) {
-      found[at] = {
-        ...found[at],
-        status: step.status ?? ' ',
-        why: step.why ?? '',
-        pid: step.pid ?? null,
-        step: step.step ?? 0
-      };
+): TakenOver {
+  const was = new Map(base.rows.map(row => [row.key, row]));
+  const baseNumbers = numbersOf(base.rows);
+  const keys = new Map(
+    base.rows.map((row, at) => [baseNumbers[at], row.key] as const)
+  );
+  const numbers = new Map(
+    base.rows.map((row, at) => [row.key, baseNumbers[at]] as const)
+  );
+  const before = new Map(
+    pairsOf(base.plan, theirs).pairs.map(([old, now]) => [
+      now.number,
+      keys.get(old.number)
+    ])
+  );
+  // A step that both added is one.
+  const added = new Map(
+    mine
+      .filter(row => !was.has(row.key) && row.text.trim())
+      .map(row => [row.text.trim(), row.key] as const)
+  );
+  const byNumber = new Map<string, Row>();
+  const other = rowsOf(theirs);
+  numbersOf(other).forEach((number, at) => {
+    let found = before.get(number);
+    if (found === undefined) {
+      found = added.get(other[at].text) ?? key + at;
+      added.delete(other[at].text);
+    }
+    byNumber.set(number, { ...other[at], key: found });
+  });
+  const their = [...byNumber.values()];
+  const now = new Map(their.map(row => [row.key, row]));
+  const own = new Map(mine.map(row => [row.key, row]));
+
+  const mineNumbers = numbersOf(mine);
+  const stood = new Map<string, string>();
+  mine.forEach((row, at) => {
+    const number = numbers.get(row.key);
+    if (number !== undefined) stood.set(mineNumbers[at], number);
+  });
+  const moved = movedOf(stood).size > 0;
+
+  // What the other removed stays if the person changed it, or if something stays below it.
+  const stays = new Set<number>();
+  for (let at = mine.length - 1; at >= 0; at -= 1) {
+    const row = mine[at];
+    if (now.has(row.key)) continue;
+    const below = mine.slice(at + 1, endOf(mine, at));
+    if (
+      touched(was.get(row.key), row, below.length === 0) ||
+      below.some(({ key }) => stays.has(key) || (moved && now.has(key)))
+    ) {
+      stays.add(row.key);
     }
   }
-  return settled(found);
+  const goes = ({ key }: Row) =>
+    was.has(key) && !(own.has(key) && (now.has(key) || stays.has(key)));
+  const shape = moved
+    ? interwoven(mine, their, goes)
+    : interwoven(their, mine, goes);
+  const rows = settled(
+    shape.flatMap(({ key, depth }) => {
+      const row = joined(was.get(key), now.get(key), own.get(key));
+      return row ? [{ ...row, depth }] : [];
+    })
+  );
+
+  const after = new Map(rows.map(row => [row.key, row]));
+  const found = changes(base.plan, theirs);
+  const left = found.filter(({ number, what }) => {
+    if (what === 'removed') return after.has(keys.get(number) ?? -1);
+    const wanted = byNumber.get(number);
+    const row = wanted && after.get(wanted.key);
+    if (!row) return true;
+    if (what === 'reworded') return row.text !== wanted.text;
+    if (what === 'moved') return moved;
+    return (
+      what === 'status' &&
+      (row.status !== wanted.status || row.why !== wanted.why)
+    );
+  });
+  return {
+    rows,
+    base: { plan: theirs, rows: their },
+    changes: found,
+    left: new Set(left)
+  };
+}
+
+/** Whether a person wrote a row, or changed it; how one with others below stands follows from those. */
+function touched(was: Row | undefined, row: Row, last: boolean): boolean {
+  if (!was || was.text !== row.text) return true;
+  const own = last || row.status === '!' || row.status === '-';
+  return own && (was.status !== row.status || was.why !== row.why);
+}
+
+/** A step as whoever changed it has it; as the person has it where both did. */
+function joined(
+  was: Row | undefined,
+  theirs: Row | undefined,
+  mine: Row | undefined
+): Row | undefined {
+  if (!theirs || !mine) return theirs ?? mine;
+  const { text, status, why } = was ?? { ...theirs, status: ' ', why: '' };
+  const own = mine.status !== status || mine.why !== why;
+  return {
+    ...theirs,
+    text: mine.text === text ? theirs.text : mine.text,
+    status: own ? mine.status : theirs.status,
+    why: own ? mine.why : theirs.why
+  };
+}
+
+interface Branch {
+  readonly key: number;
+  readonly below: Branch[];
+}
+
+/**
+ * The keys of two outlines in one, with their depth: as the first has them; what only the second has comes after what it
+ * comes after there. What goes leaves what is below it where it was.
+ */
+function interwoven(
+  first: Rows,
+  second: Rows,
+  goes: (row: Row) => boolean
+): { key: number; depth: number }[] {
+  const top: Branch = { key: -1, below: [] };
+  const known = new Map<number, Branch>();
+  for (const rows of [first, second]) {
+    interface Spot {
+      readonly into: Branch;
+      after: Branch | null;
+    }
+    const open: { depth: number; spot: Spot }[] = [];
+    const all: Spot = { into: top, after: null };
+    for (const row of rows) {
+      while (open.length && open[open.length - 1].depth >= row.depth) {
+        open.pop();
+      }
+      const spot = open.at(-1)?.spot ?? all;
+      if (goes(row)) {
+        open.push({ depth: row.depth, spot });
+        continue;
+      }
+      const { below } = spot.into;
+      let branch = known.get(row.key);
+      if (!branch) {
+        branch = { key: row.key, below: [] };
+        known.set(row.key, branch);
+        below.splice(spot.after ? below.indexOf(spot.after) + 1 : 0, 0, branch);
+      }
+      if (below.includes(branch)) spot.after = branch;
+      open.push({ depth: row.depth, spot: { into: branch, after: null } });
+    }
+  }
+  const found: { key: number; depth: number }[] = [];
+  const lay = (branches: readonly Branch[], depth: number): void => {
+    for (const { key, below } of branches) {
+      found.push({ key, depth });
+      lay(below, depth + 1);
+    }
+  };
+  lay(top.below, 0);
+  return found;
 }

@@ -2,7 +2,7 @@
 import * as React from 'react';
 
 import type { Thumb } from '../api/types';
-import { Button } from './controls';
+import { Button, Note } from './controls';
 import { useWords } from './words';
 
 /**
@@ -22,15 +22,21 @@ export function Thumbs(props: {
   const comment = mine?.comment ?? '';
   const [writing, setWriting] = React.useState(false);
   const [failure, setFailure] = React.useState('');
+  /** What was written and could not be kept. */
+  const [unkept, setUnkept] = React.useState<string | null>(null);
   const anchor = React.useRef<HTMLButtonElement>(null);
-  const judge = (next: Thumb, words: string) => {
+  const judge = async (next: Thumb, words: string): Promise<boolean> => {
     setFailure('');
-    onJudge(next, words).catch((error: unknown) =>
-      setFailure(error instanceof Error ? error.message : String(error))
-    );
+    try {
+      await onJudge(next, words);
+      return true;
+    } catch (error) {
+      setFailure(error instanceof Error ? error.message : String(error));
+      return false;
+    }
   };
   const press = (which: 'up' | 'down') => () =>
-    judge(thumb === which ? 'none' : which, comment);
+    void judge(thumb === which ? 'none' : which, comment);
   return (
     <span
       className={`ae-thumbs ${props.className ?? ''}`}
@@ -62,7 +68,7 @@ export function Thumbs(props: {
         pressed={comment !== ''}
         onClick={() => setWriting(true)}
       />
-      {failure && (
+      {failure && !writing && (
         <span className="ae-small why" role="alert">
           {failure}
         </span>
@@ -71,31 +77,42 @@ export function Thumbs(props: {
         <Comment
           anchor={anchor.current}
           about={props.about}
-          text={comment}
+          text={unkept ?? comment}
+          kept={comment}
+          failure={failure}
           note={props.note}
           onClose={() => {
             setWriting(false);
             anchor.current?.focus();
           }}
-          onSave={words => judge(thumb, words)}
+          onSave={async words => {
+            const done = await judge(thumb, words);
+            setUnkept(done ? null : words);
+            return done;
+          }}
         />
       )}
     </span>
   );
 }
 
-/** A few words in a popover; Ctrl Enter keeps them, Escape does not. */
+/** A few words in a popover, which closes when they are kept; Ctrl Enter keeps them, Escape does not. */
 function Comment(props: {
   anchor: HTMLElement;
   about: string;
   text: string;
+  /** The comment as it is kept now. */
+  kept: string;
+  failure: string;
   note: string;
-  onSave: (text: string) => void;
+  /** Says whether it is kept. */
+  onSave: (text: string) => Promise<boolean>;
   onClose: () => void;
 }): React.JSX.Element {
   const trans = useWords();
   const { anchor, onClose } = props;
   const [text, setText] = React.useState(props.text);
+  const [saving, setSaving] = React.useState(false);
   const box = React.useRef<HTMLDivElement>(null);
   const id = React.useId();
   const closed = React.useRef(onClose);
@@ -123,9 +140,13 @@ function Comment(props: {
     return () => popover.removeEventListener('toggle', toggled);
   }, [anchor]);
   const close = () => box.current?.hidePopover();
-  const save = () => {
-    if (text.trim() !== props.text) props.onSave(text.trim());
-    close();
+  const save = async () => {
+    if (saving) return;
+    setSaving(true);
+    const kept =
+      text.trim() === props.kept || (await props.onSave(text.trim()));
+    setSaving(false);
+    if (kept) close();
   };
   return (
     <div
@@ -136,7 +157,9 @@ function Comment(props: {
       data-lm-suppress-shortcuts="true"
       onKeyDown={event => {
         event.stopPropagation();
-        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) save();
+        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+          void save();
+        }
       }}
       {...{ popover: 'auto' }}
     >
@@ -152,14 +175,25 @@ function Comment(props: {
         placeholder={trans.__('What was good, or what should be otherwise')}
         onChange={event => setText(event.currentTarget.value)}
       />
+      {props.failure && (
+        <Note tone="bad" icon="error" alert>
+          {props.failure}
+        </Note>
+      )}
       <p className="ae-small ae-2">{props.note}</p>
       <div className="ae-row">
         <span className="ae-grow" />
         <Button small onClick={close}>
           {trans.__('Cancel')}
         </Button>
-        <Button small kind="primary" hint="Ctrl ⏎" onClick={save}>
-          {props.text && !text.trim() ? trans.__('Remove') : trans.__('Keep')}
+        <Button
+          small
+          kind="primary"
+          hint="Ctrl ⏎"
+          disabled={saving && trans.__('It is being saved')}
+          onClick={() => void save()}
+        >
+          {props.kept && !text.trim() ? trans.__('Remove') : trans.__('Keep')}
         </Button>
       </div>
     </div>

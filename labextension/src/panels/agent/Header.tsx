@@ -3,12 +3,7 @@ import * as React from 'react';
 
 import type { Process } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
-import {
-  memoryName,
-  needsPerson,
-  runSeconds,
-  tokens
-} from '../../state/selectors';
+import { needsPerson, runSeconds, tokens } from '../../state/selectors';
 import {
   Button,
   figures,
@@ -23,7 +18,7 @@ import { useClock, useCommand, useServices } from '../services';
 export function Header(props: { process: Process }): React.JSX.Element {
   const { process } = props;
   const trans = useWords();
-  const { client, store } = useServices();
+  const { client } = useServices();
   const run = useCommand();
   const now = useClock();
   const { pid, limits } = process;
@@ -80,12 +75,8 @@ export function Header(props: { process: Process }): React.JSX.Element {
       note: trans.__('Opens the Memory Inspector'),
       icon: 'layers',
       separated: true,
-      onSelect: () => {
-        const { view } = store;
-        run(CommandIDs.openMemory, {
-          agent: view ? memoryName(view, pid) : process.name
-        });
-      }
+      // Under which name it remembers is found there.
+      onSelect: () => run(CommandIDs.openMemory, { pid })
     },
     {
       label: trans.__('Put away'),

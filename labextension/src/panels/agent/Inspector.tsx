@@ -62,14 +62,35 @@ export function Inspector(props: {
   records: readonly JournalRecord[];
   blocks: readonly Block[];
 }): React.JSX.Element {
+  const [editing, setEditing] = React.useState(false);
+  const here = props.tab === 'plan';
+  return (
+    <>
+      {/* A plan that is edited is not lost to a look at another part. */}
+      {(here || editing) && (
+        <div className="planpart" hidden={!here}>
+          <PlanPart
+            process={props.process}
+            records={props.records}
+            editing={editing}
+            onEdit={setEditing}
+          />
+        </div>
+      )}
+      <Part {...props} />
+    </>
+  );
+}
+
+function Part(props: {
+  tab: InspectorTab;
+  process: Process;
+  records: readonly JournalRecord[];
+  blocks: readonly Block[];
+}): React.JSX.Element {
   switch (props.tab) {
     case 'plan':
-      return (
-        <>
-          <PlanPart process={props.process} records={props.records} />
-          <About process={props.process} />
-        </>
-      );
+      return <About process={props.process} />;
     case 'files':
       return <Files process={props.process} />;
     case 'memory':

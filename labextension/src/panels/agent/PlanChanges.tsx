@@ -4,11 +4,14 @@ import * as React from 'react';
 
 import type { PlanChange } from '../../state/plan';
 import { statusWord, useWords } from '../../ui';
+import { stripAnsi } from '../../ui/plainText';
 
 const SHOWN = 20;
 
 export function Changes(props: {
   found: readonly PlanChange[];
+  /** Those that a person's own plan stands against. */
+  left?: ReadonlySet<PlanChange>;
 }): React.JSX.Element {
   const trans = useWords();
   const { found } = props;
@@ -17,7 +20,10 @@ export function Changes(props: {
       {found.slice(0, SHOWN).map((change, place) => (
         <li key={place}>
           <b>{change.number}</b> {said(change, trans)}{' '}
-          <span className="ae-2">{change.text}</span>
+          <span className="ae-2">{stripAnsi(change.text)}</span>
+          {props.left?.has(change) && (
+            <b className="left">{trans.__('Not taken over: yours stays.')}</b>
+          )}
         </li>
       ))}
       {found.length > SHOWN && (
@@ -43,7 +49,7 @@ function said(change: PlanChange, trans: TranslationBundle): string {
       return trans.__('taken back');
     case 'status': {
       const word = statusWord(change.status ?? ' ', trans).toLowerCase();
-      return change.why ? `${word} (${change.why})` : word;
+      return change.why ? `${word} (${stripAnsi(change.why)})` : word;
     }
   }
 }

@@ -6,11 +6,12 @@ import type { PlanAsItStands, StepStatus } from '../../api/types';
 import {
   act,
   can,
-  changes,
   type Deed,
   mark,
+  numbersOf,
   planOf,
   type Row,
+  type Rows,
   rowsOf,
   STEPS,
   takeOver,
@@ -46,18 +47,23 @@ export function PlanEditor(props: {
   const { pid, onDone } = props;
   const { client } = useServices();
   const trans = useWords();
-  const [base, setBase] = React.useState(props.now);
+  const [base, setBase] = React.useState(() => ({
+    n: props.now.n,
+    plan: props.now.plan,
+    rows: rowsOf(props.now.plan)
+  }));
   const [theirs, setTheirs] = React.useState(props.now);
-  const [rows, setRows] = React.useState(() => {
-    const found = rowsOf(props.now.plan);
-    return found.length > 0 ? found : [{ ...FRESH, key: 0 }];
-  });
+  const [rows, setRows] = React.useState(() =>
+    base.rows.length > 0 ? base.rows : [{ ...FRESH, key: 0 }]
+  );
   const [at, setAt] = React.useState(0);
   const [failure, setFailure] = React.useState('');
   const [saving, setSaving] = React.useState(false);
+  const [leaving, setLeaving] = React.useState(false);
   const nextKey = React.useRef(10_000);
   const list = React.useRef<HTMLOListElement>(null);
   const wanted = React.useRef<number | null>(null);
+  const asked = React.useRef<HTMLButtonElement>(null);
 
   React.useEffect(() => {
     setTheirs(before => (props.now.n > before.n ? props.now : before));
@@ -72,10 +78,14 @@ export function PlanEditor(props: {
     );
     field?.focus();
     field?.scrollIntoView({ block: 'nearest' });
-  }, [rows, at]);
+  });
   React.useEffect(() => {
     list.current?.querySelector<HTMLInputElement>('input')?.focus();
   }, []);
+
+  React.useEffect(() => {
+    if (leaving) asked.current?.focus();
+  }, [leaving]);
 
   const latest = React.useRef(rows);
   latest.current = rows;
@@ -142,13 +152,34 @@ export function PlanEditor(props: {
       else setFailure(error instanceof Error ? error.message : String(error));
     }
   };
-  const conflict = theirs.n > base.n;
-  const merge = () => {
-    nextKey.current += 1_000;
-    setRows(takeOver(base.plan, theirs.plan, rows, nextKey.current));
-    setBase(theirs);
-  };
   const here = Math.min(at, rows.length - 1);
+  const conflict = theirs.n > base.n;
+  const merged = React.useMemo(
+    () =>
+      conflict ? takeOver(base, theirs.plan, rows, nextKey.current + 1) : null,
+    [conflict, base, theirs, rows]
+  );
+  const settle = (left: Rows) => {
+    if (!merged) return;
+    // The most that it can have given.
+    nextKey.current += merged.base.rows.length + 1;
+    const now = left.length > 0 ? left : [{ ...FRESH, key: nextKey.current }];
+    const place = now.findIndex(({ key }) => key === rows[here].key);
+    wanted.current = now[Math.max(0, place)].key;
+    setAt(Math.max(0, place));
+    setRows(now);
+    setBase({ n: theirs.n, ...merged.base });
+  };
+  const leave = () => {
+    const changed =
+      JSON.stringify(planOf(rows)) !== JSON.stringify(planOf(base.rows));
+    if (changed) setLeaving(true);
+    else onDone(false);
+  };
+  const stay = () => {
+    wanted.current = rows[here].key;
+    setLeaving(false);
+  };
   const numbers = React.useMemo(() => numbersOf(rows), [rows]);
   const deeds: readonly (readonly [Deed, IconName, string, string])[] = [
     ['up', 'chevronUp', trans.__('Move up'), 'Alt+↑'],
@@ -163,6 +194,16 @@ export function PlanEditor(props: {
       className="planedit"
       aria-label={trans.__('Edit the plan')}
       data-lm-suppress-shortcuts="true"
+      onKeyDown={event => {
+        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+          if (!saving && !conflict) void save();
+        } else if (event.key === 'Escape') {
+          if (leaving) stay();
+          else leave();
+        } else return;
+        event.preventDefault();
+        event.stopPropagation();
+      }}
     >
       <div
         className="deeds"
@@ -192,7 +233,20 @@ export function PlanEditor(props: {
           {failure}
         </Note>
       )}
-      {conflict && (
+      {leaving && (
+        <Note tone="warn" icon="error" alert>
+          {trans.__('What you changed is not saved.')}
+          <span className="ae-row">
+            <Button ref={asked} small kind="primary" onClick={stay}>
+              {trans.__('Go on editing')}
+            </Button>
+            <Button small onClick={() => onDone(false)}>
+              {trans.__('Drop it')}
+            </Button>
+          </span>
+        </Note>
+      )}
+      {merged && (
         <Note tone="warn" icon="approval" alert>
           <b>
             {theirs.by.startsWith('agent')
@@ -203,12 +257,12 @@ export function PlanEditor(props: {
                 )}
           </b>{' '}
           {trans.__('What you wrote is still here.')}
-          <Changes found={changes(base.plan, theirs.plan)} />
+          <Changes found={merged.changes} left={merged.left} />
           <span className="ae-row">
-            <Button small kind="primary" onClick={merge}>
+            <Button small kind="primary" onClick={() => settle(merged.rows)}>
               {trans.__('Put this into mine')}
             </Button>
-            <Button small onClick={() => setBase(theirs)}>
+            <Button small onClick={() => settle(rows)}>
               {trans.__('Keep only mine')}
             </Button>
             <Button small onClick={() => onDone(false)}>
@@ -233,12 +287,18 @@ export function PlanEditor(props: {
         ))}
       </ol>
       <div className="ends">
-        <Button kind="quiet" small onClick={() => onDone(false)}>
+        <Button
+          kind="quiet"
+          small
+          onClick={leave}
+          title={`${trans.__('Cancel')} (Esc)`}
+        >
           {trans.__('Cancel')}
         </Button>
         <Button
           kind="primary"
           small
+          hint="Ctrl ⏎"
           disabled={
             (saving && trans.__('It is being saved')) ||
             (conflict && trans.__('Decide what becomes of the other change'))
@@ -250,16 +310,6 @@ export function PlanEditor(props: {
       </div>
     </section>
   );
-}
-
-/** The number that each row has in the outline. */
-function numbersOf(rows: readonly Row[]): string[] {
-  const counts: number[] = [];
-  return rows.map(({ depth }) => {
-    counts.length = depth + 1;
-    counts[depth] = (counts[depth] ?? 0) + 1;
-    return Array.from(counts, count => count ?? 1).join('.');
-  });
 }
 
 const EditRow = React.memo(function EditRow(props: {

@@ -11,7 +11,10 @@ import { useAnswer } from './useAnswer';
 export function PlanPart(props: {
   process: Process;
   records: readonly JournalRecord[];
+  editing: boolean;
+  onEdit: (editing: boolean) => void;
 }): React.JSX.Element {
+  const { editing, onEdit } = props;
   const { pid, plan_n: n, state } = props.process;
   const { client, store } = useServices();
   const trans = useWords();
@@ -19,11 +22,10 @@ export function PlanPart(props: {
     () => client.plan(pid),
     `${pid} ${n}`
   );
-  const [editing, setEditing] = React.useState(false);
   const button = React.useRef<HTMLButtonElement>(null);
   const ended = state === 'ZOMBIE';
   const close = (): void => {
-    setEditing(false);
+    onEdit(false);
     window.requestAnimationFrame(() => button.current?.focus());
   };
   if (failure && !now) {
@@ -35,7 +37,7 @@ export function PlanPart(props: {
   }
   if (!now) return <Skeleton height={20} />;
   const some = Boolean(now.plan.steps?.length);
-  if (!some && ended) return <></>;
+  if (!some && ended && !editing) return <></>;
   return (
     <>
       <div className="ae-row ih planhead">
@@ -62,7 +64,7 @@ export function PlanPart(props: {
             kind="quiet"
             small
             icon={some ? 'edit' : 'plus'}
-            onClick={() => setEditing(true)}
+            onClick={() => onEdit(true)}
           >
             {some ? trans.__('Edit') : trans.__('Write a plan')}
           </Button>

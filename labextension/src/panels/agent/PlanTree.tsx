@@ -5,6 +5,7 @@ import type { Plan } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
 import { type Numbered, walk } from '../../state/plan';
 import { Icon, StepMark, useWords } from '../../ui';
+import { stripAnsi } from '../../ui/plainText';
 import { useCommand } from '../services';
 import { useAgent } from './context';
 
@@ -135,8 +136,8 @@ export function PlanTree(props: { plan: Plan }): React.JSX.Element {
             )}
             <StepMark status={status} />
             <span className="words">
-              {step.text}
-              {step.why && <span className="why">{step.why}</span>}
+              {stripAnsi(step.text)}
+              {step.why && <span className="why">{stripAnsi(step.why)}</span>}
             </span>
             <span className="at">
               {step.pid && (

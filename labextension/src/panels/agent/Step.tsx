@@ -285,19 +285,14 @@ function StepFacts(props: { block: StepBlock }): React.JSX.Element {
   }
   facts.push([
     trans.__('Context'),
-    <a
+    <button
       key="context"
-      role="button"
-      tabIndex={0}
+      type="button"
+      className="ae-link"
       onClick={() => run(CommandIDs.openContext, { pid, step })}
-      onKeyDown={event => {
-        if (event.key !== 'Enter') return;
-        event.stopPropagation();
-        run(CommandIDs.openContext, { pid, step });
-      }}
     >
       {trans.__('What the model saw')}
-    </a>
+    </button>
   ]);
   return (
     <dl className="sfacts">
@@ -871,18 +866,13 @@ function Remembered(props: {
         }
         if (!props.known.includes(id)) return `[${piece}]`;
         return (
-          <a
+          <button
             key={index}
-            role="button"
-            tabIndex={0}
+            type="button"
+            className="ae-link"
             title={trans.__('Show it in the Memory Inspector')}
             onClick={() => run(CommandIDs.openMemory, { memory: id })}
-            onKeyDown={event => {
-              if (event.key !== 'Enter') return;
-              event.stopPropagation();
-              run(CommandIDs.openMemory, { memory: id });
-            }}
-          >{`[${id}]`}</a>
+          >{`[${id}]`}</button>
         );
       })}
     </>

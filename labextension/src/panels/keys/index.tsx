@@ -27,6 +27,11 @@ interface IPanelKeys {
   readonly asks: boolean;
   /** Keys that every list or field has by its nature; they are no commands. */
   readonly own: readonly IShownKey[];
+  /** The same of parts of it. */
+  readonly parts?: readonly {
+    heading: string;
+    rows: readonly IShownKey[];
+  }[];
 }
 
 function panels(trans: TranslationBundle): readonly IPanelKeys[] {
@@ -49,6 +54,36 @@ function panels(trans: TranslationBundle): readonly IPanelKeys[] {
       own: [
         { keys: ['Enter'], words: trans.__('Fold or unfold the step') },
         { keys: ['Ctrl+Enter'], words: trans.__('Send the message') }
+      ],
+      parts: [
+        {
+          heading: trans.__('The plan'),
+          rows: [
+            { keys: ['↑', '↓'], words: trans.__('Between its steps') },
+            { keys: ['→', '←'], words: trans.__('Unfold or fold a step') },
+            { keys: ['Enter'], words: trans.__('Go to where it moved') }
+          ]
+        },
+        {
+          heading: trans.__('The plan while it is edited'),
+          rows: [
+            { keys: ['Enter'], words: trans.__('Add a step below') },
+            {
+              keys: ['Alt+↑', 'Alt+↓'],
+              words: trans.__('Move the step up or down')
+            },
+            {
+              keys: ['Ctrl+[', 'Ctrl+]'],
+              words: trans.__('Move the step out or in')
+            },
+            {
+              keys: ['Backspace'],
+              words: trans.__('Remove a step without words')
+            },
+            { keys: ['Ctrl+Enter'], words: trans.__('Save the plan') },
+            { keys: ['Esc'], words: trans.__('Cancel') }
+          ]
+        }
       ]
     },
     {
@@ -114,9 +149,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Keys of This Panel'),
       execute: () => {
         if (open) return;
-        const { selector, title, asks, own } = here();
+        const { selector, title, asks, own, parts = [] } = here();
         const groups = [
-          { heading: trans.__('Panel'), rows: [...own, ...listed([selector])] }
+          { heading: trans.__('Panel'), rows: [...own, ...listed([selector])] },
+          ...parts
         ];
         if (asks) {
           groups.push({

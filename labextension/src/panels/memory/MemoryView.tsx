@@ -145,20 +145,14 @@ export function MemoryView(props: {
       stale = true;
     };
   }, [client, asked]);
-  const runsKnown = view !== null;
   React.useEffect(() => {
-    if (askedRun === null || !runsKnown) return undefined;
-    // A run was asked for: it is shown under the name that it remembers by.
-    const known = store.view;
-    if (known?.processes[askedRun]) {
-      const name = memoryName(known, askedRun);
-      setPlace(before => ({ ...before, agent: name }));
-      return undefined;
-    }
+    if (askedRun === null) return undefined;
+    setUnknown('');
+    // A run was asked for: under which name it remembers the server knows, also where a parent was put away.
     let stale = false;
-    client.process(askedRun).then(
-      process => {
-        if (!stale) setPlace(before => ({ ...before, agent: process.name }));
+    client.processProfile(askedRun).then(
+      profile => {
+        if (!stale) setPlace(before => ({ ...before, agent: profile.agent }));
       },
       (error: unknown) => {
         if (stale) return;
@@ -169,7 +163,7 @@ export function MemoryView(props: {
     return () => {
       stale = true;
     };
-  }, [client, store, askedRun, runsKnown]);
+  }, [client, askedRun]);
   const space = spaces?.spaces.find(each => each.agent === agent) ?? null;
 
   useNews(store, agents => {
