@@ -213,19 +213,14 @@ function Recalled(props: {
   const { word, tone } = outcome(memory, step, trans);
   return (
     <li className={memory.left_out ? 'missed' : undefined}>
-      <a
-        role="button"
-        tabIndex={0}
+      <button
+        type="button"
+        className="ae-link"
         title={trans.__('Show it in the Memory Inspector')}
         onClick={() => run(CommandIDs.openMemory, { memory: memory.id })}
-        onKeyDown={event => {
-          if (event.key !== 'Enter') return;
-          event.stopPropagation();
-          run(CommandIDs.openMemory, { memory: memory.id });
-        }}
       >
-        {stripAnsi(memory.text) || trans.__('It is gone.')}
-      </a>
+        <span>{stripAnsi(memory.text) || trans.__('It is gone.')}</span>
+      </button>
       <p className="ae-row ae-small ae-2">
         {layer && (
           <span className="ae-row">
