@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from aether_jupyter.api.routes import ROUTES
-from aether_jupyter.api.routing import BODY_BYTES
+from aether_jupyter.api.routing import BODY_BYTES, Upload
 
 WITH_PID = [r for r in ROUTES if "{pid}" in r.path]
-WITH_BODY = [r for r in ROUTES if r.body is not None]
+WITH_BODY = [r for r in ROUTES if r.body is not None and r.body is not Upload]
+UPLOADS = [r for r in ROUTES if r.body is Upload]
 
 
 def path(full: str, pid: str = "1") -> str:
@@ -67,6 +68,14 @@ async def test_a_body_must_be_json_and_not_huge(call: Any) -> None:
         plain = await call(route.method, path(route.full_path), b"{}", headers={"Content-Type": "text/plain"})
         assert (plain.status, plain.json["type"]) == (415, "bad_request")
         assert (await call(route.method, path(route.full_path), huge)).status == 413
+
+
+async def test_an_upload_must_be_an_archive(call: Any) -> None:
+    assert UPLOADS
+    for route in UPLOADS:
+        given = {"params": {"agent": "clerk"}, "headers": {"Content-Type": "text/plain"}}
+        plain = await call(route.method, path(route.full_path), b"{}", **given)
+        assert (plain.status, plain.json["type"]) == (415, "bad_request")
 
 
 FIELDS = [
