@@ -102,7 +102,8 @@ def test_a_plan_is_read_edited_and_kept_from_other_hands(stage: Lab, chrome: Any
     decision = {"verdict": "answer", "answer": "yes", "digest": asked.get("digest", "")}
     stage.post(f"aether/api/v1/approvals/{asked['id']}/decision", decision)
     wait_for(lambda: stage.process(pid)["state"] == "ZOMBIE", 30)
-    assert "2 reworded: write it down" in stage.process(pid)["exit"]["message"]
+    # Only what the person put there is told as the person's words; "write" was the agent's own.
+    assert "2 reworded: … it down" in stage.process(pid)["exit"]["message"]
     # What has ended has a plan that nobody changes any more; the page learns of the end a moment after the server.
     page.get_by_role("button", name="Edit", exact=True).wait_for(state="detached", timeout=20_000)
 
