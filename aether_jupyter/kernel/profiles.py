@@ -115,7 +115,8 @@ class Profiles:
     async def history(self, owner: str, agent: str, before: float) -> History | None:
         """What an agent is told of its runs that ended before this one began; None where there are none.
 
-        A run that goes on after a restart is told the same, for the time is that of its birth.
+        It is looked up anew whenever the run is taken up: the same runs, for the time is that of its birth, with what
+        they were rated since.
         """
 
         def look(connection: Connection) -> History | None:

@@ -49,7 +49,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 GROUP = 512
 BUSY_MS = 5_000
-REWRITE_TRIES, REWRITE_PAUSE_S = 40, 0.25
+READERS_MS = 10_000
+"""So long readers of an older state may take until the log is emptied."""
 QUICK_BYTES = 64_000_000
 """A larger database is not read through at every question; that it answers must do."""
 
@@ -312,12 +313,14 @@ def _rewrite(driver: sqlite3.Connection) -> None:
         driver.execute("VACUUM")
     finally:
         driver.execute("PRAGMA temp_store=MEMORY")
-    for _ in range(REWRITE_TRIES):
-        # Whoever reads an older state keeps the log from being emptied.
-        if not driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            return
-        time.sleep(REWRITE_PAUSE_S)
-    raise StorageBusy("the log could not be emptied, for somebody reads the database all the time; try it again")
+    # Whoever reads an older state keeps the log from being emptied; SQLite waits for them.
+    driver.execute(f"PRAGMA busy_timeout={READERS_MS}")
+    try:
+        (kept, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+    if kept:
+        raise StorageBusy("the log could not be emptied, for somebody reads the database all the time; try it again")
 
 
 def _settle(jobs: list[_Job], listeners: list[Committed], rows: list[Appended]) -> None:

@@ -13,6 +13,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 def violations(page: Any, *selectors: str) -> list[str]:
     """What axe finds serious or critical below the selectors."""
     if not page.evaluate("() => Boolean(window.axe)"):
+        assert AXE.exists(), "no axe-core; run `npm ci` in labextension/"
         page.evaluate(AXE.read_text())
     found = page.evaluate(
         """([include, values]) => axe

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from .axe import AXE, violations
+from .axe import violations
 from .lab import Lab, begin, open_lab, run, run_all_cells, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -396,8 +396,7 @@ def test_a_model_is_chosen_for_the_task_and_changed_by_a_person(tmp_path: Path, 
         page.keyboard.press("Enter")
         assert "scripted:question" in view.locator(".sfacts").inner_text()
         assert facts.get_attribute("aria-expanded") == "true"
-        if AXE.exists():
-            assert not violations(page, ".jp-AetherAgent")
+        assert not violations(page, ".jp-AetherAgent")
         view.get_by_role("button", name="More", exact=True).click()
         page.get_by_role("menuitem", name="Change model").click()
         choice = page.locator(".jp-Dialog select")
@@ -418,8 +417,6 @@ def test_a_model_is_chosen_for_the_task_and_changed_by_a_person(tmp_path: Path, 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_no_screen_keeps_anybody_out(stage: Lab, chrome: Any, dark: bool, width: int) -> None:
-    if not AXE.exists():
-        pytest.skip("no axe-core; run `npm ci` in labextension/")
     cell = "%%agent --model scripted:table --mode autonomous --name Table\nMake a table."
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("%load_ext aether_jupyter"), nbformat.v4.new_code_cell(cell)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
@@ -29,6 +30,7 @@ from aether_jupyter.model.events import (
 from aether_jupyter.model.message import ToolCall, Usage
 from aether_jupyter.model.process import ExitStatus, Signal, State, WaitReason
 from aether_jupyter.model.tool import Approval, Decision, Risk
+from aether_jupyter.store.database import Database
 
 ANA = Principal.person("ana")
 
@@ -161,17 +163,30 @@ async def test_a_call_beside_the_steps_that_was_killed_is_charged_as_such(settin
         assert {row.model: row.cost_usd for row in await it.app.budgets.usage(ANA)} == {"m": 0.1, "cheap": 0.02}
 
 
+async def queued(database: Database, jobs: int) -> None:
+    async with asyncio.timeout(10):
+        while database._jobs.qsize() < jobs:
+            await asyncio.sleep(0.001)
+
+
 async def test_what_came_in_the_same_group_of_transactions_is_not_missed(settings: Settings) -> None:
     async with bench(settings) as it:
         claim = await it.running()
         known = (await it.processes.get(ANA, claim.pid)).head
         # While the writer is busy the next two are queued, so that it runs them as one group.
-        busy = asyncio.ensure_future(it.processes._database.write(lambda tx: time.sleep(0.2)))
-        await asyncio.sleep(0.05)
+        database = it.processes._database
+        held, free = threading.Event(), threading.Event()
+        busy = asyncio.ensure_future(database.write(lambda tx: (held.set(), free.wait(10))))
+        await asyncio.to_thread(held.wait, 10)
         sent = asyncio.ensure_future(it.processes.send(ANA, claim.pid, "any news?"))
-        await asyncio.sleep(0.05)
+        await queued(database, 1)
         ended = StateChanged(State.WAITING, WaitReason("message", "nothing to do"))
-        recorded = await it.processes.record(RUNTIME, claim, known, (ModelRequested(1, "m"),), (ended,))
+        recording = asyncio.ensure_future(
+            it.processes.record(RUNTIME, claim, known, (ModelRequested(1, "m"),), (ended,))
+        )
+        await queued(database, 2)
+        free.set()
+        recorded = await recording
         await asyncio.gather(busy, sent)
         assert [type(event).__name__ for _, _, event in recorded.missed] == ["MessageSent"]
         assert [n for n, _, _ in recorded.missed] == [known + 1]

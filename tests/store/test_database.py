@@ -203,6 +203,32 @@ async def test_a_database_that_cannot_be_written_is_said_at_the_start(
             pass
 
 
+async def test_what_was_deleted_is_in_no_file_after_rewriting_which_waits_for_readers(tmp_path: Path) -> None:
+    def bytes_of_all() -> bytes:
+        return b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+    async with Database.open(tmp_path / "a.db") as database:
+        await database.write(put("one", "a secret of old"))
+        await database.write(lambda tx: tx.run(text("DELETE FROM meta WHERE key = 'one'")))
+        assert b"a secret of old" in bytes_of_all()
+        async with database.reader() as connection:
+            await connection.execute(text("SELECT * FROM meta"))
+            rewriting = asyncio.ensure_future(database.rewrite())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(rewriting), 0.5)
+        await rewriting
+        assert b"a secret of old" not in bytes_of_all()
+
+
+async def test_rewriting_says_that_a_reader_never_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aether_jupyter.store.database.READERS_MS", 100)
+    async with Database.open(tmp_path / "a.db") as database, database.reader() as connection:
+        await connection.execute(text("SELECT * FROM meta"))
+        with pytest.raises(StorageBusy, match="could not be emptied"):
+            await database.rewrite()
+        await database.write(put("one"))
+
+
 async def test_nobody_else_can_read_the_files(tmp_path: Path) -> None:
     (tmp_path / "a.db").touch(mode=0o644)
     async with Database.open(tmp_path / "a.db") as database:

@@ -2,6 +2,7 @@
 import * as React from 'react';
 
 import { Icon, type IconName } from './icons';
+import { useWords } from './words';
 
 export interface IButtonProps {
   children?: React.ReactNode;
@@ -263,6 +264,28 @@ export function Note(props: {
       <div className="ae-grow">{props.children}</div>
       {props.action}
     </div>
+  );
+}
+
+/** What could not be read or done, in words, and the way to try it again. */
+export function Failure(props: {
+  tone: 'warn' | 'bad';
+  again: () => void;
+  children: React.ReactNode;
+}): React.JSX.Element {
+  const trans = useWords();
+  return (
+    <Note
+      tone={props.tone}
+      icon="error"
+      action={
+        <Button small onClick={props.again}>
+          {trans.__('Try again')}
+        </Button>
+      }
+    >
+      {props.children}
+    </Note>
   );
 }
 

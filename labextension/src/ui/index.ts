@@ -14,4 +14,5 @@ export * from './StateMark';
 export * from './StepMark';
 export * from './StepStrip';
 export * from './Thumbs';
+export * from './useModal';
 export * from './words';

@@ -18,6 +18,7 @@ import {
 import { useNow, useStore, useView, useWatch } from '../../state/useStore';
 import {
   Button,
+  Failure,
   figures,
   Icon,
   Note,
@@ -583,17 +584,9 @@ export function AgentView(props: {
                   </div>
                 )}
                 {transcript.failure && (
-                  <Note
-                    tone="bad"
-                    icon="error"
-                    action={
-                      <Button small onClick={transcript.retry}>
-                        {trans.__('Try again')}
-                      </Button>
-                    }
-                  >
+                  <Failure tone="bad" again={transcript.retry}>
                     {transcript.failure.message}
-                  </Note>
+                  </Failure>
                 )}
                 {empty && (
                   <p className="ae-2 ins">

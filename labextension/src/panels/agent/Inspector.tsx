@@ -32,7 +32,7 @@ import { useClock, useCommand, useServices } from '../services';
 import { useAgent } from './context';
 import { MemoryTab } from './MemoryTab';
 import { PlanPart } from './PlanPart';
-import { useAnswer } from './useAnswer';
+import { useAsked } from '../useAsked';
 
 export type InspectorTab = 'plan' | 'files' | 'memory' | 'logs' | 'costs';
 
@@ -109,7 +109,7 @@ function About(props: { process: Process }): React.JSX.Element {
   const run = useCommand();
   const now = useClock();
   const { limits } = process;
-  const { value: spec } = useAnswer<AgentSpec>(
+  const { value: spec } = useAsked<AgentSpec>(
     () => client.spec(process.pid),
     String(process.pid)
   );
@@ -272,7 +272,7 @@ function EarlierRuns(props: { process: Process }): React.JSX.Element | null {
   const run = useCommand();
   const now = useClock();
   const { me } = useAgent();
-  const { value, failure } = useAnswer<Profile>(
+  const { value, failure } = useAsked<Profile>(
     () => client.processProfile(pid),
     `${pid} ${state === 'ZOMBIE'} ${rating ?? ''}`
   );
@@ -289,7 +289,7 @@ function EarlierRuns(props: { process: Process }): React.JSX.Element | null {
         />
       ) : (
         <Note tone="bad" icon="error">
-          {failure}
+          {failure?.message}
         </Note>
       )}
     </>
@@ -304,7 +304,7 @@ function Files(props: { process: Process }): React.JSX.Element {
   const trans = useWords();
   const [folder, setFolder] = React.useState('');
   const [chosen, setChosen] = React.useState('');
-  const { value: files, failure } = useAnswer<FileInfo[]>(
+  const { value: files, failure } = useAsked<FileInfo[]>(
     () => client.files(pid, folder),
     `${pid} ${folder} ${step} ${state}`
   );
@@ -312,7 +312,7 @@ function Files(props: { process: Process }): React.JSX.Element {
   if (failure && !files) {
     return (
       <Note tone="bad" icon="error">
-        {failure}
+        {failure.message}
       </Note>
     );
   }
@@ -429,7 +429,7 @@ function FileText(props: {
   const { pid, path, turn, size } = props;
   const { client } = useServices();
   const trans = useWords();
-  const { value, failure } = useAnswer<string | null>(async () => {
+  const { value, failure } = useAsked<string | null>(async () => {
     if (size > PREVIEW_BYTES) return null;
     const bytes = await client.file(pid, path);
     try {
@@ -441,7 +441,7 @@ function FileText(props: {
   if (failure) {
     return (
       <Note tone="bad" icon="error">
-        {failure}
+        {failure.message}
       </Note>
     );
   }

@@ -11,10 +11,10 @@ import type {
 import { CommandIDs } from '../../commands/ids';
 import {
   Button,
+  Failure,
   figures,
   Icon,
   leftOutWord,
-  Note,
   notKeptWords,
   Patience,
   SECTION_COLOURS,
@@ -50,17 +50,9 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
   }
   if (!value) {
     return failure ? (
-      <Note
-        tone="bad"
-        icon="error"
-        action={
-          <Button small onClick={again}>
-            {trans.__('Try again')}
-          </Button>
-        }
-      >
+      <Failure tone="bad" again={again}>
         {failure.message}
-      </Note>
+      </Failure>
     ) : (
       <>
         <Skeleton height={20} />
@@ -108,17 +100,9 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
         </select>
       </div>
       {failure && (
-        <Note
-          tone="warn"
-          icon="error"
-          action={
-            <Button small onClick={again}>
-              {trans.__('Try again')}
-            </Button>
-          }
-        >
+        <Failure tone="warn" again={again}>
           {failure.message}
-        </Note>
+        </Failure>
       )}
       <div
         className="stack"

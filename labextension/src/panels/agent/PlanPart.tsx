@@ -6,7 +6,7 @@ import { Button, figures, Meter, Note, Skeleton, useWords } from '../../ui';
 import { useServices } from '../services';
 import { PlanEditor } from './PlanEditor';
 import { PlanTree } from './PlanTree';
-import { useAnswer } from './useAnswer';
+import { useAsked } from '../useAsked';
 
 export function PlanPart(props: {
   process: Process;
@@ -18,7 +18,7 @@ export function PlanPart(props: {
   const { pid, plan_n: n, state } = props.process;
   const { client, store } = useServices();
   const trans = useWords();
-  const { value: now, failure } = useAnswer<PlanAsItStands>(
+  const { value: now, failure } = useAsked<PlanAsItStands>(
     () => client.plan(pid),
     `${pid} ${n}`
   );
@@ -31,7 +31,7 @@ export function PlanPart(props: {
   if (failure && !now) {
     return (
       <Note tone="bad" icon="error">
-        {failure}
+        {failure.message}
       </Note>
     );
   }

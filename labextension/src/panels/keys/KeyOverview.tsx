@@ -1,7 +1,7 @@
 /** The keys of one panel, read from the bindings that Lab has now. */
 import * as React from 'react';
 
-import { Button, useWords } from '../../ui';
+import { Button, useModal, useWords } from '../../ui';
 
 export interface IShownKey {
   readonly keys: readonly string[];
@@ -17,16 +17,7 @@ export function KeyOverview(props: {
 }): React.JSX.Element {
   const trans = useWords();
   const { onClose } = props;
-  const dialog = React.useRef<HTMLDialogElement>(null);
-  React.useEffect(() => {
-    const element = dialog.current;
-    const before = document.activeElement;
-    element?.showModal();
-    return () => {
-      element?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
+  const dialog = useModal();
   return (
     <dialog
       ref={dialog}

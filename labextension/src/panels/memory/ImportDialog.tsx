@@ -3,7 +3,15 @@ import * as React from 'react';
 
 import { AetherError } from '../../api/client';
 import type { FileChange, ImportReport } from '../../api/types';
-import { Button, Note, Patience, Skeleton, Switch, useWords } from '../../ui';
+import {
+  Button,
+  Note,
+  Patience,
+  Skeleton,
+  Switch,
+  useModal,
+  useWords
+} from '../../ui';
 import { Diff } from '../../ui/Text';
 import { useServices } from '../services';
 
@@ -16,7 +24,7 @@ export function ImportDialog(props: {
   const trans = useWords();
   const { client } = useServices();
   const { agent, file, onClose } = props;
-  const dialog = React.useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const [forgetMissing, setForgetMissing] = React.useState(false);
   const [report, setReport] = React.useState<ImportReport | null>(null);
   const [failure, setFailure] = React.useState('');
@@ -24,15 +32,6 @@ export function ImportDialog(props: {
   const [busy, setBusy] = React.useState(false);
   const id = React.useId();
 
-  React.useEffect(() => {
-    const element = dialog.current;
-    const before = document.activeElement;
-    element?.showModal();
-    return () => {
-      element?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
   React.useEffect(() => {
     let stale = false;
     setReport(null);

@@ -3,15 +3,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import * as React from 'react';
 
 import type { Memory } from '../../api/types';
-import {
-  Button,
-  figures,
-  Icon,
-  Note,
-  Patience,
-  Skeleton,
-  useWords
-} from '../../ui';
+import { Failure, figures, Icon, Patience, Skeleton, useWords } from '../../ui';
 import { stripAnsi } from '../../ui/plainText';
 import { useClock, useServices } from '../services';
 import { type IFilter, NO_FILTER, useList } from './useMemories';
@@ -46,17 +38,9 @@ export function JournalTab(props: {
   if (pages?.failure && !pages.opened) {
     return (
       <div className="mi-loading">
-        <Note
-          tone="bad"
-          icon="error"
-          action={
-            <Button small onClick={() => pages.retry()}>
-              {trans.__('Try again')}
-            </Button>
-          }
-        >
+        <Failure tone="bad" again={() => pages.retry()}>
           {pages.failure.message}
-        </Note>
+        </Failure>
       </div>
     );
   }
@@ -87,17 +71,9 @@ export function JournalTab(props: {
     <>
       {pages.failure && (
         <div className="mi-notes">
-          <Note
-            tone="warn"
-            icon="error"
-            action={
-              <Button small onClick={() => pages.retry()}>
-                {trans.__('Try again')}
-              </Button>
-            }
-          >
+          <Failure tone="warn" again={() => pages.retry()}>
             {trans.__('What is here stays. %1', pages.failure.message)}
-          </Note>
+          </Failure>
         </div>
       )}
       <div

@@ -5,6 +5,7 @@ import { AetherError } from '../../api/client';
 import type { Memory, MemorySource, MemorySpace } from '../../api/types';
 import {
   Button,
+  Failure,
   figures,
   Icon,
   type IconName,
@@ -247,17 +248,9 @@ export const MemoryDetail = React.forwardRef<IDetailHandle, IMemoryDetailProps>(
           </>
         )}
         {failure && (
-          <Note
-            tone="warn"
-            icon="error"
-            action={
-              <Button small onClick={again}>
-                {trans.__('Try again')}
-              </Button>
-            }
-          >
+          <Failure tone="warn" again={again}>
             {trans.__('Shown as it was. %1', failure.message)}
-          </Note>
+          </Failure>
         )}
         {!gone && <Strength memory={memory} fading={fading} />}
         <Provenance memory={memory} onShow={props.onShow} />

@@ -2,7 +2,15 @@
 import * as React from 'react';
 
 import type { Memory, Merged } from '../../api/types';
-import { Button, Icon, Note, Patience, Skeleton, useWords } from '../../ui';
+import {
+  Button,
+  Icon,
+  Note,
+  Patience,
+  Skeleton,
+  useModal,
+  useWords
+} from '../../ui';
 import { stripAnsi } from '../../ui/plainText';
 import { useServices } from '../services';
 import { useAsked } from '../useAsked';
@@ -19,7 +27,7 @@ export function MergeDialog(props: {
   const { client } = useServices();
   const { memories, onClose } = props;
   const [first] = memories;
-  const dialog = React.useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const similar = useAsked(() => client.similarMemories(first.id), '');
   const likeness = new Map(
     similar.value?.map(({ second, likeness: near }) => [second.id, near])
@@ -44,16 +52,6 @@ export function MergeDialog(props: {
   const [failure, setFailure] = React.useState('');
   const [merging, setMerging] = React.useState(false);
   const id = React.useId();
-
-  React.useEffect(() => {
-    const element = dialog.current;
-    const before = document.activeElement;
-    element?.showModal();
-    return () => {
-      element?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
 
   const merge = async () => {
     if (!merged || !said.trim() || merging) return;

@@ -3,7 +3,15 @@ import * as React from 'react';
 
 import { AetherError } from '../../api/client';
 import type { Notes } from '../../api/types';
-import { Button, figures, Note, Patience, Skeleton, useWords } from '../../ui';
+import {
+  Button,
+  Failure,
+  figures,
+  Note,
+  Patience,
+  Skeleton,
+  useWords
+} from '../../ui';
 import { useClock, useServices } from '../services';
 import { useAsked } from '../useAsked';
 import { afterSaving, type IDrafts, type INotesDraft } from './drafts';
@@ -64,17 +72,9 @@ export function NotesTab(props: {
     return (
       <div className="mi-loading" aria-busy={!failure}>
         {failure ? (
-          <Note
-            tone="bad"
-            icon="error"
-            action={
-              <Button small onClick={again}>
-                {trans.__('Try again')}
-              </Button>
-            }
-          >
+          <Failure tone="bad" again={again}>
             {failure.message}
-          </Note>
+          </Failure>
         ) : (
           <>
             <Skeleton height={16} width="40%" />
@@ -94,17 +94,9 @@ export function NotesTab(props: {
         )}
       </p>
       {failure && (
-        <Note
-          tone="warn"
-          icon="error"
-          action={
-            <Button small onClick={again}>
-              {trans.__('Try again')}
-            </Button>
-          }
-        >
+        <Failure tone="warn" again={again}>
           {trans.__('Shown as it was. %1', failure.message)}
-        </Note>
+        </Failure>
       )}
       {other && (
         <Note

@@ -3,14 +3,7 @@ import * as React from 'react';
 
 import { CommandIDs } from '../../commands/ids';
 import { useView } from '../../state/useStore';
-import {
-  Button,
-  Note,
-  Patience,
-  ProfileCard,
-  Skeleton,
-  useWords
-} from '../../ui';
+import { Failure, Patience, ProfileCard, Skeleton, useWords } from '../../ui';
 import { useClock, useCommand, useServices } from '../services';
 import { useAsked } from '../useAsked';
 
@@ -37,17 +30,9 @@ export function ProfileTab(props: {
         aria-label={trans.__('Profile of %1', agent)}
       >
         {failure && (
-          <Note
-            tone="warn"
-            icon="error"
-            action={
-              <Button small onClick={again}>
-                {trans.__('Try again')}
-              </Button>
-            }
-          >
+          <Failure tone="warn" again={again}>
             {trans.__('Shown as it was. %1', failure.message)}
-          </Note>
+          </Failure>
         )}
         <ProfileCard
           profile={value}
@@ -61,17 +46,9 @@ export function ProfileTab(props: {
   return (
     <div className="mi-loading" aria-busy={!failure}>
       {failure ? (
-        <Note
-          tone="bad"
-          icon="error"
-          action={
-            <Button small onClick={again}>
-              {trans.__('Try again')}
-            </Button>
-          }
-        >
+        <Failure tone="bad" again={again}>
           {failure.message}
-        </Note>
+        </Failure>
       ) : (
         <>
           <Skeleton height={16} width="30%" />

@@ -34,7 +34,14 @@ import {
   TextField
 } from './SpawnFields';
 import { TemplateChooser } from './TemplateChooser';
-import { Button, figures, Note, useWords, WordsProvider } from '../../ui';
+import {
+  Button,
+  figures,
+  Note,
+  useModal,
+  useWords,
+  WordsProvider
+} from '../../ui';
 
 export interface SpawnOptions {
   client: AetherClient;
@@ -76,7 +83,7 @@ function SpawnDialog(
   const trans = useWords();
   const { client, first, preferred, onClose } = props;
   const spend = props.store.view?.spend ?? null;
-  const dialog = React.useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const goal = React.useRef<HTMLTextAreaElement>(null);
   const [around, setAround] = React.useState<Surroundings | null>(null);
   const empty = React.useMemo(
@@ -95,16 +102,7 @@ function SpawnDialog(
   const [another, setAnother] = React.useState(false);
   const [started, setStarted] = React.useState<Process | null>(null);
 
-  React.useEffect(() => {
-    const element = dialog.current;
-    const before = document.activeElement;
-    element?.showModal();
-    goal.current?.focus();
-    return () => {
-      element?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
+  React.useEffect(() => goal.current?.focus(), []);
 
   React.useEffect(() => {
     let gone = false;
