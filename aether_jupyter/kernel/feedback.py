@@ -8,6 +8,7 @@ than that: whoever writes it now means it for now, so it is a message as well.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -54,7 +55,8 @@ class Feedback:
             raise BadRequest(f"comment: {len(comment):,} characters; at most {COMMENT_CHARS:,}")
         process = await self._processes.get(actor, pid)
         # Read before the transaction: what happened in a step that was made does not change.
-        found = judged((event for _, _, event in await self._processes.history(pid)), step)
+        history = await self._processes.history(pid)
+        found = await asyncio.to_thread(judged, (event for _, _, event in history), step)
         if found is None:
             made = f"it has made {process.step}" if process.step else "it has made none yet"
             raise BadRequest(f"step: process {pid} has no answer of step {step} to judge; {made}")

@@ -118,7 +118,7 @@ class MemoryFiles:
         """What an import of these files would change. Nothing is written."""
         require(actor, "memory:write")
         plan = await self._plan(actor, agent, files, forget_missing)
-        return _report(agent, plan, _digest(plan), applied=False)
+        return _report(agent, plan, await asyncio.to_thread(_digest, plan), applied=False)
 
     async def apply(
         self, actor: Principal, agent: str, files: Files, digest: str, *, forget_missing: bool = False
@@ -129,7 +129,7 @@ class MemoryFiles:
         """
         require(actor, "memory:write")
         plan = await self._plan(actor, agent, files, forget_missing)
-        if _digest(plan) != digest:
+        if await asyncio.to_thread(_digest, plan) != digest:
             raise Conflict("Files or memories have changed since the preview; look at it again")
         done: list[Step] = [step for step in plan.steps if step[0].kind in ("older", "conflict", "unreadable")]
         for kind, write in (

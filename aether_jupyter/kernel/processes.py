@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 from uuid_utils import uuid7
 
 from ..engine.lifecycle import deliver, move
@@ -470,8 +470,13 @@ class Processes:
 
     async def history(self, pid: int) -> Sequence[tuple[int, float, Event]]:
         """All events of one process, for its runner."""
-        rows = await self._database.fetch(_EVENTS, {"k": pid, "after": 0})
-        return [(row.n, row.at, decode_event(row.body)) for row in rows]
+
+        def look(connection: Connection) -> Sequence[tuple[int, float, Event]]:
+            rows = connection.execute(_EVENTS, {"k": pid, "after": 0})
+            return [(row.n, row.at, decode_event(row.body)) for row in rows]
+
+        # In a thread: a long run has thousands.
+        return await self._database.look(look)
 
     @action("system:run")
     def wake_due(self, tx: Transaction, actor: Principal) -> int:

@@ -150,12 +150,17 @@ class _Lookback:
         models = await self._models()
         if not models:
             return
-        state = loop.begin(owed.spec)
-        for n, event in enumerate(history, 1):
-            state = loop.fold(state, event, n, 0.0)
         said = await p._feedback.list(RUNTIME, self._pid)
         short = p._language.short(models[0])
-        turns: tuple[Turn, ...] = (UserTurn(lookback.request(owed.process, state.turns, said, short=short)),)
+
+        def read() -> tuple[str, bool]:
+            state = loop.begin(owed.spec)
+            for n, event in enumerate(history, 1):
+                state = loop.fold(state, event, n, 0.0)
+            return lookback.request(owed.process, state.turns, said, short=short), state.touched
+
+        request, touched = await asyncio.to_thread(read)
+        turns: tuple[Turn, ...] = (UserTurn(request),)
         for attempt in range(lookback.CORRECTIONS + 1):
             answer = await self._ask(models, turns)
             if answer is None:
@@ -178,7 +183,7 @@ class _Lookback:
                 await p._reflections.answered(RUNTIME, self._worker, self._pid, event)
                 turns = lookback.again(turns, answer.parts, fault)
             else:
-                await self._learn(event, found, touched=state.touched)
+                await self._learn(event, found, touched=touched)
                 return
 
     async def _settle(self, history: Sequence[Event]) -> bool:
