@@ -9,13 +9,13 @@ other.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from ..model.errors import ToolArguments
-from ..model.memory import Alike, Memory, told
+from ..model.memory import Memory, told
 from ..model.message import ToolCall
 from ..model.tool import Risk, ToolSpec
 from .loop import RESULT_TOOL
@@ -107,9 +107,29 @@ TOOL = ToolSpec(
 )
 
 
-def same(pair: Alike) -> bool:
-    """Whether two may be merged without anybody's judgement: all words are the same, in the same order."""
-    return mergeable(pair.first, pair.second) and _words(pair.first.text) == _words(pair.second.text)
+def duplicates(memories: Iterable[Memory]) -> list[list[Memory]]:
+    """Those that may be merged without anybody's judgement, the oldest of each group first.
+
+    All words are the same, in the same order.
+    """
+    groups: dict[tuple[Any, ...], list[list[Memory]]] = {}
+    for memory in sorted(memories, key=lambda each: each.id):
+        alike = groups.setdefault((memory.layer, memory.source.tainted, *_words(memory.text)), [])
+        group = next((group for group in alike if _belongs(memory, group)), None)
+        if group is None:
+            alike.append([memory])
+        else:
+            group.append(memory)
+    return [group for alike in groups.values() for group in alike if len(group) > 1]
+
+
+def _belongs(memory: Memory, group: Sequence[Memory]) -> bool:
+    # With the others it has the words in common; what people made of them may differ.
+    return mergeable(group[0], memory) and not any(
+        memory.id in each.merged or each.id in memory.merged or each.id in memory.contradicts
+        for each in group
+        if each.merged or memory.merged or memory.contradicts
+    )
 
 
 def _words(text: str) -> Sequence[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from ..model.memory import TOLD
 from ..model.message import MEMORY, ModelTurn, Text, ToolCall, ToolTurn, Turn, UserTurn
 from .recall import share, terms
 
@@ -18,7 +19,6 @@ _TERMS = 400
 _COMMON = 50
 """A word in more memories than this says nothing about whether two of them are alike."""
 _DIGIT = re.compile(r"\d")
-_TOLD = re.compile(r"^\[(\d+)\] \((?:episodic|semantic|procedural|social), [^)]*\) (.*)$", re.MULTILINE)
 _NAMED = re.compile(r"(?<![\w\])])\[(\d+)\]|\bmemory (?:no\. |number |#)?(\d+)\b", re.IGNORECASE)
 
 
@@ -44,7 +44,7 @@ def told_in(turns: Sequence[Turn], tool: str) -> dict[int, str]:
         for turn in turns
         if (isinstance(turn, UserTurn) and turn.source == MEMORY) or (isinstance(turn, ToolTurn) and turn.tool == tool)
     ]
-    return {int(key): words for text in texts for key, words in _TOLD.findall(text)}
+    return {int(key): words for text in texts for key, _, words in TOLD.findall(text)}
 
 
 def other_words(turns: Sequence[Turn], tool: str) -> set[str]:

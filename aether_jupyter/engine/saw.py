@@ -5,7 +5,6 @@ pure.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -30,13 +29,10 @@ from ..model.events import (
     ModelAnswered,
     ModelRequested,
 )
-from ..model.memory import Memory
+from ..model.memory import TOLD, Memory
 from ..model.message import KERNEL, MEMORY, SUMMARY, ModelTurn, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..model.tool import ToolSpec
 from . import context, loop, tokens
-
-_TOLD = re.compile(r"^\[(\d+)\] \((\w+), [^)]*\) (.*)$", re.MULTILINE)
-"""A memory as `model.memory.told` writes it."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -118,7 +114,7 @@ class Reading:
         """What was weighed for the request, the newest look first. `known` is what these memories say now."""
         found: dict[int, ContextMemory] = {}
         for step, given in reversed(self.request.reminders if self.request is not None else ()):
-            told = {int(key): (layer, text) for key, layer, text in _TOLD.findall(given.text)}
+            told = {int(key): (layer, text) for key, layer, text in TOLD.findall(given.text)}
             weighed = {each.memory: each for each in given.weighed}
             for key in dict.fromkeys((*given.memories, *weighed)):
                 now = known.get(key)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import and_, func, insert, select, update
 
-from ..engine.consolidation import mergeable
+from ..engine.consolidation import duplicates, mergeable
 from ..model.access import Principal
 from ..model.errors import Conflict, MemoryNotFound
 from ..model.memory import Change, Consolidated, Memory, Note, Source
@@ -134,14 +134,17 @@ class Consolidations:
             charge(tx, begun.owner, begun.agent, model, usage, usd, calls=1, at=at)
 
     @action("system:run")
-    def merge(self, tx: Transaction, actor: Principal, begun: Begun, kept: Memory, gone: Memory) -> bool:
-        """Make one of two; False where one has changed since it was read, so that they may be two things now."""
-        rows = [self._as_seen(tx, begun, kept), self._as_seen(tx, begun, gone)]
-        one, other = rows
-        if one is None or other is None or not mergeable(one.memory, other.memory):
-            return False
-        self._memories.merge_rows(tx, "consolidation", (one, other), Change())
-        return True
+    def merge(
+        self, tx: Transaction, actor: Principal, begun: Begun, kept: Memory, gone: Sequence[Memory]
+    ) -> Sequence[int]:
+        """Make one of several; answers which went. What has changed since it was read may be another thing now."""
+        one = self._as_seen(tx, begun, kept)
+        if one is None:
+            return ()
+        others = [row for each in gone if (row := self._as_seen(tx, begun, each)) and mergeable(one.memory, row.memory)]
+        if others:
+            self._memories.merge_rows(tx, "consolidation", (one, *others), Change())
+        return [row.memory.id for row in others]
 
     def _as_seen(self, tx: Transaction, begun: Begun, seen: Memory) -> MemoryRow | None:
         """A memory as it is now; None where it is gone or says something else by now."""
@@ -191,6 +194,18 @@ class Consolidations:
         whole = msgspec.structs.replace(report, id=begun.id, at=tx.now)
         tx.run(update(r).where(r.c.id == begun.id).values(ended_at=tx.now, read_upto=read, body=_encode(whole)))
         return whole
+
+    async def duplicates(self, begun: Begun, among: int) -> Sequence[Sequence[Memory]]:
+        """Groups of what says the same words, among so many of the newest; the oldest of each group is its first."""
+        newest = (
+            select(m.c.id, m.c.body)
+            .where(m.c.space == begun.space, m.c.forgotten.is_(False))
+            .order_by(m.c.id.desc())
+            .limit(among)
+        )
+        return await self._database.look(
+            lambda connection: duplicates(self._memories.read(row) for row in connection.execute(newest))
+        )
 
     async def since(self, begun: Begun, layers: Sequence[str], most: int) -> Sequence[Memory]:
         """The oldest memories of these layers that no model has read."""

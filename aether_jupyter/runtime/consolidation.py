@@ -33,8 +33,8 @@ LOOK_S = 300.0
 SPARE_S = 1.0
 SPARE_MOST_S = 120.0
 """So long it waits for a slot that no agent wants."""
-MERGES = 200
-"""Duplicates that one consolidation merges at most."""
+DUPLICATES_AMONG, MERGES, GROUP = 10_000, 1_000, 100
+"""Among how many of the newest duplicates are looked for, after how many merged ones it ends, how many go at once."""
 NEW_LEAST = 5
 """As many new memories make one due."""
 _DRAWN_FROM = (Layer.EPISODIC, Layer.SEMANTIC, Layer.SOCIAL)
@@ -87,21 +87,17 @@ class Consolidation:
         return done
 
     async def _merge(self, course: _Course) -> None:
-        """Make one of what says the same, as often as there is such a pair."""
-        begun = course.begun
-        actor = Principal("consolidation", begun.owner, _SCOPES)
-        while len(course.report.merged) < MERGES:
-            pairs, _ = await self._memories.alike(actor, begun.agent, limit=MERGES)
-            taken: set[int] = set()
-            for pair in filter(consolidation.same, pairs):
-                keys = {pair.first.id, pair.second.id}
-                if keys & taken or len(course.report.merged) >= MERGES:
-                    continue
-                if await self._consolidations.merge(RUNTIME, begun, pair.first, pair.second):
-                    taken |= keys
-                    course.set(merged=(*course.report.merged, (pair.second.id, pair.first.id)))
-            if not taken:
-                break
+        """Make one of what says the same."""
+        for kept, *gone in await self._consolidations.duplicates(course.begun, DUPLICATES_AMONG):
+            for at in range(0, len(gone), GROUP):
+                if len(course.report.merged) >= MERGES:
+                    return
+                await self._merge_into(course, kept, gone[at : at + GROUP])
+
+    async def _merge_into(self, course: _Course, kept: Memory, gone: Sequence[Memory]) -> Sequence[int]:
+        went = await self._consolidations.merge(RUNTIME, course.begun, kept, gone)
+        course.set(merged=(*course.report.merged, *((each, kept.id) for each in went)))
+        return went
 
     async def _draw(self, course: _Course, *, paid: bool) -> None:
         """Have a model read what is new, what strangers had a hand in apart from the rest."""
@@ -197,9 +193,8 @@ class Consolidation:
             kept, gone = sorted(pair)
             if {kept, gone} & busy or frozenset(pair) in against:
                 continue
-            if await self._consolidations.merge(RUNTIME, course.begun, shown[kept], shown[gone]):
+            if await self._merge_into(course, shown[kept], [shown[gone]]):
                 busy |= {kept, gone}
-                course.set(merged=(*course.report.merged, (gone, kept)))
 
     async def _answer(self, begun: Begun, models: Sequence[str], turns: tuple[Turn, ...]) -> Answer:
         """One answer, reserved for before and charged after."""

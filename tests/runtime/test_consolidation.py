@@ -72,6 +72,18 @@ async def test_without_a_model_what_says_the_same_is_merged_and_the_report_says_
                 await app.surroundings.consolidate(actor, agent)
 
 
+async def test_many_that_say_the_same_become_one_at_once(
+    jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings
+) -> None:
+    async with open_app(settings) as app:
+        first, *rest = await keep(app, *["The safe is blue."] * 300)
+        report = await app.surroundings.consolidate(ANA, "clerk")
+        assert [*report.merged] == [(each.id, first.id) for each in rest]
+        assert [each.id for each in await app.memories.list(ANA, "clerk")] == [first.id]
+        # A version for each hundred, not for each one.
+        assert len(await app.memories.versions(ANA, first.id)) == 1 + 3
+
+
 async def test_a_model_draws_facts_and_names_what_disagrees_and_nothing_is_lost(
     jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, script: Script
 ) -> None:

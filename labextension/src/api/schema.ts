@@ -1270,17 +1270,11 @@ export interface components {
             agent: string;
             at: number;
             /** @default [] */
-            merged: [
-                number,
-                number
-            ][];
+            merged: number[][];
             /** @default [] */
             made: number[];
             /** @default [] */
-            disagree: [
-                number,
-                number
-            ][];
+            disagree: number[][];
             /** @default [] */
             evicted: number[];
             /** @default  */
@@ -1375,8 +1369,8 @@ export interface components {
          *
          *     `tokens` is the sum of the sections, an estimate; `input_tokens` is what the provider counted, None where it did
          *     not say. `window_tokens` is what the model takes at most. `kept` is False where the standing instructions and the
-         *     tools of that step were not kept. `abridged` says that the provider says system part and tools in its own, shorter
-         *     words and shortens results, as the embedded model's does.
+         *     tools of that step were not kept. `abridged` says that the provider says system part, tools and reminders in its
+         *     own, shorter words and shortens results, as the embedded model's does.
          */
         ContextView: {
             pid: number;
@@ -3194,9 +3188,10 @@ export interface components {
         };
         /**
          * Why
-         * @description How a recall was scored. `score` is the sum of the four below it; each is a share of it, not a probability.
+         * @description How a recall was scored. `score` is the sum of the parts; each is a share of it, not a probability.
          *
-         *     `likeness` is the cosine of the memory's vector and the query's, None where there is none.
+         *     `likeness` is the cosine of the memory's vector and the query's, None where there is none. `task` is for a lesson of
+         *     a run whose goal was like the query; only what is told unasked is looked for by that.
          */
         Why: {
             score: number;
@@ -3206,6 +3201,8 @@ export interface components {
             recency: number;
             /** @default null */
             likeness: number | null;
+            /** @default 0 */
+            task: number;
         };
         /**
          * WriteNotes
