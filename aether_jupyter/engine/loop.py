@@ -425,6 +425,9 @@ def _decide_calls(s: AgentState) -> Instruction | None:
 
 
 def _decide_failure(s: AgentState, failure: ModelFailed) -> Instruction:
+    if failure.error == "context_full" and s.failures == 1 and not s.crowded:
+        # Its provider has just said so, and nobody has tried to tell the older steps in short.
+        return AskModel(s.step + 1)
     if (
         failure.error in ("model_unavailable", "model_rate_limited", "model_answer_cut", "context_full")
         and s.failures < MODEL_TRIES

@@ -28,6 +28,7 @@
     │   ├── ModelUnavailable        503  down, overloaded or the circuit is open; may be tried again
     │   │   └── ModelRateLimited    429
     │   ├── ModelRefused            502  the request itself was refused; trying again does not help
+    │   ├── ContextFull             413  longer than the model takes, and not to be told in short
     │   └── ModelAnswerCut          502  the stream ended before the answer did
     ├── SandboxUnavailable          424  isolation is not to be had; nothing ran
     └── ToolError                   422  told to the model
@@ -190,7 +191,7 @@ class ModelRefused(ModelError, status=502):
 
 
 class ContextFull(ModelError, status=413):
-    """The transcript is longer than the model takes, and could not be told in short."""
+    """The transcript is longer than the model takes, `details["window_tokens"]` where its provider says how much."""
 
 
 class ModelAnswerCut(ModelError, status=502):

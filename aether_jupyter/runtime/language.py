@@ -29,6 +29,7 @@ from ..engine.routing import roster as families_of
 from ..model.context import Window
 from ..model.errors import (
     AetherError,
+    ContextFull,
     ModelAnswerCut,
     ModelError,
     ModelNotConfigured,
@@ -203,7 +204,7 @@ class Language:
     def _candidate(self, info: ModelInfo) -> Candidate:
         # A provider with short prompts cuts them itself.
         short = self._providers[info.id.partition(":")[0]].short
-        window = None if short else info.context_tokens
+        window = None if short else min(info.context_tokens, self.window(info.id).tokens)
         return Candidate(info.id, window, info.max_tools, info.input_usd, info.output_usd)
 
     def check(self, model_id: str) -> None:
@@ -236,6 +237,11 @@ class Language:
             info = provider.info(name)
             found = self._windows[model_id] = Window(info.context_tokens, info.own_tokens, info.result_chars)
         return found
+
+    def narrow(self, model_id: str, tokens: int) -> None:
+        """From now on the model is known to take no more than so many tokens."""
+        window = self.window(model_id)
+        self._windows[model_id] = msgspec.structs.replace(window, tokens=min(window.tokens, tokens))
 
     def default_model(self) -> str:
         """The id for agents that name no model. Raises `ModelNotConfigured` where none is ready."""
@@ -319,8 +325,8 @@ class Language:
         Calls get ids that are neither `taken` nor among `turns`.
 
         Each is tried up to `settings.model_attempts` times; the next is asked only where one is unavailable. Raises
-        `ModelNotConfigured`, `ModelRefused`, `ModelUnavailable`, `ModelRateLimited` or `ModelAnswerCut`. Nothing of a
-        cut answer is ever returned, and only the answer that is returned is charged.
+        `ModelNotConfigured`, `ModelRefused`, `ContextFull`, `ModelUnavailable`, `ModelRateLimited` or `ModelAnswerCut`.
+        Nothing of a cut answer is ever returned, and only the answer that is returned is charged.
         """
         if not model_ids:
             model_ids = (self.default_model(),)
@@ -342,7 +348,7 @@ class Language:
                 heard.again(f"{failure.message}; asking {model_id} instead")
             try:
                 response, tried = await self._persist(model_id, messages, options, parameters, heard, on_prepare)
-            except ModelRefused:
+            except (ModelRefused, ContextFull):
                 raise
             except (ModelUnavailable, ModelAnswerCut, ModelNotConfigured, UnknownName) as error:
                 attempts += int(error.details.get("attempts", 0))
@@ -413,7 +419,8 @@ class Language:
                     raise
                 self._left(key, mapped)
                 mapped.details["attempts"] = attempt
-                if isinstance(mapped, ModelRefused | ModelNotConfigured) or attempt >= self._settings.model_attempts:
+                final = isinstance(mapped, ModelRefused | ModelNotConfigured | ContextFull)
+                if final or attempt >= self._settings.model_attempts:
                     raise mapped from error
                 if heard is not None:
                     heard.again(f"{mapped.message}; asking again")
@@ -650,7 +657,19 @@ def from_status(status: int, model_id: str, headers: Mapping[str, str], body: ob
         return ModelNotConfigured(f"{model_id} did not accept the key ({status}){reason}. {WAYS_OUT}", **details)
     if status == 404:
         return ModelNotConfigured(f"{model_id} is not there ({status}){reason}. Choose another model", **details)
+    if status in (400, 413) and _TOO_LONG.search(said := str(body)):
+        named = _WINDOW.search(said)
+        told = {"window_tokens": int(named[1].replace(",", ""))} if named else {}
+        return ContextFull(f"{model_id} does not take so long a context ({status}){reason}", **details, **told)
     return ModelRefused(f"{model_id} refused the request ({status}){reason}", **details)
+
+
+_TOO_LONG = re.compile(
+    r"context[ _](?:length|window|size|limit)|prompt is too long|maximum number of tokens|max_seq_len|maximum context",
+    re.IGNORECASE,
+)
+_WINDOW = re.compile(r"(?:context|maximum|max_seq_len|>)[^\d>]{0,40}?(\d[\d,]{2,})", re.IGNORECASE)
+"""As OpenAI, Anthropic, Google, vLLM, llama.cpp, LM Studio and others name the window in their refusals."""
 
 
 def _reason(body: object) -> str:

@@ -355,6 +355,9 @@ class Run:
                     taken=self._state.past_calls,
                 )
             )
+        except ContextFull as error:
+            self._note(self._refused_as_too_long(step, models[0], error))
+            return False
         except ModelError as error:
             log.info("process %s: %s", self._claim.pid, error.message)
             self._note(ModelFailed(step, models[0], error.code, error.message))
@@ -437,6 +440,17 @@ class Run:
             return None
         weights = self._scale(model).weights(self._state.turns)
         return compaction.due(self._state, weights, self._beside(model, tail), most, window)
+
+    def _refused_as_too_long(self, step: int, model: str, error: ContextFull) -> ModelFailed:
+        """The provider takes less than was thought, which is known from now on; older steps may be told in short."""
+        tail = context.joined(context.tail(self._state))
+        # By its own count the refused context may seem to fit; it does not.
+        refused = int(0.95 * self._given(model, tail))
+        self._r.language.narrow(model, min(refused, error.details.get("window_tokens", refused)))
+        if self._too_long(model, tail) is not None:
+            return ModelFailed(step, model, error.code, error.message)
+        words = f"{error.message.rstrip('.')}. Nothing of it can be told in short; use a model with a larger context."
+        return ModelFailed(step, model, ModelRefused.code, words)
 
     async def _compact(self, step: int, models: Sequence[str], shorter: compaction.Compact) -> None:
         """Have the older steps told in short. Whatever goes wrong, all of them are kept, and the journal says why."""
@@ -881,7 +895,9 @@ class Run:
             if not about:
                 return
             self._topic.update(terms(about, 200))
-            found = await self._r.memories.recall(self._principal, self._memory_name, about, limit=2 * REMINDERS)
+            found = await self._r.memories.recall(
+                self._principal, self._memory_name, about, limit=2 * REMINDERS, lessons=True
+            )
         except Exception:
             # It can still ask by itself; no agent ends because it was not reminded.
             log.exception("process %s was not reminded of what it knows", self._claim.pid)

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from aether_jupyter.app import App, open_app
 from aether_jupyter.engine import loop
 from aether_jupyter.engine.tokens import tokens, turn_weight
 from aether_jupyter.model.agent import Limits
-from aether_jupyter.model.errors import ModelRefused
+from aether_jupyter.model.errors import ContextFull, ModelRefused
 from aether_jupyter.model.events import (
     MODEL_INTERRUPTED,
     AuxiliaryAnswered,
@@ -26,7 +28,7 @@ from aether_jupyter.model.events import (
     ModelFailed,
     ModelRequested,
 )
-from aether_jupyter.model.message import ModelTurn, ToolCall, ToolTurn, Turn, UserTurn
+from aether_jupyter.model.message import ModelTurn, Part, ToolCall, ToolTurn, Turn, UserTurn
 from aether_jupyter.model.process import Process, Signal, State
 from aether_jupyter.providers import scripted
 
@@ -202,6 +204,47 @@ async def test_where_all_has_become_too_long_it_waits_tries_again_and_says_the_w
         await it.until(pid, lambda process: process.step > seen + 20)
         assert it.shelves.seen == list(range(1, len(it.shelves.seen) + 1))
         await it.app.processes.signal(ANA, pid, Signal.KILL)
+
+
+class Narrow(Walker):
+    """A walker whose server takes less than is known of it, and says how much only if it is `telling`."""
+
+    def __init__(self, steps: int, window: int, *, telling: bool) -> None:
+        super().__init__(steps)
+        self.window, self.telling, self.refused = window, telling, 0
+
+    def __call__(self, n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        if weight(turns) > self.window:
+            self.refused += 1
+            told = {"window_tokens": self.window} if self.telling else {}
+            raise ContextFull("scripted:walker does not take so long a context (400): too long", **told)
+        return super().__call__(n, turns)
+
+
+@pytest.mark.parametrize("telling", [True, False])
+async def test_a_context_that_its_provider_refuses_as_too_long_is_told_in_short(tmp_path: Path, telling: bool) -> None:
+    walker = Narrow(60, 3_000, telling=telling)
+    async with archive(tmp_path, compact_at_tokens=0) as it:
+        pid = (await it.app.processes.spawn(ANA, long_spec(60, walker, max_output_tokens=200))).pid
+        process = await it.ended(pid)
+        assert process.exit.message == "All visited."  # type: ignore[union-attr]
+        assert it.shelves.seen == list(range(1, 60))
+        # Once refused it is not asked that much again.
+        assert walker.refused == 1
+        [failed] = await it.told(pid, ModelFailed)
+        assert failed.error == "context_full"
+        assert len(await it.told(pid, ContextCompacted)) > 1
+        assert all(turns[0] == UserTurn(GOAL) for turns in walker.sent)
+
+
+async def test_a_refused_context_of_which_nothing_can_be_told_in_short_ends_the_run_with_the_way_out(
+    tmp_path: Path,
+) -> None:
+    async with archive(tmp_path, compact_at_tokens=0) as it:
+        pid = (await it.app.processes.spawn(ANA, long_spec(60, Narrow(60, 1, telling=True)))).pid
+        process = await it.ended(pid)
+        assert process.exit.error == "model_refused"  # type: ignore[union-attr]
+        assert "use a model with a larger context" in process.exit.message  # type: ignore[union-attr]
 
 
 async def test_a_writer_that_hangs_is_given_up_and_its_cost_is_reckoned(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from aether_jupyter.abc import Availability, ModelInfo
 from aether_jupyter.config import Settings
 from aether_jupyter.model.errors import (
+    ContextFull,
     ModelAnswerCut,
     ModelNotConfigured,
     ModelRateLimited,
@@ -512,6 +513,26 @@ def test_every_status_has_its_error(status: int, error: type[Exception]) -> None
     found = from_status(status, "a:one", {"Retry-After": "3"}, {"error": {"message": "because of that."}})
     assert type(found) is error
     assert "because of that" in found.message
+
+
+@pytest.mark.parametrize(
+    ("said", "window"),
+    [
+        ("This model's maximum context length is 8192 tokens. However, you requested 8203 tokens (7691 in the ", 8192),
+        ("prompt is too long: 208310 tokens > 200000 maximum", 200_000),
+        ("The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).", 1_048_576),
+        ("the request exceeds the available context size (4096 tokens), try increasing it", 4096),
+        ("length of prompt_tokens (163280) must be less than max_seq_len (32768).", 32_768),
+        ("the model is loaded with context length of only 4,096 tokens, which is not enough", 4096),
+        ("Your input exceeds the context window of this model.", None),
+    ],
+)
+def test_a_context_that_is_too_long_is_told_from_other_refusals(said: str, window: int | None) -> None:
+    found = from_status(400, "a:one", {}, {"error": {"message": said, "code": None}})
+    assert isinstance(found, ContextFull)
+    assert found.details.get("window_tokens") == window
+    coded = from_status(400, "a:one", {}, {"error": {"message": "No.", "code": "context_length_exceeded"}})
+    assert isinstance(coded, ContextFull)
 
 
 @pytest.mark.anyio
