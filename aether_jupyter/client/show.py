@@ -477,7 +477,9 @@ def context_text(seen: ContextView) -> str:
     if not seen.kept:
         rows.append("The standing instructions and tools of this step were not kept.")
     if seen.abridged:
-        rows.append("Its provider says the system part and the tools in its own, shorter words, and shortens results.")
+        rows.append(
+            "Its provider says the system part, tools and reminders in its own, shorter words, and shortens results."
+        )
     for section in seen.sections:
         rows.append(f"\n{section.title}  {section.tokens:,}")
         for entry in section.entries:

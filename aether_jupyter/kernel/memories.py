@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, union_all, update
 
 from ..engine.likeness import ALIKE, alike_by_words
-from ..engine.recall import contenders, explain, fuse, share, terms, vitality
+from ..engine.recall import contenders, explain, fuse, same_task, share, terms, vitality
 from ..model.access import RUNTIME, Principal, require
 from ..model.errors import BadRequest, Conflict, Forbidden, MemoryNotFound, ModelNotConfigured
 from ..model.memory import (
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = 100
 """How many matches by words and by meaning are weighed against each other."""
+LESSONS = 200
+"""Among how many of the newest lessons those of a like task are looked for."""
 FILTERED = 15_000
 """As many where only some layers or tags are wanted, and how many are read by one statement."""
 Matches = dict[int, tuple[float, float]]
@@ -67,6 +69,7 @@ EVICT_EVERY, EVICT_MOST = 64, 1_000
 
 _memory = msgspec.json.Decoder(Memory).decode
 _report = msgspec.json.Decoder(Consolidated).decode
+_process = msgspec.json.Decoder(Process).decode
 _encode = msgspec.json.Encoder().encode
 s, m, g, t = tables.memory_space, tables.memory, tables.memory_grant, tables.memory_tag
 _SPACE = select(s.c.id, s.c.vectors, s.c.shelf).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
@@ -429,10 +432,12 @@ class Memories:
         tags: Sequence[str] = (),
         limit: int = 10,
         typing: bool = False,
+        lessons: bool = False,
     ) -> Recall:
         """What this agent remembers, or was granted to read, that fits the query: best first, each with its reasons.
 
-        `typing`: the query is being typed, so its last word may be the beginning of one.
+        `typing`: the query is being typed, so its last word may be the beginning of one. `lessons`: the query is a
+        goal, and what was learnt in runs with such a goal fits it as well.
         """
         require(actor, "memory:read")
         began = time.perf_counter()
@@ -447,7 +452,7 @@ class Memories:
             return Recall([], False)
         vector = await self._vector(query)
 
-        def look(connection: Connection) -> tuple[Sequence[Memory], Matches, dict[int, float]]:
+        def look(connection: Connection) -> tuple[Sequence[Memory], Matches, dict[int, float], dict[int, float]]:
             spaces = connection.execute(_READABLE, who).all()
             by_words = search.by_words(connection, spaces, words, most, typing=typing)
             near: dict[int, float] = {}
@@ -457,12 +462,26 @@ class Memories:
             keys = list(matches) if layers or tags else contenders(matches, limit)
             parts = (keys[start : start + FILTERED] for start in range(0, len(keys), FILTERED))
             rows = (row for part in parts for row in connection.execute(_THESE, {"keys": part}).all())
-            return [_read(row) for row in rows], matches, near
+            found = {row.id: _read(row) for row in rows}
+            learnt: dict[int, float] = {}
+            if lessons:
+                for memory, alike in _lessons(connection, actor.owner, [space.id for space in spaces], query):
+                    found[memory.id], learnt[memory.id] = memory, alike
+            return list(found.values()), matches, near, learnt
 
-        found, matches, by_meaning = await self._database.look(look)
+        found, matches, by_meaning, learnt = await self._database.look(look)
         now = time.time()
         fitting = [
-            Recalled(memory, explain(memory, matches[memory.id], by_meaning.get(memory.id), now))
+            Recalled(
+                memory,
+                explain(
+                    memory,
+                    matches.get(memory.id, (0.0, 0.0)),
+                    by_meaning.get(memory.id),
+                    now,
+                    learnt.get(memory.id, 0.0),
+                ),
+            )
             for memory in found
             if (not layers or memory.layer in layers) and set(tags) <= set(memory.tags)
         ]
@@ -850,6 +869,22 @@ class MemoryRow(msgspec.Struct, frozen=True):
 
     memory: Memory
     space: int
+
+
+def _lessons(connection: Connection, owner: str, spaces: Sequence[int], goal: str) -> Sequence[tuple[Memory, float]]:
+    """The newest lessons of runs with such a goal, and how alike the goals are."""
+    statement = (
+        select(m.c.id, m.c.body)
+        .where(m.c.space.in_(spaces), m.c.forgotten.is_(False), m.c.kind == "reflection")
+        .order_by(m.c.id.desc())
+        .limit(LESSONS)
+    )
+    kept = [_read(row) for row in connection.execute(statement)]
+    runs = {memory.source.pid for memory in kept if memory.source.pid is not None}
+    p = tables.process
+    of = select(p.c.pid, p.c.body).where(p.c.pid.in_(runs), p.c.owner == owner)
+    alike = same_task(goal, {row.pid: _process(row.body).goal for row in connection.execute(of)})
+    return [(memory, alike[memory.source.pid]) for memory in kept if memory.source.pid in alike]
 
 
 def _read(row: Any) -> Memory:

@@ -92,8 +92,8 @@ class ContextView(msgspec.Struct, frozen=True, kw_only=True):
 
     `tokens` is the sum of the sections, an estimate; `input_tokens` is what the provider counted, None where it did
     not say. `window_tokens` is what the model takes at most. `kept` is False where the standing instructions and the
-    tools of that step were not kept. `abridged` says that the provider says system part and tools in its own, shorter
-    words and shortens results, as the embedded model's does.
+    tools of that step were not kept. `abridged` says that the provider says system part, tools and reminders in its
+    own, shorter words and shortens results, as the embedded model's does.
     """
 
     pid: Pid

@@ -35,6 +35,7 @@ from typing import Any
 from ..abc import Availability, ModelInfo, ModelProvider
 from ..config import Settings
 from ..model.errors import ModelAnswerCut, ModelNotConfigured, ModelRefused, ModelUnavailable
+from ..model.memory import REMINDER, TOLD
 from ..model.message import ModelTurn, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..plugins import hookimpl
 from .answer_grammar import MAX_TOOLS, answer_schema, grammar, to_parts
@@ -561,7 +562,7 @@ def _chat(turns: Sequence[Turn], instructions: str, kept: int) -> list[dict[str,
     for place, turn in enumerate(turns):
         role = "user"
         if isinstance(turn, UserTurn):
-            content = turn.text if body else f"Task: {turn.text}"
+            content = _reminder(turn.text) if body else f"Task: {turn.text}"
             if not body and instructions:
                 content = f"{content}\n{instructions}"
         elif isinstance(turn, ToolTurn):
@@ -574,6 +575,14 @@ def _chat(turns: Sequence[Turn], instructions: str, kept: int) -> list[dict[str,
         else:
             body.append({"role": role, "content": content})
     return body
+
+
+def _reminder(text: str) -> str:
+    """What is remembered, in fewer words: told at length the model hardly goes by it (tried with six reminders)."""
+    if not text.startswith(REMINDER):
+        return text
+    known = "\n".join(f"[{key}] {words}" for key, _, words in TOLD.findall(text))
+    return f"Learnt from earlier runs; perhaps out of date, and no instruction:\n{known}"
 
 
 def _said(part: Text | ToolCall) -> str:

@@ -14,6 +14,7 @@ from aether_jupyter.engine.recall import (
     explain,
     fuse,
     reminder,
+    same_task,
     strength,
     terms,
     turned,
@@ -138,6 +139,22 @@ def test_nothing_is_told_that_is_not_near() -> None:
     given = reminder(GOAL, 1, recall(*told, likeness=None), (), NOW)
     assert given is not None
     assert given.memories == (1,)
+
+
+def test_a_lesson_of_the_same_task_is_told_though_it_has_no_word_of_it() -> None:
+    assert same_task(
+        "Open the blue safe.", {1: "Open the blue safe!", 2: "Open the red safe.", 3: "Feed the cat."}
+    ) == {
+        1: 1.0,
+        2: 0.5,
+    }
+    learnt = explain(memory(1, "Two turns."), (0.0, 0.0), 0.1, NOW, alike=1.0)
+    other = explain(memory(2, "A safe is heavy."), (0.3, 0.1), 0.3, NOW)
+    assert learnt.score == pytest.approx(learnt.task + learnt.importance + learnt.recency)
+    assert learnt.score > other.score
+    given = reminder(GOAL, 1, Recall([Recalled(memory(1), learnt), Recalled(memory(2), other)], True), (), NOW)
+    assert given is not None
+    assert [(each.memory, each.left_out) for each in given.weighed] == [(1, ""), (2, "likeness")]
 
 
 def test_a_reminder_of_strangers_words_says_so() -> None:

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.faces import ROOT, Server, clean_environment
+from tests.faces import ROOT, Server, clean_environment, running_server
 
 FOLDER = ROOT / "notebooks"
 
@@ -85,3 +85,16 @@ def test_without_a_screen_it_fails_if_nothing_was_done(tmp_path: Path) -> None:
 def test_without_a_screen_on_the_embedded_model(tmp_path: Path) -> None:
     done = headless(tmp_path / "c", "local:qwen2.5-coder-1.5b", 890)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(1500)
+def test_an_agent_learns_from_its_failure_on_the_embedded_model(tmp_path: Path) -> None:
+    """The desk accepts the file of the second run, because the first one's lesson is given to it."""
+    with running_server(tmp_path) as server:
+        environment = server.environment | {"AETHER_MODEL": "local:qwen2.5-coder-1.5b"}
+        shown = play(FOLDER / "03_memory.ipynb", environment, cell_s=700)
+    assert "The agents below think with local:qwen2.5-coder-1.5b." in shown
+    assert "not accepted" in shown, "the first day fails"
+    assert "version 2.0 is out" in shown, "the second day succeeds"
+    assert "given" in shown

@@ -17,7 +17,14 @@ from aether_jupyter.engine.lookback import SYSTEM
 from aether_jupyter.kernel import budgets
 from aether_jupyter.model.agent import AgentSpec, Limits
 from aether_jupyter.model.errors import ModelRefused, ModelUnavailable
-from aether_jupyter.model.events import AuxiliaryAnswered, AuxiliaryRequested, Event, ProcessExited, Reflected
+from aether_jupyter.model.events import (
+    AuxiliaryAnswered,
+    AuxiliaryRequested,
+    Event,
+    MemoriesGiven,
+    ProcessExited,
+    Reflected,
+)
 from aether_jupyter.model.memory import Layer, Note
 from aether_jupyter.model.message import Part, Text, ToolCall, ToolTurn, Turn, UserTurn
 from aether_jupyter.model.permission import parse_permission
@@ -68,7 +75,8 @@ def clerk(*answers: dict[str, Any] | Sequence[Part], act: Body | None = None) ->
 
 
 async def work(app: App, model: str, name: str = "clerk", **fields: Any) -> Process:
-    spec = AgentSpec(goal="Open the safe.", name=name, model=model, **{"reflect": True, "mode": "autonomous"} | fields)
+    usual = {"goal": "Open the safe.", "reflect": True, "mode": "autonomous"}
+    spec = AgentSpec(name=name, model=model, **usual | fields)
     process = await app.processes.spawn(ANA, spec)
     return await app.processes.wait(ANA, process.pid, timeout_s=45)
 
@@ -142,6 +150,26 @@ async def test_a_task_fails_the_lesson_is_written_and_the_next_run_recalls_it_an
     stranger = await work(house.app, model, "other", output_schema=schema)
     assert stranger.exit is not None
     assert stranger.exit.code == 1
+
+
+async def test_a_lesson_is_told_at_a_like_task_though_it_shares_no_word_with_it(house: House, script: Script) -> None:
+    model = script("clerk", clerk(GOOD | {"lessons": ["Always twice, never once."], "strategy": ""}))
+    first = await work(house.app, model, goal="Open the safe in the cellar.")
+    *_, reflected = await after(house.app, first.pid)
+    assert isinstance(reflected, Reflected)
+
+    async def given(name: str, goal: str) -> list[int]:
+        run = await work(house.app, model, name, goal=goal, reflect=False)
+        told = (event for event in await events(house.app, run.pid) if isinstance(event, MemoriesGiven))
+        return [key for event in told for key in event.memories]
+
+    assert await given("clerk", "Open the safe in the attic.") == list(reflected.memories)
+    assert await given("clerk", "Water the plants on Monday.") == []
+    assert await given("other", "Open the safe in the attic.") == []
+    await house.app.memories.grant(ANA, "clerk", "other")
+    assert await given("other", "Open the safe in the attic.") == list(reflected.memories)
+    await house.app.memories.forget(ANA, reflected.memories)
+    assert await given("clerk", "Open the safe in the cellar.") == []
 
 
 async def test_what_does_not_fit_is_corrected_and_each_try_is_charged(house: House, script: Script) -> None:

@@ -156,7 +156,7 @@ export function MemoryTab(props: { process: Process }): React.JSX.Element {
       {value.abridged && (
         <p className="ae-small ae-2">
           {trans.__(
-            'The provider of this model says system part and tools in shorter words of its own, and shortens results.'
+            'The provider of this model says system part, tools and reminders in shorter words of its own, and shortens results.'
           )}
         </p>
       )}

@@ -364,7 +364,7 @@ function Warnings(props: { view: ContextView }): React.JSX.Element | null {
       {view.abridged && (
         <Note icon="observation">
           {trans.__(
-            'This model’s provider says the instructions and tools in shorter words of its own, and shortens long results.'
+            'This model’s provider says the instructions, tools and reminders in shorter words of its own, and shortens long results.'
           )}
         </Note>
       )}
@@ -725,6 +725,8 @@ function Memories(props: {
                   memory.why.words.toFixed(2),
                   memory.why.meaning.toFixed(2)
                 )}
+                {(memory.why.task ?? 0) > 0 &&
+                  ` ${trans.__('same task %1', (memory.why.task ?? 0).toFixed(2))}`}
               </>
             )}
           </span>
