@@ -150,6 +150,7 @@ test('a search finds what shares a word or lies near, not whatever is nearest', 
         meaning: 0,
         importance: 0,
         recency: 0,
+        task: 0,
         likeness
       }
     });

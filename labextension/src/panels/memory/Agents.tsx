@@ -3,10 +3,9 @@ import * as React from 'react';
 
 import type { MemorySpace, Process, SpaceList } from '../../api/types';
 import {
-  Button,
+  Failure,
   Icon,
   Meter,
-  Note,
   Patience,
   Skeleton,
   StateMark,
@@ -136,17 +135,9 @@ export function Agents(props: {
             </>
           )}
           {props.failure && (
-            <Note
-              tone={spaces ? 'warn' : 'bad'}
-              icon="error"
-              action={
-                <Button small onClick={props.onRetry}>
-                  {trans.__('Try again')}
-                </Button>
-              }
-            >
+            <Failure tone={spaces ? 'warn' : 'bad'} again={props.onRetry}>
               {props.failure.message}
-            </Note>
+            </Failure>
           )}
           <ul>{shown.map(item)}</ul>
           {spaces && shown.length === 0 && names.length > 0 && (

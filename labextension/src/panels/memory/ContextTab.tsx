@@ -13,6 +13,7 @@ import { CommandIDs } from '../../commands/ids';
 import { standing } from '../../state/selectors';
 import {
   Button,
+  Failure,
   figures,
   Icon,
   leftOutWord,
@@ -197,17 +198,9 @@ export function ContextTab(props: IContextTabProps): React.JSX.Element {
       </div>
       {wrong && (
         <div className="mi-notes">
-          <Note
-            tone={view ? 'warn' : 'bad'}
-            icon="error"
-            action={
-              <Button small onClick={wrong.again}>
-                {trans.__('Try again')}
-              </Button>
-            }
-          >
+          <Failure tone={view ? 'warn' : 'bad'} again={wrong.again}>
             {wrong.failure?.message}
-          </Note>
+          </Failure>
         </div>
       )}
       {!view && !failure && (

@@ -9,7 +9,15 @@ import type {
   MemorySpace,
   Merged
 } from '../../api/types';
-import { Button, Icon, Note, Patience, useHints, useWords } from '../../ui';
+import {
+  Button,
+  Failure,
+  Icon,
+  Note,
+  Patience,
+  useHints,
+  useWords
+} from '../../ui';
 import { useClock, useServices } from '../services';
 import { useAsked } from '../useAsked';
 import type { IDrafts, IMemoryDraft } from './drafts';
@@ -465,22 +473,14 @@ export const MemoriesTab = React.forwardRef<IMemoriesHandle, IMemoriesTabProps>(
           )}
           {failure && (
             <div className="mi-notes">
-              <Note
+              <Failure
                 tone={opened ? 'warn' : 'bad'}
-                icon="error"
-                action={
-                  <Button
-                    small
-                    onClick={() => (searching ? searchAgain() : pages?.retry())}
-                  >
-                    {trans.__('Try again')}
-                  </Button>
-                }
+                again={() => (searching ? searchAgain() : pages?.retry())}
               >
                 {opened
                   ? trans.__('What is here stays. %1', failure.message)
                   : failure.message}
-              </Note>
+              </Failure>
             </div>
           )}
           {!opened && !failure && (

@@ -4,6 +4,7 @@ import * as React from 'react';
 import type { Memory, Merged } from '../../api/types';
 import {
   Button,
+  Failure,
   Icon,
   Note,
   Patience,
@@ -65,7 +66,7 @@ export function MergeDialog(props: {
     }
   };
   const alone = memories.length === 1 && similar.value?.length === 0;
-  const wrong = failure || (outcome.failure ?? similar.failure)?.message;
+  const unread = outcome.failure ? outcome : similar;
 
   return (
     <dialog
@@ -164,7 +165,7 @@ export function MergeDialog(props: {
               {trans.__('What comes of it')}
             </h3>
           )}
-          {enough && !merged && !wrong && (
+          {enough && !merged && !unread.failure && (
             <>
               <Skeleton height={60} />
               <Patience>
@@ -200,10 +201,15 @@ export function MergeDialog(props: {
               </p>
             </>
           )}
-          {wrong && (
+          {failure && (
             <Note tone="bad" icon="error" alert>
-              {trans.__('Nothing was merged. %1', wrong)}
+              {trans.__('Nothing was merged. %1', failure)}
             </Note>
+          )}
+          {unread.failure && (
+            <Failure tone="bad" again={unread.again}>
+              {unread.failure.message}
+            </Failure>
           )}
         </div>
         <footer>
