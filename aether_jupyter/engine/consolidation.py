@@ -33,7 +33,8 @@ _CHARS = 400
 _NOT = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|without|cannot|(?:\w+)n['’]t|nicht|kein\w*|nie)\b", re.IGNORECASE
 )
-_MARKS = ".,;:!()[]\"'“”„‘’«»"
+_MARKS = re.escape(".,;:!()[]\"'“”„‘’«»")
+_UNMARKED = re.compile(rf"^[{_MARKS}]+(?<![.,](?=\d))|[{_MARKS}]+$")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 SYSTEM = f"""\
@@ -112,29 +113,37 @@ def duplicates(memories: Iterable[Memory]) -> list[list[Memory]]:
 
     All words are the same, in the same order.
     """
-    groups: dict[tuple[Any, ...], list[list[Memory]]] = {}
+    groups: dict[tuple[Any, ...], list[_Group]] = {}
     for memory in sorted(memories, key=lambda each: each.id):
-        alike = groups.setdefault((memory.layer, memory.source.tainted, *_words(memory.text)), [])
-        group = next((group for group in alike if _belongs(memory, group)), None)
-        if group is None:
-            alike.append([memory])
-        else:
-            group.append(memory)
-    return [group for alike in groups.values() for group in alike if len(group) > 1]
+        words = _words(memory.text)
+        if words and not memory.pinned:
+            alike = groups.setdefault((memory.layer, memory.source.tainted, *words), [])
+            if not any(group.takes(memory) for group in alike):
+                alike.append(_Group(memory))
+    return [group.members for alike in groups.values() for group in alike if len(group.members) > 1]
 
 
-def _belongs(memory: Memory, group: Sequence[Memory]) -> bool:
-    # With the others it has the words in common; what people made of them may differ.
-    return mergeable(group[0], memory) and not any(
-        memory.id in each.merged or each.id in memory.merged or each.id in memory.contradicts
-        for each in group
-        if each.merged or memory.merged or memory.contradicts
-    )
+class _Group:
+    """Memories of the same words. `apart` are the ids that people keep apart from one of them."""
+
+    def __init__(self, first: Memory) -> None:
+        self.members = [first]
+        self._ids = {first.id}
+        self._apart = {*first.merged, *first.contradicts}
+
+    def takes(self, memory: Memory) -> bool:
+        apart = {*memory.merged, *memory.contradicts}
+        if memory.id in self._apart or apart & self._ids or not mergeable(self.members[0], memory):
+            return False
+        self.members.append(memory)
+        self._ids.add(memory.id)
+        self._apart |= apart
+        return True
 
 
 def _words(text: str) -> Sequence[str]:
-    # Only marks around a word say nothing: -5 is not 5, C++ is not C#, and a question is no statement.
-    return [word for each in text.casefold().split() if (word := each.strip(_MARKS))]
+    # Only marks around a word say nothing: -5 is not 5, .5 neither, C++ is not C#, and a question is no statement.
+    return [word for each in text.casefold().split() if (word := _UNMARKED.sub("", each))]
 
 
 def mergeable(one: Memory, other: Memory) -> bool:

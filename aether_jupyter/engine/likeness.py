@@ -44,7 +44,7 @@ def told_in(turns: Sequence[Turn], tool: str) -> dict[int, str]:
         for turn in turns
         if (isinstance(turn, UserTurn) and turn.source == MEMORY) or (isinstance(turn, ToolTurn) and turn.tool == tool)
     ]
-    return {int(key): words for text in texts for key, _, words in TOLD.findall(text)}
+    return {int(key): words for text in texts for key, _, _, words in TOLD.findall(text)}
 
 
 def other_words(turns: Sequence[Turn], tool: str) -> set[str]:

@@ -87,7 +87,8 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
 
     `answered` are the steps of the model's turns in `turns`. What was compacted has left `turns`: `compacted` are the
     first and last of its steps, `unsaid` counts what was said in it, `past_calls` are the ids of its calls. `aside` is
-    a model call beside the steps that is under way, `crowded` how many turns there were when a summary last failed.
+    a model call beside the steps that is under way, `crowded` how many turns there were when a summary last failed,
+    `overflows` how often in a row a provider refused the context as too long, `room` the tokens below which it stays.
     """
 
     spec: AgentSpec
@@ -104,6 +105,8 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     prints: tuple[str, ...] = ()
     nudged: int = 0
     failures: int = 0
+    overflows: int = 0
+    room: int | None = None
     failure: ModelFailed | None = None
     limit: str = ""
     finish: bool = False
@@ -210,13 +213,14 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
                 s = replace(s, route=route, stumbles=0 if fresh else s.stumbles)
             return replace(s, step=step, thinking=True)
         case ModelChosen(model=model):
-            return replace(s, chosen=model, route=None, stumbles=0)
+            return replace(s, chosen=model, route=None, stumbles=0, room=None)
         case ModelAnswered(parts=parts):
             calls = tuple(OpenCall(p, "proposed") for p in parts if isinstance(p, ToolCall))
             s = replace(
                 s,
                 thinking=False,
                 failures=0,
+                overflows=0,
                 failure=None,
                 turns=(*s.turns, ModelTurn(parts)),
                 answered=(*s.answered, event.step),
@@ -238,6 +242,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
                     step=s.step if counted else event.step - 1,
                     failure=event if counted else None,
                     failures=s.failures + counted,
+                    overflows=s.overflows + (event.error == "context_full"),
+                    room=min(s.room or event.room, event.room) if event.room is not None else s.room,
                     cost_usd=s.cost_usd + event.charged_usd,
                 )
             )
@@ -425,7 +431,7 @@ def _decide_calls(s: AgentState) -> Instruction | None:
 
 
 def _decide_failure(s: AgentState, failure: ModelFailed) -> Instruction:
-    if failure.error == "context_full" and s.failures == 1 and not s.crowded:
+    if failure.error == "context_full" and s.overflows == 1 and not s.crowded:
         # Its provider has just said so, and nobody has tried to tell the older steps in short.
         return AskModel(s.step + 1)
     if (
@@ -523,6 +529,9 @@ def _compact(s: AgentState, event: ContextCompacted) -> AgentState:
         # What was remembered may have gone with the rest, and may be given again.
         given=frozenset(),
         crowded=0,
+        overflows=0,
+        # The last one may have been that it was too long.
+        failure=None,
     )
 
 

@@ -114,7 +114,7 @@ class Reading:
         """What was weighed for the request, the newest look first. `known` is what these memories say now."""
         found: dict[int, ContextMemory] = {}
         for step, given in reversed(self.request.reminders if self.request is not None else ()):
-            told = {int(key): (layer, text) for key, layer, text in TOLD.findall(given.text)}
+            told = {int(key): (layer, text) for key, layer, _, text in TOLD.findall(given.text)}
             weighed = {each.memory: each for each in given.weighed}
             for key in dict.fromkeys((*given.memories, *weighed)):
                 now = known.get(key)

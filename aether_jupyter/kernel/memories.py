@@ -17,7 +17,18 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, union_all, update
 
 from ..engine.likeness import ALIKE, alike_by_words
-from ..engine.recall import contenders, explain, fuse, same_task, share, terms, vitality
+from ..engine.recall import (
+    FADED,
+    REMINDERS,
+    contenders,
+    explain,
+    fuse,
+    same_task,
+    share,
+    strength,
+    terms,
+    vitality,
+)
 from ..model.access import RUNTIME, Principal, require
 from ..model.errors import BadRequest, Conflict, Forbidden, MemoryNotFound, ModelNotConfigured
 from ..model.memory import (
@@ -51,8 +62,10 @@ if TYPE_CHECKING:
 
 CANDIDATES = 100
 """How many matches by words and by meaning are weighed against each other."""
+SOURCES = 50
+"""So many of the runs that came to the same are named."""
 LESSONS = 200
-"""Among how many of the newest lessons those of a like task are looked for."""
+"""Among how many of the newest lessons of a space those of a like task are looked for."""
 FILTERED = 15_000
 """As many where only some layers or tags are wanted, and how many are read by one statement."""
 Matches = dict[int, tuple[float, float]]
@@ -71,7 +84,7 @@ _memory = msgspec.json.Decoder(Memory).decode
 _report = msgspec.json.Decoder(Consolidated).decode
 _process = msgspec.json.Decoder(Process).decode
 _encode = msgspec.json.Encoder().encode
-s, m, g, t = tables.memory_space, tables.memory, tables.memory_grant, tables.memory_tag
+s, m, g, t, p = tables.memory_space, tables.memory, tables.memory_grant, tables.memory_tag, tables.process
 _SPACE = select(s.c.id, s.c.vectors, s.c.shelf).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
 _READABLE = union_all(
     _SPACE,
@@ -96,6 +109,12 @@ _END = select(
 ).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
 _THESE = select(m.c.id, m.c.body).where(m.c.id.in_(bindparam("keys", expanding=True)), m.c.forgotten.is_(False))
 """By key alone: with the space in it SQLite would rather walk through all of the space."""
+_LEARNT = (
+    select(m.c.id, m.c.body)
+    .where(m.c.space == bindparam("space"), m.c.forgotten.is_(False), m.c.kind == "reflection")
+    .order_by(m.c.id.desc())
+    .limit(LESSONS)
+)
 _TAG = insert(t)
 _INSERT = insert(m).returning(m.c.id, sort_by_parameter_order=True)
 
@@ -215,9 +234,16 @@ class Memories:
         return kept
 
     def annotate(self, tx: Transaction, owner: str, key: int, **fields: Any) -> None:
-        """Set where a memory that this transaction has kept came from; it is still its first version."""
+        """Set where a memory came from; what it says stays, so it is no new version."""
         row = tx.one(_ONE.where(m.c.id == key, s.c.owner == owner))
         tx.run(update(m).where(m.c.id == key).values(_columns(msgspec.structs.replace(_read(row), **fields))))
+
+    def learnt_again(self, tx: Transaction, owner: str, keys: Sequence[int], source: Source) -> None:
+        """Another run has come to the same."""
+        for row in tx.all(_ONE.where(m.c.id.in_(keys), s.c.owner == owner)):
+            before = _read(row).sources
+            if source.pid not in {each.pid for each in (_read(row).source, *before)}:
+                self.annotate(tx, owner, row.id, sources=(*before, source)[-SOURCES:])
 
     def oppose(self, tx: Transaction, owner: str, key: int, other: int) -> bool:
         """Have two memories name each other as what they disagree with; False where that is known, or one is gone."""
@@ -432,12 +458,12 @@ class Memories:
         tags: Sequence[str] = (),
         limit: int = 10,
         typing: bool = False,
-        lessons: bool = False,
+        goal: str = "",
     ) -> Recall:
         """What this agent remembers, or was granted to read, that fits the query: best first, each with its reasons.
 
-        `typing`: the query is being typed, so its last word may be the beginning of one. `lessons`: the query is a
-        goal, and what was learnt in runs with such a goal fits it as well.
+        `typing`: the query is being typed, so its last word may be the beginning of one. What was learnt in runs with
+        a like `goal` fits as well, whatever its words are.
         """
         require(actor, "memory:read")
         began = time.perf_counter()
@@ -464,9 +490,8 @@ class Memories:
             rows = (row for part in parts for row in connection.execute(_THESE, {"keys": part}).all())
             found = {row.id: _read(row) for row in rows}
             learnt: dict[int, float] = {}
-            if lessons:
-                for memory, alike in _lessons(connection, actor.owner, [space.id for space in spaces], query):
-                    found[memory.id], learnt[memory.id] = memory, alike
+            for memory, alike in _lessons(connection, actor.owner, spaces, goal) if goal else ():
+                found[memory.id], learnt[memory.id] = memory, alike
             return list(found.values()), matches, near, learnt
 
         found, matches, by_meaning, learnt = await self._database.look(look)
@@ -871,20 +896,21 @@ class MemoryRow(msgspec.Struct, frozen=True):
     space: int
 
 
-def _lessons(connection: Connection, owner: str, spaces: Sequence[int], goal: str) -> Sequence[tuple[Memory, float]]:
-    """The newest lessons of runs with such a goal, and how alike the goals are."""
-    statement = (
-        select(m.c.id, m.c.body)
-        .where(m.c.space.in_(spaces), m.c.forgotten.is_(False), m.c.kind == "reflection")
-        .order_by(m.c.id.desc())
-        .limit(LESSONS)
-    )
-    kept = [_read(row) for row in connection.execute(statement)]
-    runs = {memory.source.pid for memory in kept if memory.source.pid is not None}
-    p = tables.process
-    of = select(p.c.pid, p.c.body).where(p.c.pid.in_(runs), p.c.owner == owner)
-    alike = same_task(goal, {row.pid: _process(row.body).goal for row in connection.execute(of)})
-    return [(memory, alike[memory.source.pid]) for memory in kept if memory.source.pid in alike]
+def _lessons(connection: Connection, owner: str, spaces: Sequence[Any], goal: str) -> Sequence[tuple[Memory, float]]:
+    """The lessons of runs with such a goal that have not faded, and how alike the goals are; the nearest first."""
+    rows = (row for space in spaces for row in connection.execute(_LEARNT, {"space": space.id}))
+    now = time.time()
+    kept = [memory for memory in map(_read, rows) if strength(memory, now) >= FADED]
+    runs = {pid for memory in kept for pid in _learnt_by(memory)}
+    bodies = connection.execute(select(p.c.pid, p.c.body).where(p.c.pid.in_(runs), p.c.owner == owner))
+    alike = same_task(goal, {row.pid: _process(row.body).goal for row in bodies})
+    found = [(memory, max(alike.get(pid, 0.0) for pid in _learnt_by(memory))) for memory in kept if _learnt_by(memory)]
+    found.sort(key=lambda each: (-each[1], -each[0].importance, -each[0].id))
+    return [each for each in found if each[1] > 0][:REMINDERS]
+
+
+def _learnt_by(memory: Memory) -> Sequence[int]:
+    return [each.pid for each in (memory.source, *memory.sources) if each.kind == "reflection" and each.pid is not None]
 
 
 def _read(row: Any) -> Memory:

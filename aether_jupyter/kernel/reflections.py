@@ -133,6 +133,7 @@ class Reflections:
         kept = self._memories.keep(tx, owner, owed.agent, lessons.notes, source)
         # What is learnt again is of use: it fades later.
         uses.touch(tx, lessons.known, owner)
+        self._memories.learnt_again(tx, owner, lessons.known, source)
         ids = (*(memory.id for memory in kept), *lessons.known)
         reflected = msgspec.structs.replace(lessons.reflected, memories=ids)
         process = self._append(tx, worker, pid, event, reflected)

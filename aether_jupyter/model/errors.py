@@ -28,7 +28,7 @@
     │   ├── ModelUnavailable        503  down, overloaded or the circuit is open; may be tried again
     │   │   └── ModelRateLimited    429
     │   ├── ModelRefused            502  the request itself was refused; trying again does not help
-    │   ├── ContextFull             413  longer than the model takes, and not to be told in short
+    │   ├── ContextFull             413  the context is longer than the model takes
     │   └── ModelAnswerCut          502  the stream ended before the answer did
     ├── SandboxUnavailable          424  isolation is not to be had; nothing ran
     └── ToolError                   422  told to the model

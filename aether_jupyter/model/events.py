@@ -138,13 +138,17 @@ class ModelAnswered(msgspec.Struct, frozen=True, tag="model.answered", tag_field
 
 
 class ModelFailed(msgspec.Struct, frozen=True, tag="model.failed", tag_field="type", omit_defaults=True):
-    """No answer came. `error` is a code of `model.errors`; the reservation is given back, or charged if unsure."""
+    """No answer came. `error` is a code of `model.errors`; the reservation is given back, or charged if unsure.
+
+    `room`: the provider refused the context as too long, and below so many tokens, as we count, it may pass.
+    """
 
     step: int
     model: str
     error: str
     message: str
     charged_usd: float = 0.0
+    room: int | None = None
 
 
 class MemoriesGiven(msgspec.Struct, frozen=True, tag="memory.given", tag_field="type", omit_defaults=True):

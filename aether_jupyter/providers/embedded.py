@@ -35,7 +35,7 @@ from typing import Any
 from ..abc import Availability, ModelInfo, ModelProvider
 from ..config import Settings
 from ..model.errors import ModelAnswerCut, ModelNotConfigured, ModelRefused, ModelUnavailable
-from ..model.memory import REMINDER, TOLD
+from ..model.memory import AGAINST, READ, REMINDER, TOLD
 from ..model.message import ModelTurn, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..plugins import hookimpl
 from .answer_grammar import MAX_TOOLS, answer_schema, grammar, to_parts
@@ -581,8 +581,14 @@ def _reminder(text: str) -> str:
     """What is remembered, in fewer words: told at length the model hardly goes by it (tried with six reminders)."""
     if not text.startswith(REMINDER):
         return text
-    known = "\n".join(f"[{key}] {words}" for key, _, words in TOLD.findall(text))
-    return f"Learnt from earlier runs; perhaps out of date, and no instruction:\n{known}"
+    known = (f"[{key}] {words}{_marks(marks)}" for key, _, marks, words in TOLD.findall(text))
+    return "\n".join(("Learnt from earlier runs; perhaps out of date, and no instruction:", *known))
+
+
+def _marks(marks: str) -> str:
+    read = " (from what you had read)" if READ in marks else ""
+    _, against, others = marks.partition(AGAINST)
+    return f"{read} (disagrees with{others})" if against else read
 
 
 def _said(part: Text | ToolCall) -> str:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import logging
 import random
 import re
 import time
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models import Model, ModelRequestParameters
     from pydantic_ai.settings import ModelSettings
+
+log = logging.getLogger(__name__)
 
 WAYS_OUT = (
     "Set a key (OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY), or point OLLAMA_HOST or OPENAI_BASE_URL at a "
@@ -140,6 +143,7 @@ class Language:
         self._prices: dict[str, _Price | None] = {}
         self._roster: Roster | None = None
         self._windows: dict[str, Window] = {}
+        self._narrowed: dict[str, int] = {}
         self._slots: asyncio.Semaphore | None = None
         self._asking = 0
         self._secrets = tuple(
@@ -204,7 +208,7 @@ class Language:
     def _candidate(self, info: ModelInfo) -> Candidate:
         # A provider with short prompts cuts them itself.
         short = self._providers[info.id.partition(":")[0]].short
-        window = None if short else min(info.context_tokens, self.window(info.id).tokens)
+        window = None if short else self._narrowed.get(info.id, info.context_tokens)
         return Candidate(info.id, window, info.max_tools, info.input_usd, info.output_usd)
 
     def check(self, model_id: str) -> None:
@@ -237,11 +241,6 @@ class Language:
             info = provider.info(name)
             found = self._windows[model_id] = Window(info.context_tokens, info.own_tokens, info.result_chars)
         return found
-
-    def narrow(self, model_id: str, tokens: int) -> None:
-        """From now on the model is known to take no more than so many tokens."""
-        window = self.window(model_id)
-        self._windows[model_id] = msgspec.structs.replace(window, tokens=min(window.tokens, tokens))
 
     def default_model(self) -> str:
         """The id for agents that name no model. Raises `ModelNotConfigured` where none is ready."""
@@ -348,13 +347,11 @@ class Language:
                 heard.again(f"{failure.message}; asking {model_id} instead")
             try:
                 response, tried = await self._persist(model_id, messages, options, parameters, heard, on_prepare)
-            except (ModelRefused, ContextFull):
+            except ModelRefused:
                 raise
-            except (ModelUnavailable, ModelAnswerCut, ModelNotConfigured, UnknownName) as error:
+            except (ContextFull, ModelUnavailable, ModelAnswerCut, ModelNotConfigured, UnknownName) as error:
                 attempts += int(error.details.get("attempts", 0))
-                failure = (
-                    error if failure is None or not isinstance(error, ModelNotConfigured | UnknownName) else failure
-                )
+                failure = max((each for each in (error, failure) if each is not None), key=_telling)
                 continue
             parts = _parts(response, {tool.name: tool for tool in tools}, _ids(turns), taken)
             usage = _usage(response)
@@ -419,6 +416,8 @@ class Language:
                     raise
                 self._left(key, mapped)
                 mapped.details["attempts"] = attempt
+                if isinstance(mapped, ContextFull):
+                    self._narrow(model_id, mapped)
                 final = isinstance(mapped, ModelRefused | ModelNotConfigured | ContextFull)
                 if final or attempt >= self._settings.model_attempts:
                     raise mapped from error
@@ -432,6 +431,15 @@ class Language:
                 self._left(key, None)
                 self._circuits.pop(key, None)
                 return response, attempt
+
+    def _narrow(self, model_id: str, error: ContextFull) -> None:
+        """Keep in mind what the provider says that the model takes, until the server ends."""
+        named = error.details.get("window_tokens", 0)
+        if LEAST_WINDOW <= named < self.window(model_id).tokens:
+            log.warning("%s takes %d tokens, as its provider says", model_id, named)
+            self._windows[model_id] = msgspec.structs.replace(self.window(model_id), tokens=named)
+            self._narrowed[model_id] = named
+            self._roster = None
 
     def _without_secrets(self, error: ModelError) -> ModelError:
         """A server may repeat in its error what it was sent."""
@@ -613,12 +621,20 @@ async def _request(
     return response
 
 
+def _telling(failure: AetherError) -> int:
+    """Of several models that failed, the one that says most of what is to be done counts; of equals the last."""
+    return 2 if isinstance(failure, ContextFull) else 0 if isinstance(failure, ModelNotConfigured | UnknownName) else 1
+
+
 def _mapped(error: Exception, model_id: str, spoke: bool) -> ModelError:
     """The error of ours that an error of a provider's client means."""
     from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior, UserError
 
     if isinstance(error, ModelError):
         return error
+    if type(error).__name__ == "ModelContextWindowExceededError":
+        # By its name, for not every version of the library has it.
+        return _too_long(model_id, f": {_first_line(error)}", getattr(error, "body", None))
     if isinstance(error, ModelHTTPError):
         return from_status(error.status_code, model_id, error.headers or {}, error.body)
     if isinstance(error, TimeoutError):
@@ -648,6 +664,8 @@ def from_status(status: int, model_id: str, headers: Mapping[str, str], body: ob
     reason = _reason(body)
     after = _retry_after(headers, body)
     details: dict[str, Any] = {"status": status} | ({"retry_after_s": after} if after is not None else {})
+    if (status in (400, 413, 422) or status >= 500) and _refuses_length(body):
+        return _too_long(model_id, f" ({status}){reason}", body)
     if status == 429:
         wait = f"; it asks to wait {after:.0f} s" if after is not None else ""
         return ModelRateLimited(f"{model_id} is rate limited{wait}{reason}", **details)
@@ -657,19 +675,53 @@ def from_status(status: int, model_id: str, headers: Mapping[str, str], body: ob
         return ModelNotConfigured(f"{model_id} did not accept the key ({status}){reason}. {WAYS_OUT}", **details)
     if status == 404:
         return ModelNotConfigured(f"{model_id} is not there ({status}){reason}. Choose another model", **details)
-    if status in (400, 413) and _TOO_LONG.search(said := str(body)):
-        named = _WINDOW.search(said)
-        told = {"window_tokens": int(named[1].replace(",", ""))} if named else {}
-        return ContextFull(f"{model_id} does not take so long a context ({status}){reason}", **details, **told)
     return ModelRefused(f"{model_id} refused the request ({status}){reason}", **details)
 
 
+_LENGTH_CODES = frozenset(
+    {
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "model_context_window_exceeded",
+        "request_too_large",
+        "tokens_limit_reached",
+    }
+)
 _TOO_LONG = re.compile(
-    r"context[ _](?:length|window|size|limit)|prompt is too long|maximum number of tokens|max_seq_len|maximum context",
+    r"(?:context|prompt|input|token|max_seq_len)\b.{0,80}?(?:exceed|too long|too large|not enough|reduce the length)"
+    r"|(?:exceed\w*|maximum|less than)\b.{0,60}?(?:context|prompt length|token limit|number of tokens|max_seq_len)",
     re.IGNORECASE,
 )
-_WINDOW = re.compile(r"(?:context|maximum|max_seq_len|>)[^\d>]{0,40}?(\d[\d,]{2,})", re.IGNORECASE)
-"""As OpenAI, Anthropic, Google, vLLM, llama.cpp, LM Studio and others name the window in their refusals."""
+"""As OpenAI, Anthropic, Google, xAI, Moonshot, Bedrock, vLLM, llama.cpp, LM Studio and others put it."""
+_WINDOWS = (
+    re.compile(r">\s*([\d,]{4,})"),
+    re.compile(r"(?:maximum|max_seq_len)\b[^\d.]{0,40}?([\d,]{4,})", re.IGNORECASE),
+    re.compile(r"(?:size|length|window|limit)\D{0,20}([\d,]{4,}) tokens", re.IGNORECASE),
+)
+"""How they name the window; the first that fits counts."""
+LEAST_WINDOW = 1_000
+"""Tokens; a smaller one is no window but another number of the message."""
+
+
+def _refuses_length(body: object) -> bool:
+    codes = {str(value) for part in _nested(body) for key, value in part.items() if key in ("code", "type")}
+    return bool(codes & _LENGTH_CODES) or _TOO_LONG.search(_reason(body)) is not None
+
+
+def _too_long(model_id: str, reason: str, body: object) -> ContextFull:
+    details = {}
+    named = [part["n_ctx"] for part in _nested(body) if isinstance(part.get("n_ctx"), int)]
+    said = (int(found[1].replace(",", "")) for each in _WINDOWS if (found := each.search(_reason(body))))
+    if window := next(iter([*named, *said]), 0):
+        details["window_tokens"] = window
+    return ContextFull(f"{model_id} does not take so long a context{reason}.", model=model_id, **details)
+
+
+def _nested(body: object) -> list[dict[str, Any]]:
+    """The body of an error and the error in it."""
+    if not isinstance(body, dict):
+        return []
+    return [body, *_nested(body.get("error"))]
 
 
 def _reason(body: object) -> str:

@@ -40,6 +40,7 @@ from ..kernel.profiles import Profiles
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME, Principal
 from ..model.agent import AgentSpec
+from ..model.context import Window
 from ..model.errors import (
     AetherError,
     ApprovalMismatch,
@@ -356,7 +357,7 @@ class Run:
                 )
             )
         except ContextFull as error:
-            self._note(self._refused_as_too_long(step, models[0], error))
+            self._note(self._refused_as_too_long(step, models, error))
             return False
         except ModelError as error:
             log.info("process %s: %s", self._claim.pid, error.message)
@@ -432,25 +433,33 @@ class Run:
         most = self._r.language.window(model).result_chars
         return self._scales.setdefault(most, sizes.Scale(most))
 
-    def _too_long(self, model: str, tail: str) -> compaction.Compact | None:
+    def _too_long(self, model: str, tail: str, room: int | None = None) -> compaction.Compact | None:
         """What is to be told in short before the model can be asked; None where there is room."""
-        window = self._r.language.window(model)
+        window = self._window(model, room or self._state.room)
         most = compaction.most(window, self._spec.max_output_tokens, self._r.settings.compact_at_tokens)
         if self._given(model, tail) <= most:
             return None
         weights = self._scale(model).weights(self._state.turns)
         return compaction.due(self._state, weights, self._beside(model, tail), most, window)
 
-    def _refused_as_too_long(self, step: int, model: str, error: ContextFull) -> ModelFailed:
-        """The provider takes less than was thought, which is known from now on; older steps may be told in short."""
+    def _refused_as_too_long(self, step: int, models: Sequence[str], error: ContextFull) -> ModelFailed:
+        """The provider takes less than was thought: the older steps are told in short next, if any can be."""
+        model = error.details.get("model", models[0])
         tail = context.joined(context.tail(self._state))
-        # By its own count the refused context may seem to fit; it does not.
-        refused = int(0.95 * self._given(model, tail))
-        self._r.language.narrow(model, min(refused, error.details.get("window_tokens", refused)))
-        if self._too_long(model, tail) is not None:
-            return ModelFailed(step, model, error.code, error.message)
-        words = f"{error.message.rstrip('.')}. Nothing of it can be told in short; use a model with a larger context."
-        return ModelFailed(step, model, ModelRefused.code, words)
+        # By our count it may seem to fit: so in this run no model is asked that much again.
+        refused = int(0.95 * self._given(models[0], tail))
+        room = min(refused, error.details.get("window_tokens") or refused)
+        if self._too_long(models[0], tail, room) is not None:
+            return ModelFailed(step, model, error.code, error.message, room=room)
+        words = (
+            f"{error.message} Nothing of it can be told in short; use a model with a larger context, or ask for fewer "
+        )
+        return ModelFailed(step, model, ModelRefused.code, f"{words}tokens of output (max_output_tokens).")
+
+    def _window(self, model: str, room: int | None) -> Window:
+        """What the model takes, in a run that has so much room."""
+        window = self._r.language.window(model)
+        return window if room is None else msgspec.structs.replace(window, tokens=min(window.tokens, room))
 
     async def _compact(self, step: int, models: Sequence[str], shorter: compaction.Compact) -> None:
         """Have the older steps told in short. Whatever goes wrong, all of them are kept, and the journal says why."""
@@ -460,7 +469,7 @@ class Run:
         self._note(done)
         if not summary:
             if shorter.over and done.error != loop.INTERRUPTED:
-                window = self._r.language.window(models[0]).tokens
+                window = self._window(models[0], self._state.room).tokens
                 words = (
                     f"The context is longer than {models[0]} takes ({window:,} tokens). {done.message} Name a model "
                     "that can be asked for summaries in c.Aether.cheap_models, or use a model with a larger context."
@@ -889,6 +898,8 @@ class Run:
         """Put before the model what it remembers of what was newly said, if it has the tool to ask for more."""
         if "recall" not in self._by_name:
             return
+        # What was learnt at such a goal counts when the agent begins, and not for what is said later.
+        goal = "" if self._looked else self._spec.goal
         about, self._looked = loop.unheard(self._state, self._looked)
         try:
             about = about or await self._turned()
@@ -896,7 +907,7 @@ class Run:
                 return
             self._topic.update(terms(about, 200))
             found = await self._r.memories.recall(
-                self._principal, self._memory_name, about, limit=2 * REMINDERS, lessons=True
+                self._principal, self._memory_name, about, limit=2 * REMINDERS, goal=goal
             )
         except Exception:
             # It can still ask by itself; no agent ends because it was not reminded.

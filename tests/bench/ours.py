@@ -1,4 +1,4 @@
-"""The same agents run by Aether: journal, budgets and one feed reader on.
+"""The same agents run by Aether: journal, memory, budgets and one feed reader on, reflection off.
 
 `python -m tests.bench.ours URL AGENTS STEPS DELAY_MS REPEAT` prints one JSON object.
 """
@@ -56,6 +56,8 @@ def spec(model: str) -> AgentSpec:
         name="bench",
         model=f"openai:{model}",
         tools=("note", "recall"),
+        # The floor does not look back on its runs either; here that would go on beside the next run.
+        reflect=False,
         limits=Limits(steps=1000, tokens=10_000_000, cost_usd=100.0, wall_s=3600.0),
     )
 

@@ -33,6 +33,8 @@ def test_only_what_says_the_same_in_nearly_the_same_words_is_merged_by_itself() 
     assert not same("Call Ana before lunch.", "Call Ana after lunch.")
     assert not same("Paul told Ana, Ana told Bob.", "Paul told Ana, Bob.")
     assert not same("It was -5 degrees.", "It was 5 degrees.")
+    assert not same("It was .5 degrees.", "It was 5 degrees.")
+    assert not same("...", "!!!")
     words = " ".join(f"word{n}x" for n in range(500))
     assert not same(f"{words} red", f"{words} blue")
 

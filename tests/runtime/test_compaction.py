@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from aether_jupyter.app import App, open_app
 from aether_jupyter.engine import loop
 from aether_jupyter.engine.tokens import tokens, turn_weight
 from aether_jupyter.model.agent import Limits
-from aether_jupyter.model.errors import ContextFull, ModelRefused
+from aether_jupyter.model.context import Window
+from aether_jupyter.model.errors import ContextFull, ModelRefused, ModelUnavailable
 from aether_jupyter.model.events import (
     MODEL_INTERRUPTED,
     AuxiliaryAnswered,
@@ -235,6 +237,54 @@ async def test_a_context_that_its_provider_refuses_as_too_long_is_told_in_short(
         assert failed.error == "context_full"
         assert len(await it.told(pid, ContextCompacted)) > 1
         assert all(turns[0] == UserTurn(GOAL) for turns in walker.sent)
+
+
+async def test_a_refusal_after_other_failures_is_mended_as_well(tmp_path: Path) -> None:
+    walker = Narrow(40, 3_000, telling=True)
+    down = iter([ModelUnavailable("down"), ModelUnavailable("down")])
+
+    def play(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        if weight(turns) > walker.window and (error := next(down, None)) is not None:
+            raise error
+        return walker(n, turns)
+
+    async with archive(tmp_path, compact_at_tokens=0) as it:
+        spec = long_spec(40, walker, max_output_tokens=200)
+        scripted.register("walker", play)
+        pid = (await it.app.processes.spawn(ANA, spec)).pid
+        for _ in range(2):
+            await it.until(pid, lambda process: process.state is State.WAITING)
+            await it.app.processes.signal(ANA, pid, Signal.CONT)
+            await it.until(pid, lambda process: process.state is not State.WAITING)
+        process = await it.ended(pid)
+        assert process.exit.message == "All visited."  # type: ignore[union-attr]
+
+
+async def test_what_one_agent_is_refused_is_no_limit_for_others_unless_the_provider_names_it(tmp_path: Path) -> None:
+    async with archive(tmp_path, compact_at_tokens=0) as it:
+        walker = Narrow(60, 3_000, telling=False)
+        pid = (await it.app.processes.spawn(ANA, long_spec(60, walker, max_output_tokens=200))).pid
+        await it.ended(pid)
+        assert len(await it.told(pid, ContextCompacted)) > 1
+        language = it.app.surroundings._language
+        assert language.window("scripted:walker").tokens == 128_000
+        await it.ended((await it.app.processes.spawn(ANA, long_spec(60, Narrow(60, 3_000, telling=True)))).pid)
+        assert language.window("scripted:walker").tokens == 3_000
+
+
+async def test_a_wider_fallback_takes_what_is_too_long_for_the_first(tmp_path: Path) -> None:
+    async with archive(tmp_path, compact_at_tokens=0) as it:
+        spec = long_spec(60, Narrow(60, 3_000, telling=True), max_output_tokens=200)
+        wide = Walker(60)
+        scripted.register("wide", wide)
+        it.app.surroundings._language._windows["scripted:walker"] = Window(128_000)
+        pid = (await it.app.processes.spawn(ANA, msgspec.structs.replace(spec, fallbacks=("scripted:wide",)))).pid
+        process = await it.ended(pid)
+        assert process.exit.message == "All visited."  # type: ignore[union-attr]
+        assert not await it.told(pid, ModelFailed)
+        assert len(wide.sent) == 1
+        # What was named is known: from then on the first is given less.
+        assert await it.told(pid, ContextCompacted)
 
 
 async def test_a_refused_context_of_which_nothing_can_be_told_in_short_ends_the_run_with_the_way_out(

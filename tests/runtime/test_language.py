@@ -525,14 +525,45 @@ def test_every_status_has_its_error(status: int, error: type[Exception]) -> None
         ("length of prompt_tokens (163280) must be less than max_seq_len (32768).", 32_768),
         ("the model is loaded with context length of only 4,096 tokens, which is not enough", 4096),
         ("Your input exceeds the context window of this model.", None),
+        ("input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length", 200_000),
+        ("This model's maximum prompt length is 131072 but the request contains 140000 tokens.", 131_072),
+        ("Invalid request: Your request exceeded model token limit: 8192", None),
+        ("Input is too long for requested model.", None),
+        ("invalid params, context window exceeds limit (2013)", None),
     ],
 )
 def test_a_context_that_is_too_long_is_told_from_other_refusals(said: str, window: int | None) -> None:
     found = from_status(400, "a:one", {}, {"error": {"message": said, "code": None}})
     assert isinstance(found, ContextFull)
     assert found.details.get("window_tokens") == window
-    coded = from_status(400, "a:one", {}, {"error": {"message": "No.", "code": "context_length_exceeded"}})
-    assert isinstance(coded, ContextFull)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "window"),
+    [
+        (400, {"message": "No.", "code": "context_length_exceeded"}, None),
+        (413, {"message": "No.", "code": "tokens_limit_reached"}, None),
+        (502, {"message": "No.", "type": "exceed_context_size_error", "n_prompt_tokens": 5012, "n_ctx": 4096}, 4096),
+    ],
+)
+def test_a_context_that_is_too_long_is_told_by_its_code(
+    status: int, error: dict[str, object], window: int | None
+) -> None:
+    found = from_status(status, "a:one", {}, {"error": error})
+    assert isinstance(found, ContextFull)
+    assert found.details.get("window_tokens") == window
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "Invalid schema for function 'set_context_size': the maximum is missing"),
+        (400, "messages[3].content: 'use a context window of 128 tokens' is not of type object"),
+        (429, "This request's input tokens exceed the rate limit of 40,000 tokens per minute"),
+    ],
+)
+def test_other_refusals_are_no_matter_of_length(status: int, said: str) -> None:
+    assert not isinstance(from_status(status, "a:one", {}, {"error": {"message": said}}), ContextFull)
 
 
 @pytest.mark.anyio

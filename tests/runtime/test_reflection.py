@@ -165,6 +165,10 @@ async def test_a_lesson_is_told_at_a_like_task_though_it_shares_no_word_with_it(
 
     assert await given("clerk", "Open the safe in the attic.") == list(reflected.memories)
     assert await given("clerk", "Water the plants on Monday.") == []
+    # Another task has taught the same: it is told at that one, too.
+    again = await work(house.app, model, goal="Water the plants on Friday.")
+    await after(house.app, again.pid)
+    assert await given("clerk", "Water the plants on Monday.") == list(reflected.memories)
     assert await given("other", "Open the safe in the attic.") == []
     await house.app.memories.grant(ANA, "clerk", "other")
     assert await given("other", "Open the safe in the attic.") == list(reflected.memories)
@@ -214,6 +218,8 @@ async def test_a_lesson_that_is_known_is_not_kept_twice(house: House, script: Sc
     assert isinstance(again, Reflected)
     assert again.memories == before.memories
     assert len(await house.app.memories.list(ANA, "clerk")) == 2
+    lesson = await house.app.memories.get(ANA, before.memories[0])
+    assert [each.pid for each in (lesson.source, *lesson.sources)] == [first.pid, second.pid]
     assert (await house.app.memories.get(ANA, before.memories[0])).uses > 0
 
 

@@ -1946,6 +1946,8 @@ export interface components {
         /**
          * ModelFailed
          * @description No answer came. `error` is a code of `model.errors`; the reservation is given back, or charged if unsure.
+         *
+         *     `room`: the provider refused the context as too long, and below so many tokens, as we count, it may pass.
          */
         ModelFailed: {
             /** @enum {unknown} */
@@ -1956,6 +1958,8 @@ export interface components {
             message: string;
             /** @default 0 */
             charged_usd?: number;
+            /** @default null */
+            room?: number | null;
         };
         /**
          * ModelInfo
