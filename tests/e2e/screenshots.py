@@ -70,6 +70,21 @@ FLEET: tuple[dict[str, Any], ...] = (
 )
 
 
+PLAN = """\
+- [x] Collect the figures of the first half
+  - [x] Read the exports
+  - [x] Compare them with last year's
+- [~] Write the weekly reports
+  - [x] Weeks 1 to 8
+  - [~] Weeks 9 to 16
+  - [ ] Weeks 17 to 23
+- [!] Ask for the figures of week 24 (because: the export is not there yet)
+- [ ] Sum up the half year
+  - [ ] What stands out
+  - [ ] What to look at next
+"""
+
+
 MEMORIES: tuple[dict[str, Any], ...] = (
     {"text": "The export of January counts two days twice: rows 31 and 32.", "importance": 0.9, "days": 40},
     {"text": "priya wants totals without tax, and in the order of the months.", "layer": "social", "importance": 0.8},
@@ -104,6 +119,7 @@ def _fill(lab: Lab) -> dict[str, int]:
             goal=each["goal"], name=each["name"], model=f"scripted:{each['script']}", mode=mode, origin="notebook"
         )
     wait_for(lambda: lab.process(pids["orders"])["state"] == "ZOMBIE", 60)
+    lab.put(f"aether/api/v1/processes/{pids['report']}/plan", {"outline": PLAN})
     wait_for(lambda: lab.process(pids["cleanup"])["state"] == "WAITING", 30)
     return pids
 
@@ -140,6 +156,11 @@ def _shots(chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool
     shot("mission-control")
     run(page, "aether:open-agent", pid=pids["orders"])
     shot("agent")
+    run(page, "aether:open-agent", pid=pids["report"])
+    if narrow:
+        page.get_by_role("tab", name="Plan").click()
+    page.get_by_role("tree", name="Plan").wait_for()
+    shot("plan")
     run(page, "aether:open-memory", agent="Count spring orders")
     page.locator(".mi-row[data-memory]").first.wait_for()
     page.locator(".mi-bar input").fill("totals of the orders")
