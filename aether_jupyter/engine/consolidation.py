@@ -71,6 +71,7 @@ def _pairs(about: str) -> dict[str, Any]:
     return {"type": "array", "maxItems": 10, "items": pair, "description": about}
 
 
+_SENTENCES = re.compile(r"(?<=[.:])\s+")
 TOOL = ToolSpec(
     name=RESULT_TOOL,
     description="Say what these memories come to.",
@@ -191,9 +192,9 @@ def read(parts: Sequence[Any], shown: Mapping[int, Memory]) -> Found:
 
 
 def fresh(found: Found, known: Collection[str]) -> list[Fact]:
-    """The facts that say something new."""
+    """The facts that say something new, neither of the memories nor of what it was told to do."""
     kept: list[Fact] = []
-    words = [terms(text, 400) for text in known]
+    words = [terms(text, 400) for text in (*known, *_SENTENCES.split(SYSTEM))]
     for fact in found.facts:
         mine = terms(fact.text, 400)
         if not any(share(mine, others) >= SAME_WORDS for others in words):

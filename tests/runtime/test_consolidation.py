@@ -163,6 +163,21 @@ async def test_what_is_forbidden_or_cannot_be_afforded_is_not_asked(
         assert await app.budgets.usage(ANA) == []
 
 
+async def test_a_small_model_judges_memories_only_if_it_is_named_for_that(
+    jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Language, "short", lambda *_: True)
+    model = script("small", answers({"facts": [], "same": [], "disagree": []}))
+    for named in ((), (model,)):
+        home = settings.home / str(len(named))
+        chosen = msgspec.structs.replace(settings, home=home, default_model=model, cheap_models=named)
+        async with open_app(chosen) as app:
+            await keep(app, "The pot is red.", "The pot is tin.", "Tea.")
+            report = await app.surroundings.consolidate(ANA, "clerk")
+            assert report.model == "".join(named)
+            assert ("too small to judge memories" in report.note) is not bool(named)
+
+
 async def test_two_at_once_are_one(
     jp_asyncio_loop: asyncio.AbstractEventLoop, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
