@@ -22,7 +22,7 @@ if docker version >/dev/null 2>&1; then
 fi
 code=0
 limit=()
-command -v timeout >/dev/null && limit=(timeout --kill-after=20 1200)
+command -v timeout >/dev/null && limit=(timeout --kill-after=20 1800)
 run() { # run NAME ARGUMENTS…
   local name=$1; shift
   # A test that hangs in its tear-down is beyond the reach of its own limit: the run has one too.

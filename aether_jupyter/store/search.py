@@ -3,6 +3,9 @@
 The space of a memory is part of the key of every search: the range of rows in the index and the key of the matrix,
 never a filter over what was found. Each owner has an index of their own (a *shelf*), so that not even how common a word
 is elsewhere can be told from a score.
+
+Nothing outside of this module knows of FTS5 or matrices: its functions and `Vectors` take and give ids, texts, vectors
+and scores. That is where PostgreSQL goes in: a column of tsvector, and one of pgvector in place of the matrices.
 """
 
 from __future__ import annotations
