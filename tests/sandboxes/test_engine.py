@@ -13,7 +13,8 @@ import pytest
 
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.errors import SandboxUnavailable
-from aether_jupyter.sandboxes.docker import Docker, _Connection
+from aether_jupyter.sandboxes.docker import Docker
+from aether_jupyter.sandboxes.shell import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +69,7 @@ async def test_a_removal_that_is_cancelled_is_waited_for() -> None:
         time.sleep(0.2)
         gone.set()
 
-    connection, before = _Connection(remove, None), asyncio.all_tasks()
+    connection, before = Connection(remove, None), asyncio.all_tasks()
     closing = asyncio.create_task(connection.close())
     await asyncio.to_thread(removing.wait, 5)
     closing.cancel()

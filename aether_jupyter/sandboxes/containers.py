@@ -1,0 +1,232 @@
+"""The Docker engine as far as sandboxes need it: asked how it is, told to make, list and remove containers.
+
+Everything here blocks and is called from threads. What a container may do stands in `Engine.start` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import beneath
+from ..abc import Availability
+from ..model.agent import SandboxSpec
+from ..model.errors import SandboxUnavailable
+from .command import clean_environment, own_home
+from .shell import entry_point
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+log = logging.getLogger(__name__)
+
+WORKDIR = "/home/agent"
+PATH = f"{WORKDIR}/.local/bin:/usr/local/bin:/usr/bin:/bin"
+
+_ENGINE_TIMEOUT_S = 20
+_LEAVING_S = 15.0
+"""Seconds an engine is given to take a container away whose name is wanted again."""
+_LIMITS = {"MemoryLimit": "the memory", "PidsLimit": "the processes"}
+_FIX_ENGINE = "install it with 'apt-get install docker.io iptables' (or Docker Desktop) and start it"
+_FIX_IMAGE = "run 'make images'"
+
+
+class Started(NamedTuple):
+    """A container that runs: the stream to its first process, what keeps that open, and the container's id."""
+
+    stream: socket.socket
+    keep: object
+    id: str
+
+
+class Engine:
+    """One engine, one image and one `AETHER_HOME`. `trouble` says that its last answer does not hold any more."""
+
+    def __init__(self, instance: str, image: str) -> None:
+        self.trouble = False
+        self._instance = instance
+        self._image = image
+        self._client: APIClient | None = None
+        self._cpus = 1
+        self._user = ""
+
+    def ask(self) -> Availability:
+        """Whether it answers, can limit, and has the image."""
+        self.trouble = False
+        try:
+            import docker
+            from docker.errors import DockerException, ImageNotFound
+        except ImportError:
+            return Availability(False, "the package 'docker' is missing", "pip install docker")
+        try:
+            if self._client is None:
+                self._client = docker.APIClient(timeout=_ENGINE_TIMEOUT_S, **_where())
+                self._client._version = self._client._retrieve_server_version()
+            info = self._client.info()
+        except (DockerException, OSError) as error:
+            self._client = None
+            log.debug("no Docker engine: %s", error)
+            return Availability(False, "no Docker engine answers", _FIX_ENGINE)
+        if info.get("OSType") != "linux":
+            return Availability(False, "the engine runs no Linux containers", "switch it to Linux containers")
+        unlimited = [word for name, word in _LIMITS.items() if info.get(name) is False]
+        if unlimited:
+            # Such an engine starts containers all the same, and only says so in a warning.
+            return Availability(
+                False,
+                f"the engine cannot limit {' and '.join(unlimited)} of a container",
+                "a rootless engine needs control groups of version 2 for that "
+                "(boot with systemd.unified_cgroup_hierarchy=1)",
+            )
+        try:
+            image = self._client.inspect_image(self._image)
+        except ImageNotFound:
+            return Availability(False, f"the image {self._image} is not there", _FIX_IMAGE)
+        except (DockerException, OSError) as error:
+            return Availability(False, f"the engine refuses: {error}", _FIX_ENGINE)
+        self._cpus = int(info.get("NCPU") or 1)
+        self._user = _user("name=rootless" in info.get("SecurityOptions", ()))
+        return Availability(
+            True, f"engine {info.get('ServerVersion')}, image {image['Id'].removeprefix('sha256:')[:12]}"
+        )
+
+    def start(
+        self, name: str, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path], token: str
+    ) -> Started:
+        """Make and start a container over this home. Raises `SandboxUnavailable`."""
+        from docker.errors import APIError, DockerException, ImageNotFound
+        from docker.types import Mount, Ulimit
+
+        client = self._client
+        if client is None:
+            self.trouble = True
+            raise SandboxUnavailable(f"docker: no Docker engine answers. {_FIX_ENGINE}")
+        uid, _, gid = self._user.partition(":")
+        if hasattr(os, "geteuid") and os.geteuid() == 0 and uid != "0":
+            for folder in (home, *workspaces.values()):
+                own_home(folder, int(uid), int(gid))
+        beneath.write(home, ".aether/token", token.encode())
+        memory = spec.memory_mb << 20
+        host = client.create_host_config(
+            auto_remove=True,
+            network_mode="none" if spec.network == "none" else "bridge",
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            read_only=True,
+            tmpfs={"/tmp": "size=512m,mode=1777,exec", "/run": "size=16m,mode=755"},  # noqa: S108 (inside the container)
+            shm_size=256 << 20,
+            ipc_mode="private",
+            pids_limit=spec.pids,
+            mem_limit=memory,
+            memswap_limit=memory,
+            nano_cpus=int(min(spec.cpus, self._cpus) * 1e9),
+            ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=4096, hard=4096)],
+            # What the server says would otherwise be kept a second time, in the engine's own log.
+            log_config={"Type": "none", "Config": {}},
+            mounts=[
+                Mount(WORKDIR, str(home), type="bind"),
+                *(Mount(f"/workspaces/{name}", str(folder), type="bind") for name, folder in workspaces.items()),
+            ],
+        )
+        try:
+            deadline = time.monotonic() + _LEAVING_S
+            while True:
+                try:
+                    made = client.create_container(
+                        self._image,
+                        entry_point(),
+                        name=name,
+                        hostname="sandbox",
+                        user=self._user,
+                        working_dir=WORKDIR,
+                        environment=clean_environment(WORKDIR, PATH),
+                        stdin_open=True,
+                        labels={"aether.home": self._instance, "aether.pid": str(pid)},
+                        host_config=host,
+                        # An image's own entry point has no say.
+                        entrypoint=[],
+                    )
+                    break
+                except APIError as error:
+                    if error.status_code != 409 or time.monotonic() > deadline:
+                        raise
+                    # Left by a server that had this process before, or ended by itself and not yet taken away.
+                    self.remove(name)
+                    time.sleep(0.05)
+            keep = client.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            client.start(made)
+        except ImageNotFound:
+            self.trouble = True
+            raise SandboxUnavailable(f"docker: the image {self._image} is not there. {_FIX_IMAGE}") from None
+        except APIError as error:
+            self.trouble = True
+            self.remove(name)
+            raise SandboxUnavailable(f"docker: the container did not start: {error.explanation or error}") from None
+        except (DockerException, OSError) as error:
+            self.trouble = True
+            self.remove(name)
+            log.debug("no Docker engine: %s", error)
+            raise SandboxUnavailable(f"docker: the engine does not answer any more. {_FIX_ENGINE}") from None
+        raw = getattr(keep, "_sock", keep)
+        if not isinstance(raw, socket.socket):
+            self.remove(name)
+            raise SandboxUnavailable("docker: the engine is reached by a way that has no sockets; use a Unix socket")
+        return Started(raw, keep, str(made["Id"]))
+
+    def remove(self, container: str) -> None:
+        """Remove a container, by name or id. Never raises for what is gone already."""
+        from docker.errors import DockerException
+
+        if self._client is None:
+            return
+        # It may be going by itself already, or be gone; a list by label finds what stays.
+        with contextlib.suppress(DockerException, OSError):
+            self._client.remove_container(container, force=True, v=True)
+
+    def reap(self, instance: str, alive: Container[int]) -> list[int]:
+        """Remove the containers of processes of this `AETHER_HOME` that are not alive."""
+        from docker.errors import DockerException
+
+        gone: list[int] = []
+        if self._client is None:
+            return gone
+        try:
+            for found in self._client.containers(all=True, filters={"label": f"aether.home={instance}"}):
+                pid = found["Labels"].get("aether.pid", "")
+                if pid.isdigit() and int(pid) not in alive:
+                    self.remove(found["Id"])
+                    gone.append(int(pid))
+        except (DockerException, OSError) as error:
+            log.warning("containers could not be listed: %s", error)
+        return gone
+
+
+def _where() -> dict[str, Any]:
+    """Where the engine is, as Docker's own command finds it: DOCKER_HOST, else the context that is in use."""
+    from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
+
+    found: dict[str, Any] = kwargs_from_env()
+    if "base_url" not in found:
+        context = ContextAPI.get_current_context()
+        if context is not None and context.Host:
+            found = {"base_url": context.Host}
+            if context.TLSConfig is not None:
+                found["tls"] = context.TLSConfig
+    return found
+
+
+def _user(rootless: bool) -> str:
+    """Who commands run as: the server's own user, so that both may write the home; never root on the host."""
+    if not hasattr(os, "geteuid"):
+        return "1000:1000"
+    if rootless:
+        # In a rootless engine, root inside is the server's user outside.
+        return "0:0"
+    return "1000:1000" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
