@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     routing: tuple[RoutingRule, ...] = ()
     sandbox: str = "auto"
     allow_host_sandbox: bool = False
+    container_runtime: str = ""
+    apparmor_profile: str = ""
     max_mode: Mode = Mode.AUTONOMOUS
     permissions: tuple[Permission, ...] = ()
     durability: str = "FULL"
@@ -128,6 +130,16 @@ class Aether(Configurable):
     ).tag(config=True)
     allow_host_sandbox = Bool(
         False, help="Whether a person may choose the sandbox 'host', which isolates nothing."
+    ).tag(config=True)
+    container_runtime = Unicode(
+        "",
+        help="Runtime of containers, by the name under which the engine knows it: runsc (gVisor), kata-runtime, …; "
+        "empty: the engine's own.",
+    ).tag(config=True)
+    apparmor_profile = Unicode(
+        "",
+        help="AppArmor profile of containers, loaded by the administrator; aether_jupyter/sandboxes/aether-sandbox is "
+        "one. Empty: the engine's own.",
     ).tag(config=True)
     max_mode = Enum([m.value for m in Mode], Mode.AUTONOMOUS.value, help="The freest mode an agent may get.").tag(
         config=True

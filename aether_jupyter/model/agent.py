@@ -47,8 +47,9 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 PERMISSIONS = 200
 """How many permissions one agent may carry, those of its parents included."""
 
-Role = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9 _-]{0,40}$")]
-WorkspaceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+# `$` alone would let a line's end follow.
+Role = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9 _-]{0,40}$(?!\n)")]
+WorkspaceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$(?!\n)")]
 
 
 class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

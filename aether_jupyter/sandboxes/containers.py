@@ -1,6 +1,7 @@
 """The Docker engine as far as sandboxes need it: asked how it is, told to make, list and remove containers.
 
-Everything here blocks and is called from threads. What a container may do stands in `Engine.start` and nowhere else.
+Everything here blocks and is called from threads. What any container may do stands in `Engine.confined` and nowhere
+else; nothing of it can be said by an agent but sizes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +21,7 @@ from ..abc import Availability
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable
 from .command import clean_environment, own_home
+from .seccomp import profile_json
 from .shell import entry_point
 
 if TYPE_CHECKING:
@@ -33,6 +36,24 @@ _ENGINE_TIMEOUT_S = 20
 _LEAVING_S = 15.0
 """Seconds an engine is given to take a container away whose name is wanted again."""
 _LIMITS = {"MemoryLimit": "the memory", "PidsLimit": "the processes"}
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/dmi",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+)
+"""What tells of the host: what engines hide by themselves, and what older ones do not."""
 _FIX_ENGINE = "install it with 'apt-get install docker.io iptables' (or Docker Desktop) and start it"
 _FIX_IMAGE = "run 'make images'"
 
@@ -45,12 +66,24 @@ class Started(NamedTuple):
     id: str
 
 
+@dataclass(frozen=True)
+class Confinement:
+    """What the administrator sets for every container; '' is the engine's own choice."""
+
+    runtime: str = ""
+    apparmor: str = ""
+
+
+AS_THE_ENGINE = Confinement()
+
+
 class Engine:
     """One engine, one image and one `AETHER_HOME`. `trouble` says that its last answer does not hold any more."""
 
-    def __init__(self, instance: str, image: str) -> None:
+    def __init__(self, instance: str, image: str, confinement: Confinement) -> None:
         self.trouble = False
         self._instance = instance
+        self._confinement = confinement
         self._image = image
         self._client: APIClient | None = None
         self._cpus = 1
@@ -84,6 +117,8 @@ class Engine:
                 "a rootless engine needs control groups of version 2 for that "
                 "(boot with systemd.unified_cgroup_hierarchy=1)",
             )
+        if (missing := self._missing(info)) is not None:
+            return missing
         try:
             image = self._client.inspect_image(self._image)
         except ImageNotFound:
@@ -91,17 +126,83 @@ class Engine:
         except (DockerException, OSError) as error:
             return Availability(False, f"the engine refuses: {error}", _FIX_ENGINE)
         self._cpus = int(info.get("NCPU") or 1)
-        self._user = _user("name=rootless" in info.get("SecurityOptions", ()))
+        self._user = _user("name=rootless" in (info.get("SecurityOptions") or ()))
+        held = "".join(f", {word}" for word in (self._confinement.runtime, self._confinement.apparmor) if word)
         return Availability(
-            True, f"engine {info.get('ServerVersion')}, image {image['Id'].removeprefix('sha256:')[:12]}"
+            True, f"engine {info.get('ServerVersion')}, image {image['Id'].removeprefix('sha256:')[:12]}{held}"
         )
+
+    def _missing(self, info: Mapping[str, Any]) -> Availability | None:
+        """What containers are to be held by and the engine does not have."""
+        runtime, apparmor = self._confinement.runtime, self._confinement.apparmor
+        runtimes = sorted(info.get("Runtimes") or ())
+        if runtime and runtime not in runtimes:
+            return Availability(
+                False,
+                f"c.Aether.container_runtime = {runtime!r}: the engine has no such runtime, but "
+                f"{', '.join(runtimes) or 'none that it names'}",
+                "install it, name it under 'runtimes' in the engine's daemon.json and restart the engine",
+            )
+        options = info.get("SecurityOptions")
+        found = {str(option).partition(",")[0] for option in options or ()}
+        if options is not None and "name=seccomp" not in found:
+            return Availability(
+                False, "the engine cannot filter system calls", "use a kernel and an engine with seccomp"
+            )
+        if apparmor and "name=apparmor" not in found:
+            return Availability(
+                False,
+                f"c.Aether.apparmor_profile = {apparmor!r}: the engine's kernel does not use AppArmor",
+                "switch AppArmor on (boot with apparmor=1 security=apparmor), or leave the setting empty",
+            )
+        return None
+
+    def confined(
+        self, *, memory_mb: int, cpus: float, pids: int, network: str, mounts: Sequence[Any] = (), **more: Any
+    ) -> dict[str, Any]:
+        """How a container is held: no capabilities, no new ones, few system calls, a root that is read-only, limits.
+
+        What is written to /tmp and /dev/shm counts as its memory, so they hold a part of it only.
+        """
+        from docker.types import Ulimit
+
+        assert self._client is not None
+        options = ["no-new-privileges", f"seccomp={profile_json()}"]
+        if self._confinement.apparmor:
+            options.append(f"apparmor={self._confinement.apparmor}")
+        tmp = f"size={min(512, memory_mb // 4)}m,mode=1777,exec,nosuid,nodev"
+        host: dict[str, Any] = self._client.create_host_config(
+            auto_remove=True,
+            network_mode=network,
+            cap_drop=["ALL"],
+            security_opt=options,
+            read_only=True,
+            tmpfs={"/tmp": tmp, "/run": "size=16m,mode=755,nosuid,nodev"},  # noqa: S108 (inside the container)
+            shm_size=min(256, memory_mb // 8) << 20,
+            ipc_mode="private",
+            pids_limit=pids,
+            mem_limit=memory_mb << 20,
+            # Memory and swap together: none is swapped.
+            memswap_limit=memory_mb << 20,
+            nano_cpus=int(min(cpus, self._cpus) * 1e9),
+            # Where processors are short, the server and everybody else go first; where memory is, it ends first.
+            cpu_shares=256,
+            oom_score_adj=500,
+            ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=4096, hard=4096)],
+            # What the server says would otherwise be kept a second time, in the engine's own log.
+            log_config={"Type": "none", "Config": {}},
+            mounts=list(mounts),
+            runtime=self._confinement.runtime or None,
+            **more,
+        )
+        return host | {"MaskedPaths": [*_MASKED]}
 
     def start(
         self, name: str, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path], token: str
     ) -> Started:
         """Make and start a container over this home. Raises `SandboxUnavailable`."""
         from docker.errors import APIError, DockerException, ImageNotFound
-        from docker.types import Mount, Ulimit
+        from docker.types import Mount
 
         client = self._client
         if client is None:
@@ -112,23 +213,11 @@ class Engine:
             for folder in (home, *workspaces.values()):
                 own_home(folder, int(uid), int(gid))
         beneath.write(home, ".aether/token", token.encode())
-        memory = spec.memory_mb << 20
-        host = client.create_host_config(
-            auto_remove=True,
-            network_mode="none" if spec.network == "none" else "bridge",
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            read_only=True,
-            tmpfs={"/tmp": "size=512m,mode=1777,exec", "/run": "size=16m,mode=755"},  # noqa: S108 (inside the container)
-            shm_size=256 << 20,
-            ipc_mode="private",
-            pids_limit=spec.pids,
-            mem_limit=memory,
-            memswap_limit=memory,
-            nano_cpus=int(min(spec.cpus, self._cpus) * 1e9),
-            ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=4096, hard=4096)],
-            # What the server says would otherwise be kept a second time, in the engine's own log.
-            log_config={"Type": "none", "Config": {}},
+        host = self.confined(
+            memory_mb=spec.memory_mb,
+            cpus=spec.cpus,
+            pids=spec.pids,
+            network="none" if spec.network == "none" else "bridge",
             mounts=[
                 Mount(WORKDIR, str(home), type="bind"),
                 *(Mount(f"/workspaces/{name}", str(folder), type="bind") for name, folder in workspaces.items()),

@@ -23,7 +23,7 @@ from ..model.agent import SandboxSpec
 from ..model.errors import FolderNotFound, SandboxUnavailable, ToolFailed
 from ..plugins import hookimpl
 from .command import Calls, clean_environment
-from .containers import PATH, WORKDIR, Engine
+from .containers import AS_THE_ENGINE, PATH, WORKDIR, Confinement, Engine
 from .lasting import run_lasting
 from .shell import Call, Connection
 
@@ -36,7 +36,8 @@ _KILL_TIMEOUT_S = 3.0
 @hookimpl
 def register_sandboxes(settings: Settings) -> Iterable[SandboxKind]:
     """Docker, wherever an engine answers."""
-    return [Docker(settings.home)]
+    confinement = Confinement(settings.container_runtime, settings.apparmor_profile)
+    return [Docker(settings.home, confinement=confinement)]
 
 
 class Docker:
@@ -45,9 +46,9 @@ class Docker:
     name = "docker"
     isolated = True
 
-    def __init__(self, home: Path, image: str = IMAGE) -> None:
+    def __init__(self, home: Path, image: str = IMAGE, *, confinement: Confinement = AS_THE_ENGINE) -> None:
         self._home = home
-        self._engine = Engine(str(home), image)
+        self._engine = Engine(str(home), image, confinement)
         self._lock = asyncio.Lock()
         self._starting = asyncio.Semaphore(4)
         self._asked_at = 0.0
