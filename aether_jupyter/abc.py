@@ -16,6 +16,7 @@ from .model.access import Principal
 from .model.agent import AgentSpec, SandboxSpec
 from .model.events import Notice
 from .model.feedback import Judgement
+from .model.image import Image
 from .model.memory import Consolidated, Layer, Memory, Note, Recall
 from .model.personal import Holding
 from .model.plan import Plan
@@ -164,7 +165,8 @@ class ToolContext:
 
     `folder` is where shell lines begin: that in which the one of an earlier step ended, '' for the home.
     `tainted` says that the agent has read words of strangers. `feedback` gives so many of the last judgements of the
-    agent's runs, the newest first.
+    agent's runs, the newest first. `keep_image` keeps a PNG, JPEG, WebP or GIF for `Outcome.images`, and raises
+    `BadRequest` for other bytes and for what is too large; `sees` says whether the model that is asked is shown images.
     """
 
     pid: int
@@ -178,6 +180,8 @@ class ToolContext:
     memory: OwnMemory
     feedback: Callable[[int], Awaitable[Sequence[Judgement]]]
     plan: OwnPlan
+    keep_image: Callable[[bytes], Awaitable[Image]]
+    sees: bool = False
     tainted: bool = False
     timeout_s: float = 120.0
     max_timeout_s: float = 600.0

@@ -22,6 +22,7 @@ from .kernel.contexts import Contexts
 from .kernel.erasure import Erasure
 from .kernel.feed import Feed
 from .kernel.feedback import Feedback
+from .kernel.images import Images
 from .kernel.memories import Memories
 from .kernel.memory_files import MemoryFiles
 from .kernel.notes import NotesKeeper
@@ -70,6 +71,7 @@ class App:
     feedback: Feedback
     profiles: Profiles
     plans: Plans
+    images: Images
 
 
 @asynccontextmanager
@@ -108,6 +110,7 @@ async def open_app(
         approvals = Approvals(database, processes)
         feedback = Feedback(database, processes, memories)
         profiles = Profiles(database, processes)
+        images = Images(database)
         reflections = Reflections(
             database,
             processes,
@@ -123,6 +126,7 @@ async def open_app(
             notes,
             feedback,
             profiles,
+            images,
             feed,
             journal,
             language,
@@ -165,6 +169,7 @@ async def open_app(
             feedback=feedback,
             profiles=profiles,
             plans=plans,
+            images=images,
         )
 
 

@@ -78,6 +78,7 @@ class Tenure:
                         feedback=app.feedback,
                         profiles=app.profiles,
                         plans=app.plans,
+                        images=app.images,
                     )
                     self._settle(house)
                     pause_s = 1.0

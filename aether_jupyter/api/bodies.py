@@ -9,6 +9,7 @@ import msgspec
 from ..model.agent import PERMISSIONS, AgentSpec
 from ..model.errors import BadRequest
 from ..model.feedback import COMMENT_CHARS, Thumb
+from ..model.image import GivenImages
 from ..model.memory import TAGS, TEXT_CHARS, AgentName, Change, Importance, Layer, Note, Tag
 from ..model.notes import NOTES_CHARS
 from ..model.permission import Permission, parse_permission
@@ -56,11 +57,15 @@ class SignalMany(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Say(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Words for an agent. `interrupt` drops its present step so that it reads them at once."""
+    """Words for an agent. `interrupt` drops its present step so that it reads them at once.
+
+    `images` were kept beforehand (`POST /images`).
+    """
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)]
     kind: NoteKind = "note"
     interrupt: bool = False
+    images: GivenImages = ()
 
 
 class Extend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ from ..model.access import SCOPES
 from ..model.errors import AetherError, BadRequest, Forbidden, NotFound
 from .bodies import Watch
 from .routes import ROUTES
-from .routing import PROBLEM, ZIP, Argument, Attachment, Route, Upload
+from .routing import IMAGE_TYPES, PROBLEM, ZIP, Argument, Attachment, Route, is_upload
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -32,7 +32,7 @@ REFERENCE = "#/components/schemas/{name}"
 @functools.cache
 def document() -> dict[str, Any]:
     """The whole document as plain JSON."""
-    requests = [each.body for each in ROUTES if each.body not in (None, Upload)]
+    requests = [each.body for each in ROUTES if each.body is not None and not is_upload(each.body)]
     answers = [each.returns for each in ROUTES if each.returns not in (None, type(None), Attachment)]
     frames = list(typing.get_args(Frame))
     arguments = [argument.type for each in ROUTES for argument in (*each.in_path, *each.in_query)]
@@ -111,8 +111,9 @@ def _operation(each: Route, schema_of: Any) -> dict[str, Any]:
     ]
     if parameters:
         operation["parameters"] = parameters
-    if each.body is Upload:
-        operation["requestBody"] = {"required": True, "content": {ZIP: {"schema": {"format": "binary"}}}}
+    if is_upload(each.body):
+        content = {media: {"schema": {"format": "binary"}} for media in each.body.media}
+        operation["requestBody"] = {"required": True, "content": content}
     elif each.body is not None:
         operation["requestBody"] = {
             "required": True,
@@ -145,7 +146,9 @@ def _answer(each: Route, schema_of: Any) -> dict[str, Any]:
             "description": "a file",
             "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
             "content": {
-                media: {"schema": {"format": "binary"} if media in ("application/octet-stream", ZIP) else {}}
+                media: {
+                    "schema": {"format": "binary"} if media in ("application/octet-stream", ZIP, *IMAGE_TYPES) else {}
+                }
                 for media in each.media
             },
         }

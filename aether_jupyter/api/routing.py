@@ -27,6 +27,7 @@ from tornado.iostream import StreamClosedError
 from ..answers import named
 from ..model.access import require
 from ..model.errors import AetherError, BadRequest, Forbidden, NotFound, TooMany
+from ..model.image import IMAGE_BYTES, ImageType
 from .identity import principal
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ..kernel.contexts import Contexts
     from ..kernel.feed import Feed
     from ..kernel.feedback import Feedback
+    from ..kernel.images import Images
     from ..kernel.memories import Memories
     from ..kernel.memory_files import MemoryFiles
     from ..kernel.notes import NotesKeeper
@@ -51,6 +53,9 @@ UPLOAD_BYTES = 256_000_000
 NESTED = 100
 RESOURCE = "aether"
 PROBLEM = "application/problem+json"
+ZIP = "application/zip"
+
+IMAGE_TYPES: tuple[str, ...] = typing.get_args(ImageType)
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 ACTIONS: dict[str, str] = {"GET": "read", "POST": "write", "PUT": "write", "DELETE": "write"}
@@ -76,6 +81,7 @@ class House:
     feedback: Feedback
     profiles: Profiles
     plans: Plans
+    images: Images
 
 
 class Entrance(Protocol):
@@ -93,14 +99,28 @@ class Attachment:
     content: bytes | AsyncGenerator[bytes, None]
 
 
-ZIP = "application/zip"
+@dataclass(frozen=True)
+class Upload:
+    """A body that is a zip file. `what` says so in words, `media` are its types, the last one for programs to send."""
+
+    content: bytes
+    what: typing.ClassVar[str] = "a zip file"
+    media: typing.ClassVar[tuple[str, ...]] = (ZIP,)
+    most_bytes: typing.ClassVar[int] = UPLOAD_BYTES
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A body that is a zip file."""
+class ImageUpload(Upload):
+    """A body that is an image. What it is told by its bytes, not by the type it is sent as."""
 
-    content: bytes
+    what: typing.ClassVar[str] = "an image"
+    media: typing.ClassVar[tuple[str, ...]] = (*IMAGE_TYPES, "application/octet-stream")
+    most_bytes: typing.ClassVar[int] = IMAGE_BYTES
+
+
+def is_upload(body: Any) -> typing.TypeGuard[type[Upload]]:
+    """Whether a route takes its body as bytes."""
+    return isinstance(body, type) and issubclass(body, Upload)
 
 
 @dataclass(frozen=True)
@@ -180,7 +200,7 @@ def route(
             body=body,
             returns=hints["return"],
             errors=errors,
-            decoder=msgspec.json.Decoder(body) if body not in (None, Upload) else None,
+            decoder=None if body is None or is_upload(body) else msgspec.json.Decoder(body),
         )
 
     return made
@@ -250,8 +270,8 @@ class Door(APIHandler):
     def _arguments(self, chosen: Route, in_path: dict[str, str]) -> dict[str, Any]:
         found = {a.name: _parsed(a.name, in_path[a.name], a.type) for a in chosen.in_path}
         found.update(parse_query(chosen.in_query, self.request.query_arguments))
-        if chosen.body is Upload:
-            found["body"] = self._upload()
+        if is_upload(chosen.body):
+            found["body"] = self._upload(chosen.body)
         elif chosen.decoder is not None:
             found["body"] = self._body(chosen.decoder)
         return found
@@ -259,12 +279,12 @@ class Door(APIHandler):
     def _media_type(self) -> str:
         return self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
-    def _upload(self) -> Upload:
-        if len(self.request.body) > UPLOAD_BYTES:
-            raise web.HTTPError(413, f"the file is larger than {UPLOAD_BYTES} bytes")
-        if self._media_type() != ZIP:
-            raise web.HTTPError(415, f"the body must be a zip file; send Content-Type: {ZIP}")
-        return Upload(self.request.body)
+    def _upload(self, kind: type[Upload]) -> Upload:
+        if len(self.request.body) > kind.most_bytes:
+            raise web.HTTPError(413, f"the file is larger than {kind.most_bytes} bytes")
+        if self._media_type() not in kind.media:
+            raise web.HTTPError(415, f"the body must be {kind.what}; send Content-Type: {' or '.join(kind.media)}")
+        return kind(self.request.body)
 
     def _body(self, decoder: msgspec.json.Decoder[Any]) -> Any:
         if len(self.request.body) > BODY_BYTES:

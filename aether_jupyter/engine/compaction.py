@@ -115,7 +115,7 @@ def _people(covered: Iterable[Turn], room: float) -> tuple[UserTurn, ...]:
         if need > left and kept:
             break
         cut = int(left * tokens.WEIGHT_A_TOKEN / 2)
-        kept.append(turn if need <= left else UserTurn(clipped(turn.text, cut), turn.source))
+        kept.append(turn if need <= left else UserTurn(clipped(turn.text, cut), turn.source, turn.images))
         left -= need
     return tuple(reversed(kept))
 

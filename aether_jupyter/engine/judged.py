@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ..model.events import Event, MemoriesGiven, MessageSent, ModelAnswered, ModelRequested, ProcessExited, ToolEnded
+from ..model.events import (
+    Event,
+    MemoriesGiven,
+    MessageSent,
+    ModelAnswered,
+    ModelRequested,
+    ProcessExited,
+    ProcessSpawned,
+    ToolEnded,
+)
 from ..model.feedback import Thumb
 from ..model.harmless import line
 from ..model.message import Text, ToolCall
@@ -41,8 +50,10 @@ def judged(events: Iterable[Event], step: int) -> Step | None:
             case MemoriesGiven():
                 waiting += event.memories
                 touched = touched or event.tainted
-            case MessageSent(sender=sender):
-                touched = touched or sender.startswith("agent:")
+            case ProcessSpawned(spec=spec):
+                touched = bool(spec.images)
+            case MessageSent(sender=sender, images=images):
+                touched = touched or bool(images) or sender.startswith("agent:")
             case ModelRequested():
                 given.setdefault(event.step, []).extend(waiting)
                 waiting = []

@@ -180,7 +180,9 @@ Instruction = AskModel | Judge | RunTools | Guide | Hold | Exit
 
 def begin(spec: AgentSpec) -> AgentState:
     """The state before the first event."""
-    return AgentState(spec=spec, limits=spec.limits, turns=(UserTurn(spec.goal),))
+    # What stands in an image was not written by the person who gives it.
+    goal = UserTurn(spec.goal, images=spec.images)
+    return AgentState(spec=spec, limits=spec.limits, turns=(goal,), touched=bool(spec.images))
 
 
 def said(state: AgentState) -> list[str]:
@@ -283,10 +285,11 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             s = replace(s, failed_last=not outcome.ok, doubted=s.doubted and not outcome.ok)
             if s.prints and not malformed:
                 # The same call with another result is waiting for something, not turning in circles.
-                s = replace(s, prints=(*s.prints[:-1], _hash(s.prints[-1] + outcome.content)))
+                seen = "".join(image.digest for image in outcome.images)
+                s = replace(s, prints=(*s.prints[:-1], _hash(s.prints[-1] + outcome.content + seen)))
             if outcome.evidence is not None and outcome.evidence.folder:
                 s = _move(s, call_id, outcome.evidence.folder)
-            return _end(s, ToolTurn(call_id, tool, outcome.content, outcome.ok))
+            return _end(s, ToolTurn(call_id, tool, outcome.content, outcome.ok, outcome.images))
         case ApprovalRequested(approval=approval):
             if approval.kind == "limit":
                 return replace(s, limit=approval.id)
@@ -309,10 +312,10 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             # What was routed for want of money is routed anew when there is more; and a summary may be paid now.
             kept = s.route if limits.cost_usd == s.limits.cost_usd else None
             return replace(s, limits=limits, route=kept, crowded=0)
-        case MessageSent(sender=sender, text=text, kind=kind, correlation=correlation):
+        case MessageSent(sender=sender, text=text, kind=kind, correlation=correlation, images=images):
             about = f" ({kind}{f' {correlation}' if correlation else ''})" if kind != "note" else ""
-            turn = UserTurn(f"Message from {sender}{about}: {text}", sender)
-            touched = s.touched or sender.startswith("agent:")
+            turn = UserTurn(f"Message from {sender}{about}: {text}", sender, images)
+            touched = s.touched or bool(images) or sender.startswith("agent:")
             s = replace(s, inbox=(*s.inbox, turn), redirected=s.interrupted, touched=touched)
             return s if s.calls or s.thinking else _flush(s)
         case RequestOpened(request=request):

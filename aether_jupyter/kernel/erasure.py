@@ -39,8 +39,9 @@ from ..model.process import Process
 from ..model.view import advance
 from ..store import search, tables
 from ..store.database import Database, Transaction, upsert
-from ..store.holdings import FEW, Whose, counted, plain_row, rows_of, tables_of_people
+from ..store.holdings import BULK, FEW, Whose, counted, plain_row, rows_of, tables_of_people
 from ..store.journal import Entry, Journal, decode_event
+from . import images
 from .action import action
 from .budgets import Budgets, day
 from .feed import Feed
@@ -151,6 +152,15 @@ class Erasure:
         if alive:
             statement = statement.where(p.c.state != "ZOMBIE")
         return [row.pid for row in await self._database.fetch(statement)]
+
+    async def images(self, whose: Whose) -> AsyncIterator[tuple[str, bytes]]:
+        """The name of a file and the bytes of each image that is meant, one in memory at a time."""
+        i = tables.image
+        for row in await self._database.fetch(select(i.c.owner, i.c.digest).where(rows_of(i, whose))):
+            one = select(i.c.about, i.c.content).where(i.c.owner == row.owner, i.c.digest == row.digest)
+            for found in await self._database.fetch(one):
+                kind = images.read(found.about).media_type.removeprefix("image/")
+                yield f"{row.digest}.{kind}", found.content
 
     async def names(self, whose: Whose) -> Sequence[tuple[int, str]]:
         """The memory spaces that are meant: number and agent."""
@@ -283,9 +293,11 @@ class Erasure:
         if below - meant:
             raise Conflict("An agent was begun below one that is erased meanwhile; erase again")
         self._fold_usage(tx, owner, rows_of(u, these))
+        shown = images.named_by(tx, pids)
         for table in tables_of_people():
             if table is not p and {"pid", "sender", "receiver"} & set(table.c.keys()):
                 tx.run(delete(table).where(rows_of(table, these)))
+        images.drop(tx, owner, shown)
         tx.run(delete(p).where(p.c.pid.in_([row.pid for row in rows])))
         for row in rows:
             self._journal.append(
@@ -474,7 +486,7 @@ def _whole_name(by_pid: Mapping[int, Any], row: Any) -> str:
 
 def _written(connection: Connection, table: Any, whose: Whose, file: IO[bytes]) -> int:
     rows = 0
-    columns = [column for column in table.c if column.name != "vector"]
+    columns = [column for column in table.c if column.name not in BULK]
     found = connection.execution_options(yield_per=500).execute(select(*columns).where(rows_of(table, whose)))
     for row in found:
         file.write(_encode(plain_row(row)) + b"\n")

@@ -44,7 +44,9 @@ from ..model.events import (
     ProcessSpawned,
     Record,
     StateChanged,
+    ToolEnded,
 )
+from ..model.image import Image
 from ..model.memory import memory_name
 from ..model.message import AGENT
 from ..model.plan import Plan
@@ -55,6 +57,7 @@ from ..model.view import advance
 from ..store import tables
 from ..store.database import Database, Transaction, insert_once
 from ..store.journal import Entry, Journal, decode_event, to_record
+from . import images as pictures
 from . import uses
 from .action import action
 from .budgets import Budgets
@@ -114,6 +117,7 @@ _LATEST = (
 )
 _KEEP_TEXT = insert_once(tables.text)
 _NO_TEXTS: Mapping[str, bytes] = {}
+_NO_IMAGES: Mapping[Image, bytes] = {}
 _WAITING = select(tables.approval.c.id, tables.approval.c.body).where(
     tables.approval.c.pid == bindparam("k"), tables.approval.c.status == "waiting"
 )
@@ -209,6 +213,8 @@ class Processes:
             spec = inherited(self._spec_of(tx, parent), spec)
             if len(spec.permissions) > PERMISSIONS:
                 raise BadRequest(f"permissions: {len(spec.permissions)} with the parent's; at most {PERMISSIONS}")
+        if spec.images:
+            spec = msgspec.structs.replace(spec, images=pictures.known(tx, actor.owner, spec.images))
         name = spec.name.strip() or _name(spec.goal)
         spec = self._admit(spec, (name, *self._names_from(tx, parent)))
         process = Process(
@@ -234,6 +240,7 @@ class Processes:
         pid = tx.run(_INSERT, values).inserted_primary_key[0]
         process = msgspec.structs.replace(process, pid=pid)
         tx.run(_BODY, {"k": pid, "body": _encode(process)})
+        pictures.name(tx, process.owner, pid, spec.images)
         self._write(tx, Row(process, 0, None), actor.name, (ProcessSpawned(process, spec),), 1)
         return process
 
@@ -265,9 +272,15 @@ class Processes:
         *,
         kind: NoteKind = "note",
         interrupt: bool = False,
+        images: Sequence[Image] = (),
     ) -> str:
-        """Write to an agent; it reads this before its next model call. Returns the message's id."""
-        return self.tell(tx, self.load(tx, actor, pid), MessageSent(_id(), actor.name, text, kind), interrupt=interrupt)
+        """Write to an agent; it reads this before its next model call. Returns the message's id.
+
+        Raises `BadRequest` for an image that was not kept beforehand.
+        """
+        row = self.load(tx, actor, pid)
+        shown = pictures.known(tx, row.process.owner, images)
+        return self.tell(tx, row, MessageSent(_id(), actor.name, text, kind, images=shown), interrupt=interrupt)
 
     @action("processes:send")
     def broadcast(self, tx: Transaction, actor: Principal, text: str, *, kind: NoteKind = "status") -> Sequence[int]:
@@ -429,15 +442,16 @@ class Processes:
         events: Sequence[Event],
         conclusion: Sequence[Event] = (),
         texts: Mapping[str, bytes] = _NO_TEXTS,
+        images: Mapping[Image, bytes] = _NO_IMAGES,
     ) -> Recorded:
         """Append what a runner did. Raises `Fenced`, with nothing written, if the claim is no longer its own.
 
         `conclusion` (to wait, to end) was drawn from the first `known` events, so it is written only if those are
-        all: a message or decision that came meanwhile must not be slept through. `texts` are what the events name by
-        their digests; each is written once.
+        all: a message or decision that came meanwhile must not be slept through. `texts` and `images` are what the
+        events name by their digests; each is written once.
         """
         fresh = {digest: body for digest, body in texts.items() if (claim.owner, digest) not in self._texts}
-        recorded = await self._record(actor, claim, known, events, conclusion, fresh)
+        recorded = await self._record(actor, claim, known, events, conclusion, fresh, images)
         if fresh:
             if len(self._texts) > TEXTS:
                 self._texts.clear()
@@ -454,10 +468,13 @@ class Processes:
         events: Sequence[Event],
         conclusion: Sequence[Event],
         texts: Mapping[str, bytes],
+        images: Mapping[Image, bytes],
     ) -> Recorded:
         row = self._fenced(tx, claim)
         for digest, body in texts.items():
             tx.run(_KEEP_TEXT, {"owner": claim.owner, "digest": digest, "body": body})
+        for image, content in images.items():
+            pictures.keep(tx, claim.owner, image, content)
         missed: tuple[tuple[int, float, Event], ...] = ()
         if row.process.head > known:
             missed = self._since(tx, claim.pid, known)
@@ -603,6 +620,10 @@ class Processes:
                         uses.cited(tx, process, event)
                 case MemoriesGiven():
                     uses.given(tx, process, event)
+                case ToolEnded(outcome=outcome) if outcome.images:
+                    pictures.name(tx, process.owner, process.pid, outcome.images)
+                case MessageSent(images=images) if images:
+                    pictures.name(tx, process.owner, process.pid, images)
                 case PlanChanged(plan=plan, by=by) if by == AGENT:
                     planned = plan
                 case _:

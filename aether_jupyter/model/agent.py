@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from .image import GivenImages
 from .permission import Permission
 
 
@@ -59,10 +60,12 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
     the result must satisfy. `keep_home` keeps the files after the process is reaped. `reflect` says whether it
     looks back on its run when that has ended, `None` as the server is set. `workspaces` names folders that the owner's
-    agents share; each is made on first use and mounted at `/workspaces/NAME`.
+    agents share; each is made on first use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes
+    were kept beforehand (`POST /images`).
     """
 
     goal: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)]
+    images: GivenImages = ()
     name: Annotated[str, msgspec.Meta(max_length=120)] = ""
     role: Role = ""
     model: Annotated[str, msgspec.Meta(max_length=300)] = ""

@@ -12,6 +12,7 @@ import msgspec
 
 from .agent import AgentSpec, Limits
 from .feedback import Thumb
+from .image import GivenImages
 from .memory import Weighed
 from .message import Part, ToolCall, Usage, UserTurn
 from .plan import Plan
@@ -85,6 +86,7 @@ class MessageSent(msgspec.Struct, frozen=True, tag="message.sent", tag_field="ty
     text: str
     kind: str = "note"
     correlation: str = ""
+    images: GivenImages = ()
 
 
 class RequestOpened(msgspec.Struct, frozen=True, tag="request.opened", tag_field="type"):

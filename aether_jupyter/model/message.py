@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from .image import Image
+
 
 class Text(msgspec.Struct, frozen=True, tag="text", omit_defaults=True):
     """Words of the model."""
@@ -59,10 +61,11 @@ AGENT = "agent"
 
 
 class UserTurn(msgspec.Struct, frozen=True, tag="user"):
-    """Words of a person, another agent, or one of `NOBODY` (`source` says who)."""
+    """Words of a person, another agent, or one of `NOBODY` (`source` says who), and the images that came with them."""
 
     text: str
     source: str = "person"
+    images: tuple[Image, ...] = ()
 
 
 class ModelTurn(msgspec.Struct, frozen=True, tag="model"):
@@ -72,12 +75,13 @@ class ModelTurn(msgspec.Struct, frozen=True, tag="model"):
 
 
 class ToolTurn(msgspec.Struct, frozen=True, tag="tool"):
-    """What one tool call came to, as the model reads it."""
+    """What one tool call came to, as the model reads it, and sees it."""
 
     call_id: str
     tool: str
     content: str
     ok: bool = True
+    images: tuple[Image, ...] = ()
 
 
 Turn = UserTurn | ModelTurn | ToolTurn

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from .image import Image
 from .message import ToolCall
 
 
@@ -72,13 +73,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a tool call ended. `content` is what the model reads; `error` is a code of `model.errors` where not ok.
 
-    `labels` says for each field of the result who could have written it (`system`, `registry` or `text`).
+    `images` were kept by `ToolContext.keep_image`; a model that takes images is shown them. `labels` says for each
+    field of the result who could have written it (`system`, `registry` or `text`).
     """
 
     ok: bool
     content: str
     error: str | None = None
     evidence: Evidence | None = None
+    images: tuple[Image, ...] = ()
     labels: dict[str, str] = {}
     duration_s: float = 0.0
 

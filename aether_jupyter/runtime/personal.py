@@ -38,6 +38,7 @@ Taken from Aether Jupyter on {when}.
   were reckoned from the texts.
 - `memories/`: what each agent remembers as Markdown; `aether memory import NAME FOLDER` takes such a folder.
 - `homes/`: the files of each agent, by its PID.
+- `images/`: what you gave to agents and what their tools made, each named by its SHA-256.
 - `workspaces/`: your shared folders.
 """
 
@@ -90,6 +91,8 @@ class PersonalData:
         async for table, file in self._erasure.dump(whose):
             with file:
                 yield [(f"tables/{table}.jsonl", _blocks(file))]
+        async for name, image in self._erasure.images(whose):
+            yield [(f"images/{name}", image)]
         for space, name in await self._erasure.names(whose):
             folder = f"memories/{space}-{_slug(name)}"
             async for page in self._memory_files.export(actor, name):

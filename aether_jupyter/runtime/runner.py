@@ -33,6 +33,7 @@ from ..kernel.budgets import next_day
 from ..kernel.contexts import digested
 from ..kernel.feed import Feed
 from ..kernel.feedback import Feedback
+from ..kernel.images import Images
 from ..kernel.memories import Memories
 from ..kernel.notes import NotesKeeper
 from ..kernel.processes import Claim, Processes
@@ -86,6 +87,7 @@ from .own_memory import AgentMemory
 from .own_plan import PlanDesk
 from .peers import AgentPeers
 from .results import fitting
+from .sight import Sight
 from .toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ class Runner:
     notes: NotesKeeper
     feedback: Feedback
     profiles: Profiles
+    images: Images
     feed: Feed
     language: Language
     toolbox: Toolbox
@@ -148,6 +151,7 @@ class Run:
         self._turns = 0
         self._telling: journal.Telling | None = None
         self._session = runner.language.session()
+        self._sight = Sight()
         self._scales: dict[int | None, sizes.Scale] = {}
 
     def deliver(self, signal: Signal, n: int) -> None:
@@ -649,7 +653,7 @@ class Run:
         await self._r.lease()
         if len(calls) == 1:
             outcome = await self._perform(self._r.toolbox.run(calls[0], self._context(calls[0])))
-            self._note(self._dropped(calls[0]) if outcome is None else self._ended(calls[0], outcome))
+            self._note(self._dropped(calls[0]) if outcome is None else self._came_to(calls[0], outcome))
         else:
             await self._run_many(calls)
         if self._without_sandbox:
@@ -665,7 +669,7 @@ class Run:
                     break
                 for task in done[0]:
                     left.discard(task)
-                    self._note(self._ended(tasks[task], task.result()))
+                    self._note(self._came_to(tasks[task], task.result()))
                 if left:
                     await self._commit()
         finally:
@@ -674,7 +678,7 @@ class Run:
             await asyncio.gather(*left, return_exceptions=True)
         for task in left:
             call = tasks[task]
-            self._note(self._dropped(call) if task.cancelled() else self._ended(call, task.result()))
+            self._note(self._dropped(call) if task.cancelled() else self._came_to(call, task.result()))
 
     async def _perform(self, deed: Coroutine[Any, Any, Any]) -> Any:
         """Await a deed that INT may cut off; None if it did."""
@@ -743,10 +747,13 @@ class Run:
         delay = STORAGE_RETRY_S
         asks = batch and isinstance(batch[-1], ModelRequested)
         texts = dict(self._sent) if asks else {}
+        images = self._sight.named(batch)
         state, concluded = self._kept, True
         while True:
             try:
-                recorded = await self._r.processes.record(RUNTIME, self._claim, state.head, batch, conclusion, texts)
+                recorded = await self._r.processes.record(
+                    RUNTIME, self._claim, state.head, batch, conclusion, texts, images
+                )
             except (StorageFull, StorageBusy) as error:
                 # Nothing was written and nothing is lost: the agent pauses until the disk is well again.
                 log.warning("process %s pauses: %s", self._claim.pid, error.message)
@@ -761,6 +768,8 @@ class Run:
             batch, conclusion, concluded = self._plan.anew(state.plan, state.step, batch), (), False
         self._queue.clear()
         self._plan.written()
+        if not self._state.calls:
+            self._sight.clear()
         n = state.head
         for event in (*batch, *conclusion) if recorded.concluded else batch:
             n += 1
@@ -808,6 +817,9 @@ class Run:
         if outcome.error == SandboxUnavailable.code:
             self._without_sandbox = outcome.content
         return ToolEnded(self._state.step, call.id, call.tool, outcome)
+
+    def _came_to(self, call: ToolCall, outcome: Outcome) -> ToolEnded:
+        return self._ended(call, self._sight.checked(call.tool, outcome))
 
     def _refused(self, call: ToolCall, ruling: policy.Ruling) -> ToolEnded:
         return self._ended(call, Outcome(ok=False, content=ruling.why, error="tool_refused"))
@@ -886,6 +898,7 @@ class Run:
             memory=AgentMemory(r.memories, self._principal, self._memory_name, self._state.step),
             feedback=lambda most: r.feedback.of_agent(self._principal, self._memory_name, limit=most),
             plan=self._plan.of(call.id),
+            keep_image=self._sight.keep,
             # What an agent tells its child to do may come from what it has read.
             tainted=self._state.touched or bool(self._claim.parents),
             timeout_s=r.settings.command_timeout_s,

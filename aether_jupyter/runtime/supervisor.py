@@ -16,6 +16,7 @@ from ..config import Settings
 from ..kernel.approvals import Approvals
 from ..kernel.feed import Feed
 from ..kernel.feedback import Feedback
+from ..kernel.images import Images
 from ..kernel.memories import Memories
 from ..kernel.notes import NotesKeeper
 from ..kernel.processes import Claim, Processes
@@ -53,6 +54,7 @@ class Supervisor:
         notes: NotesKeeper,
         feedback: Feedback,
         profiles: Profiles,
+        images: Images,
         feed: Feed,
         journal: Journal,
         language: Language,
@@ -63,6 +65,7 @@ class Supervisor:
     ) -> None:
         self._processes = processes
         self._requests = requests
+        self._images = images
         self._journal = journal
         self._machines = machines
         self._settings = settings
@@ -84,6 +87,7 @@ class Supervisor:
             notes=notes,
             feedback=feedback,
             profiles=profiles,
+            images=images,
             feed=feed,
             language=language,
             toolbox=toolbox,
@@ -241,6 +245,7 @@ class Supervisor:
     async def _reap(self) -> None:
         await self._machines.reap(await self._processes.alive())
         await self._processes.reap_old(RUNTIME, self._settings.keep_ended_s)
+        await self._images.drop_unnamed(RUNTIME)
         homes = await asyncio.to_thread(self._homes)
         await self._remove_homes(await self._processes.homes_to_remove(homes))
 

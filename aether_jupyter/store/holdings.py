@@ -1,7 +1,8 @@
 """Which rows of every table are about a person, or about one of their agents.
 
 It is read off the columns, so that a new table is found by its keys: `owner`, `pid` (`sender`, `receiver`), `space`,
-`memory`, `agent` (`reader`). A table that has none of them must stand in `NOBODY`; a test holds it to that.
+`memory`, `agent` (`reader`). A table that has none of them must stand in `NOBODY`; a test holds it to that. Images are
+those of the processes that name them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ NOBODY = frozenset({"worker", "meta"})
 
 FEW = 400
 """Keys that one statement names."""
+
+BULK = frozenset({"vector", "content"})
+"""Columns that hold no text: vectors, and the bytes of images."""
 
 
 class Whose(msgspec.Struct, frozen=True):
@@ -56,6 +60,11 @@ def rows_of(table: Table, whose: Whose) -> ColumnElement[bool]:
     if "memory" in columns:
         found.append(columns.memory.in_(keys))
     found += [columns[name].in_(pids) for name in ("pid", "sender", "receiver") if name in columns]
+    if table is tables.image:
+        used = tables.image_use
+        found.append(
+            and_(columns.owner == whose.owner, columns.digest.in_(select(used.c.digest).where(used.c.pid.in_(pids))))
+        )
     if table is s:
         found.append(s.c.id.in_(spaces))
     elif "agent" in columns and "owner" in columns:
@@ -86,12 +95,12 @@ def called(table: Table) -> str:
 
 
 def plain_row(row: Any) -> dict[str, Any]:
-    """A row as JSON takes it: what is JSON in it stays so, and vectors are left out."""
+    """A row as JSON takes it: what is JSON in it stays so, and what is `BULK` is left out."""
     made: dict[str, Any] = {}
     for name, value in row._mapping.items():
         if not isinstance(value, bytes):
             made[name] = value
-        elif name != "vector":
+        elif name not in BULK:
             made[name] = msgspec.Raw(value)
     return made
 
@@ -112,6 +121,8 @@ _CALLED = {
     "memory_grant": "grants",
     "memory_notes": "versions of MEMORY.md",
     "text": "standing instructions",
+    "image": "images",
+    "image_use": "uses of images",
     "usage": "lines of the usage ledger",
     "outcome": "outcomes",
     "feedback": "judgements of steps",

@@ -73,6 +73,32 @@ text = Table(
     PrimaryKeyConstraint("owner", "digest"),
 )
 
+image = Table(
+    "image",
+    metadata,
+    Column("owner", String(200), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("named", Boolean, nullable=False, default=False),
+    Column("at", Float, nullable=False),
+    Column("about", LargeBinary, nullable=False),
+    Column("words", Text),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("owner", "digest"),
+)
+Index("image_unnamed", image.c.at, sqlite_where=image.c.named == False)  # noqa: E712 (SQL, not Python)
+
+image_use = Table(
+    "image_use",
+    metadata,
+    Column("pid", Key, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("owner", String(200), nullable=False),
+    PrimaryKeyConstraint("pid", "digest"),
+    sqlite_with_rowid=False,
+)
+Index("image_use_image", image_use.c.owner, image_use.c.digest)
+
 approval = Table(
     "approval",
     metadata,

@@ -40,6 +40,7 @@ const explore: Template = {
   category: 'data',
   spec: {
     goal: 'Explore /workspaces/data/<file> for <whom>.',
+    images: [],
     name: '',
     role: 'analyst',
     model: '',

@@ -12,6 +12,8 @@ from jupyter_server.auth.identity import IdentityProvider, User
 
 from aether_jupyter.api.routes import ROUTES
 
+from ..drawn import drawn
+
 BODIES: dict[str, Any] = {
     "chooseModel": {"model": "scripted:hello"},
     "giveFeedback": {"step": 1, "thumb": "up"},
@@ -43,7 +45,8 @@ def jp_server_config(jp_server_config: dict[str, Any]) -> dict[str, Any]:
 def as_person(call: Any) -> Callable[[str], Any]:
     def person(name: str) -> Any:
         async def asked(method: str, path: str, body: Any = None, **options: Any) -> Any:
-            return await call(method, path, body, headers={"X-Person": name}, **options)
+            headers = {"X-Person": name} | options.pop("headers", {})
+            return await call(method, path, body, headers=headers, **options)
 
         return asked
 
@@ -72,11 +75,13 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
     rule = (await alice("GET", "rules")).json["rules"][0]
     notes = {"agent": "clerk", "notes": [{"text": "The safe is blue."}]}
     memory = (await alice("POST", "memories", notes)).json["memories"][0]
+    image = (await alice("POST", "images", drawn(), headers={"Content-Type": "image/png"})).json
     theirs = {
         "pid": str(waiting),
         "approval_id": approval["id"],
         "rule_id": rule["id"],
         "memory_id": str(memory["id"]),
+        "digest": image["digest"],
     }
     before = (await alice("GET", f"processes/{waiting}")).json
 
@@ -86,7 +91,8 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
         query = {a.name: "x" for a in route.in_query if a.name == "path"}
         answer = await bob(route.method, "/" + path, body, params=query)
         assert answer.status == 404, (route.operation_id, answer.status, answer.body)
-        absent = route.full_path.format(pid="424242", approval_id="nothing", rule_id="nothing", memory_id="424242")
+        nothing = {"approval_id": "nothing", "rule_id": "nothing", "digest": "0" * 64}
+        absent = route.full_path.format(pid="424242", memory_id="424242", **nothing)
         other = await bob(route.method, "/" + absent, body, params=query)
         assert other.json["type"] == answer.json["type"], route.operation_id
 
@@ -102,6 +108,7 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
     report = (await bob("POST", "signals", {"signal": "KILL", "pids": [waiting]})).json
     assert report["delivered"] == []
     assert (await bob("POST", "processes", {"goal": "x", "parent": waiting})).status == 404
+    assert (await bob("POST", "processes", {"goal": "x", "images": [image]})).status == 400
     assert (await alice("GET", f"processes/{waiting}")).json == before
     assert (await alice("GET", "rules")).json["rules"][0]["id"] == rule["id"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from aether_jupyter.api.routes import ROUTES
-from aether_jupyter.api.routing import BODY_BYTES, Upload
+from aether_jupyter.api.routing import BODY_BYTES, is_upload
 
 WITH_PID = [r for r in ROUTES if "{pid}" in r.path]
-WITH_BODY = [r for r in ROUTES if r.body is not None and r.body is not Upload]
-UPLOADS = [r for r in ROUTES if r.body is Upload]
+WITH_BODY = [r for r in ROUTES if r.body is not None and not is_upload(r.body)]
+UPLOADS = [r for r in ROUTES if is_upload(r.body)]
 
 
 def path(full: str, pid: str = "1") -> str:
@@ -70,10 +70,11 @@ async def test_a_body_must_be_json_and_not_huge(call: Any) -> None:
         assert (await call(route.method, path(route.full_path), huge)).status == 413
 
 
-async def test_an_upload_must_be_an_archive(call: Any) -> None:
+async def test_an_upload_must_be_an_archive_or_an_image(call: Any) -> None:
     assert UPLOADS
     for route in UPLOADS:
-        given = {"params": {"agent": "clerk"}, "headers": {"Content-Type": "text/plain"}}
+        params = {each.name: "clerk" for each in route.in_query if each.name == "agent"}
+        given = {"params": params, "headers": {"Content-Type": "text/plain"}}
         plain = await call(route.method, path(route.full_path), b"{}", **given)
         assert (plain.status, plain.json["type"]) == (415, "bad_request")
 

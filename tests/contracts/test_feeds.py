@@ -45,6 +45,7 @@ from aether_jupyter.model.events import (
     ToolEnded,
     ToolStarted,
 )
+from aether_jupyter.model.image import Image
 from aether_jupyter.model.message import Text, Thinking, ToolCall, Usage
 from aether_jupyter.model.plan import parse_plan
 from aether_jupyter.model.process import ExitStatus, Process, Signal, State, WaitReason
@@ -120,8 +121,14 @@ def a_life() -> list[Record]:
     say(2, StateChanged(State.STOPPED, why="STOP"), SignalSent(Signal.CONT), StateChanged(State.READY))
     say(1, ApprovalDecided("a1", "call", "c1", Decision(verdict="approve", by="ana", at=START + 20)))
     say(1, StateChanged(State.READY), StateChanged(State.RUNNING), ToolStarted(1, call, "approved by ana"))
+    seen = Image(digest="5e" * 32, media_type="image/png", width=64, height=48, size_bytes=155, words="build")
     evidence = Evidence(exit_code=0, stdout="removed\n", stdout_bytes=8, sandbox="bubblewrap")
-    say(1, ToolEnded(1, "c1", "run_command", Outcome(ok=True, content="exit 0\n\nremoved", evidence=evidence)))
+    say(
+        1,
+        ToolEnded(
+            1, "c1", "run_command", Outcome(ok=True, content="exit 0\n\nremoved", evidence=evidence, images=(seen,))
+        ),
+    )
     routed = ModelRequested(2, "scripted:risky", 950, 0.02, "Standard: by default.", family="standard", since=2)
     say(1, routed, ModelAnswered(2, "scripted:risky", (), Usage(known=False)))
     say(1, MemoriesGiven("tidy up", 1, (3, 4), "From your memory: [3] The build folder may go.", by_meaning=True))
@@ -130,7 +137,7 @@ def a_life() -> list[Record]:
     say(1, AuxiliaryAnswered("summary", "scripted:echo", Usage(200, 20), 0.004, True, 0.5))
     say(1, ContextCompacted(2, 1, 1, "It found the build folder.", 900, 400))
     say(1, Guidance("empty", "You answered with nothing. Call a tool or give the result.", 1))
-    say(1, MessageSent("m1", "ana", "Is it gone?"), LimitsExtended(Limits(steps=28, cost_usd=0.5)))
+    say(1, MessageSent("m1", "ana", "Is it gone?", images=(seen,)), LimitsExtended(Limits(steps=28, cost_usd=0.5)))
     broken = ToolCall(id="c2", tool="read_file", arguments=None, raw='{"path": ')
     say(1, ToolStarted(2, broken))
     times = {"created_at": START + 30, "due_at": START + 630}

@@ -21,6 +21,7 @@ from aether_jupyter.model.plan import Plan
 from aether_jupyter.model.request import NoteKind, Request, RequestKind, RequestVerdict
 from aether_jupyter.model.tool import Outcome
 from aether_jupyter.runtime.own_memory import AgentMemory
+from aether_jupyter.runtime.sight import Sight
 from aether_jupyter.runtime.toolbox import Toolbox
 from aether_jupyter.sandboxes.host import Host
 from aether_jupyter.store.database import Database
@@ -141,6 +142,7 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
         memory=AgentMemory(Memories(database, None, 1_000), Principal.agent(7, "ada"), "clerk", 1),
         feedback=said,
         plan=Planning(),
+        keep_image=Sight().keep,
         workspaces={"team": tmp_path / "shared"},
     )
     context.notices = notices  # type: ignore[attr-defined]

@@ -146,8 +146,9 @@ async def signal_processes(house: House, who: Principal, body: SignalMany) -> Si
 
 @route("POST", "/processes/{pid}/messages", scope="processes:send", status=201, errors=(ProcessNotFound,))
 async def send_message(house: House, who: Principal, pid: Pid, body: Say) -> Said:
-    """Words for it, read before its next model call."""
-    return Said(await house.processes.send(who, pid, body.text, kind=body.kind, interrupt=body.interrupt))
+    """Words for it, and images, read before its next model call."""
+    said = await house.processes.send(who, pid, body.text, kind=body.kind, interrupt=body.interrupt, images=body.images)
+    return Said(said)
 
 
 @route("POST", "/processes/{pid}/limits", scope="processes:limits", errors=(ProcessNotFound, IllegalTransition))

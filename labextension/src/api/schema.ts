@@ -377,7 +377,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Words for it, read before its next model call */
+        /** Words for it, and images, read before its next model call */
         post: operations["sendMessage"];
         delete?: never;
         options?: never;
@@ -576,6 +576,45 @@ export interface paths {
         post?: never;
         /** Withdraw a standing approval; the next such call asks again */
         delete: operations["revokeRule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep an image so that a goal or a message can name it
+         * @description What no agent was given within a day goes again.
+         *
+         *     A PNG, JPEG, WebP or GIF of at most 10 MB and 50 million pixels; what it is, its bytes tell.
+         */
+        post: operations["keepImage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/images/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of an image that one gave, or that a tool of one's agents made */
+        get: operations["getImage"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -982,10 +1021,13 @@ export interface components {
          *     reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
          *     the result must satisfy. `keep_home` keeps the files after the process is reaped. `reflect` says whether it
          *     looks back on its run when that has ended, `None` as the server is set. `workspaces` names folders that the owner's
-         *     agents share; each is made on first use and mounted at `/workspaces/NAME`.
+         *     agents share; each is made on first use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes
+         *     were kept beforehand (`POST /images`).
          */
         AgentSpec: {
             goal: string;
+            /** @default [] */
+            images: components["schemas"]["Image"][];
             /** @default  */
             name: string;
             /** @default  */
@@ -1640,6 +1682,20 @@ export interface components {
             stays: string[];
         };
         /**
+         * Image
+         * @description What is known of an image. `digest` is the SHA-256 of its bytes, in hex; `words` is text that was read off it.
+         */
+        Image: {
+            digest: string;
+            /** @enum {unknown} */
+            media_type: "image/gif" | "image/jpeg" | "image/png" | "image/webp";
+            width: number;
+            height: number;
+            size_bytes: number;
+            /** @default  */
+            words?: string;
+        };
+        /**
          * ImportReport
          * @description A preview of an import, or what it has done (`applied`).
          *
@@ -1896,6 +1952,8 @@ export interface components {
             kind?: string;
             /** @default  */
             correlation?: string;
+            /** @default [] */
+            images?: components["schemas"]["Image"][];
         };
         /**
          * Mode
@@ -2074,7 +2132,8 @@ export interface components {
          * Outcome
          * @description How a tool call ended. `content` is what the model reads; `error` is a code of `model.errors` where not ok.
          *
-         *     `labels` says for each field of the result who could have written it (`system`, `registry` or `text`).
+         *     `images` were kept by `ToolContext.keep_image`; a model that takes images is shown them. `labels` says for each
+         *     field of the result who could have written it (`system`, `registry` or `text`).
          */
         Outcome: {
             ok: boolean;
@@ -2083,6 +2142,8 @@ export interface components {
             error?: string | null;
             /** @default null */
             evidence?: components["schemas"]["Evidence"] | null;
+            /** @default [] */
+            images?: components["schemas"]["Image"][];
             /** @default {} */
             labels?: {
                 [key: string]: string;
@@ -2642,6 +2703,8 @@ export interface components {
         /**
          * Say
          * @description Words for an agent. `interrupt` drops its present step so that it reads them at once.
+         *
+         *     `images` were kept beforehand (`POST /images`).
          */
         Say: {
             text: string;
@@ -2652,6 +2715,8 @@ export interface components {
             kind?: "knowledge" | "note" | "status";
             /** @default false */
             interrupt?: boolean;
+            /** @default [] */
+            images?: components["schemas"]["Image"][];
         };
         /**
          * SendSignal
@@ -2765,6 +2830,8 @@ export interface components {
          */
         Spawn: {
             goal: string;
+            /** @default [] */
+            images?: components["schemas"]["Image"][];
             /** @default  */
             name?: string;
             /** @default  */
@@ -3108,7 +3175,7 @@ export interface components {
         };
         /**
          * UserTurn
-         * @description Words of a person, another agent, or one of `NOBODY` (`source` says who).
+         * @description Words of a person, another agent, or one of `NOBODY` (`source` says who), and the images that came with them.
          */
         UserTurn: {
             /** @enum {unknown} */
@@ -3116,6 +3183,8 @@ export interface components {
             text: string;
             /** @default person */
             source: string;
+            /** @default [] */
+            images: components["schemas"]["Image"][];
         };
         /**
          * View
@@ -5447,6 +5516,150 @@ export interface operations {
                 };
             };
             /** @description `rule_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keepImage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/png": unknown;
+                "image/jpeg": unknown;
+                "image/webp": unknown;
+                "image/gif": unknown;
+                "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Image"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getImage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a file */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                    "image/jpeg": unknown;
+                    "image/webp": unknown;
+                    "image/gif": unknown;
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
