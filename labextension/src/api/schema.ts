@@ -1050,7 +1050,8 @@ export interface components {
              *       "network": "none",
              *       "memory_mb": 2048,
              *       "cpus": 2,
-             *       "pids": 512
+             *       "pids": 512,
+             *       "desktop": "none"
              *     }
              */
             sandbox: components["schemas"]["SandboxSpec"];
@@ -2181,6 +2182,9 @@ export interface components {
         /**
          * PartialSandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
+         *
+         *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
+         *     in Docker only, and from first use.
          */
         PartialSandboxSpec: {
             /**
@@ -2199,6 +2203,11 @@ export interface components {
             cpus?: number;
             /** @default 512 */
             pids?: number;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            desktop?: "none" | "openbox" | "xfce";
         };
         /**
          * PastTask
@@ -2681,6 +2690,9 @@ export interface components {
         /**
          * SandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
+         *
+         *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
+         *     in Docker only, and from first use.
          */
         SandboxSpec: {
             /**
@@ -2699,6 +2711,11 @@ export interface components {
             cpus: number;
             /** @default 512 */
             pids: number;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            desktop: "none" | "openbox" | "xfce";
         };
         /**
          * Say
@@ -2854,7 +2871,8 @@ export interface components {
              *       "network": "none",
              *       "memory_mb": 2048,
              *       "cpus": 2,
-             *       "pids": 512
+             *       "pids": 512,
+             *       "desktop": "none"
              *     }
              */
             sandbox?: components["schemas"]["PartialSandboxSpec"];
