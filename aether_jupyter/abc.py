@@ -20,6 +20,7 @@ from .model.image import Image
 from .model.memory import Consolidated, Layer, Memory, Note, Recall
 from .model.personal import Holding
 from .model.plan import Plan
+from .model.process import Process
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
 from .model.routing import Family
 from .model.tool import Outcome, ToolSpec
@@ -93,35 +94,16 @@ class Sandbox(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """End everything that still runs in it. Never raises for what is gone already."""
+    async def terminal(self) -> list[str]:
+        """The argv that, run in a pseudo terminal on this server, shows a person a shell of the sandbox.
+
+        What holds for commands holds for the shell. SIGUSR1 tells the program that the sandbox is ending. Raises
+        `SandboxUnavailable`.
+        """
         ...
 
-
-class Reader(Protocol):
-    """What bytes are read from, as an `asyncio.StreamReader` is."""
-
-    async def read(self, n: int = -1) -> bytes: ...
-    async def readexactly(self, n: int) -> bytes: ...
-
-
-class Writer(Protocol):
-    """What bytes are written to, as an `asyncio.StreamWriter` is."""
-
-    def write(self, data: bytes) -> None: ...
-    async def drain(self) -> None: ...
-    def close(self) -> None: ...
-
-
-@runtime_checkable
-class DesktopSandbox(Sandbox, Protocol):
-    """A sandbox in which a desktop runs, if `SandboxSpec.desktop` says so."""
-
-    async def display(self) -> tuple[Reader, Writer]:
-        """A new connection to the desktop's RFB server; the desktop is started if it does not run.
-
-        Raises `SandboxUnavailable` if it does not start.
-        """
+    async def close(self) -> None:
+        """End everything that still runs in it. Never raises for what is gone already."""
         ...
 
 
@@ -352,5 +334,6 @@ class Surroundings(Protocol):
     def workspaces(self, owner: str) -> str: ...
     async def health(self) -> list[Check]: ...
     async def consolidate(self, who: Principal, agent: str) -> Consolidated: ...
+    async def terminal(self, process: Process, spec: AgentSpec, ending: Callable[[], None]) -> list[str]: ...
     async def files(self, pid: int, path: str) -> list[FileInfo]: ...
     async def read_file(self, pid: int, path: str, *, offset: int = 0, limit: int = 1_000_000) -> bytes: ...

@@ -30,6 +30,12 @@ class Said(msgspec.Struct, frozen=True):
     id: str
 
 
+class TerminalOpened(msgspec.Struct, frozen=True):
+    """The name of a terminal of the Jupyter server."""
+
+    name: str
+
+
 class Server(msgspec.Struct, frozen=True):
     """The server's version, and a name for its `AETHER_HOME` that two servers on one home share."""
 

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
@@ -13,6 +14,7 @@ from jupyter_server.extension.application import ExtensionApp
 from .api.routes import ROUTES
 from .api.routing import House, handlers
 from .api.sockets import FeedSocket, close_all
+from .api.terminals import Terminals
 from .config import Aether, Settings
 from .model.errors import AetherError, ServerNotFound
 
@@ -29,8 +31,9 @@ class Tenure:
     is open wait; while it cannot be opened they get the reason.
     """
 
-    def __init__(self, settings: Settings, log: logging.Logger) -> None:
+    def __init__(self, settings: Settings, log: logging.Logger, web: Mapping[str, Any]) -> None:
         self.settings = settings
+        self._terminals = Terminals(web)
         self._log = log
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[House] | None = None
@@ -79,6 +82,7 @@ class Tenure:
                         profiles=app.profiles,
                         plans=app.plans,
                         images=app.images,
+                        terminals=self._terminals,
                     )
                     self._settle(house)
                     pause_s = 1.0
@@ -132,7 +136,8 @@ class AetherApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Freeze the traits."""
-        self.tenure = Tenure(Aether(parent=self).settings(), self.log)
+        assert self.serverapp is not None
+        self.tenure = Tenure(Aether(parent=self).settings(), self.log, self.serverapp.web_app.settings)
         self.sockets = set()
 
     def initialize_handlers(self) -> None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..kernel.plans import Plans
     from ..kernel.processes import Processes
     from ..kernel.profiles import Profiles
+    from .terminals import Terminals
 from ..kernel.requests import Requests
 
 PREFIX = "/aether/api/v1"
@@ -82,6 +83,7 @@ class House:
     profiles: Profiles
     plans: Plans
     images: Images
+    terminals: Terminals
 
 
 class Entrance(Protocol):

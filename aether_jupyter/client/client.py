@@ -195,6 +195,10 @@ class AsyncAether:
         """Words for it, read before its next model call. Returns the id of the message."""
         return await self.ask(requests.send(pid, text, kind, interrupt))
 
+    async def terminal(self, pid: int) -> str:
+        """A new terminal in its sandbox; the name under which Jupyter's own terminals have it."""
+        return await self.ask(requests.terminal(pid))
+
     async def extend(
         self,
         pid: int,
@@ -542,6 +546,10 @@ class Aether:
     def send(self, pid: int, text: str, *, kind: str = "note", interrupt: bool = False) -> str:
         """Words for it, read before its next model call. Returns the id of the message."""
         return self.ask(requests.send(pid, text, kind, interrupt))
+
+    def terminal(self, pid: int) -> str:
+        """A new terminal in its sandbox; the name under which Jupyter's own terminals have it."""
+        return self.ask(requests.terminal(pid))
 
     def extend(
         self,

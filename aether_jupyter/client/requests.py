@@ -29,6 +29,7 @@ from ..answers import (
     SandboxList,
     SpaceList,
     TemplateList,
+    TerminalOpened,
     ToolList,
     UsageReport,
     UseList,
@@ -197,6 +198,10 @@ def signal_many(what: Signal | str, pids: Iterable[int]) -> Request[SignalReport
 def send(pid: int, text: str, kind: str, interrupt: bool) -> Request[str]:
     body = {"text": text, "kind": kind, "interrupt": interrupt}
     return Request("POST", f"{API}/processes/{pid}/messages", Said, "id", body=body)
+
+
+def terminal(pid: int) -> Request[str]:
+    return Request("POST", f"{API}/processes/{pid}/terminal", TerminalOpened, "name", body={})
 
 
 def extend(

@@ -560,6 +560,11 @@ class Processes:
         rows = await self._database.fetch(select(p.c.pid).where(p.c.state != "ZOMBIE"))
         return Alive(frozenset(row.pid for row in rows), newest)
 
+    async def holder(self, pid: int) -> int | None:
+        """The worker that runs it now, None where none does."""
+        rows = await self._database.fetch(select(p.c.worker).where(p.c.pid == pid))
+        return rows[0].worker if rows else None
+
     async def homes_to_remove(self, pids: Iterable[int]) -> Sequence[int]:
         """Which of these homes belong to reaped processes that did not keep them, or to nobody."""
         wanted = list(pids)

@@ -15,6 +15,7 @@ SCOPES: dict[str, str] = {
     "processes:limits": "extend the limits of agents",
     "processes:model": "choose another model for agents",
     "processes:reap": "remove ended agents and their files",
+    "processes:terminal": "open terminals in the sandboxes of agents",
     "approvals:read": "see what waits for a decision",
     "approvals:decide": "approve, edit, answer and refuse",
     "rules:read": "see standing approvals",

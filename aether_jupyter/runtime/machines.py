@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import logging
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
@@ -30,6 +30,7 @@ class Machines:
         self._settings = settings
         self._open: dict[int, Sandbox] = {}
         self._locks: dict[int, asyncio.Lock] = {}
+        self._shown: dict[int, list[Callable[[], None]]] = {}
 
     async def __aenter__(self) -> Machines:
         return self
@@ -74,6 +75,15 @@ class Machines:
                 self._open[pid] = found
             return found
 
+    async def terminal(
+        self, pid: int, spec: SandboxSpec, workspaces: Mapping[str, Path], ending: Callable[[], None]
+    ) -> list[str]:
+        """What shows a person a shell of the process's sandbox; `ending` is called before that ends."""
+        sandbox = await self.open(pid, spec, workspaces)
+        argv = await sandbox.terminal()
+        self._shown.setdefault(pid, []).append(ending)
+        return argv
+
     async def close(self, pid: int) -> None:
         """End the process's sandbox, if one is open."""
         lock = self._locks.get(pid)
@@ -81,6 +91,8 @@ class Machines:
             return
         async with lock:
             found = self._open.pop(pid, None)
+            for ending in self._shown.pop(pid, ()):
+                ending()
             if found is not None:
                 await found.close()
         self._locks.pop(pid, None)

@@ -108,6 +108,10 @@ class Supervisor:
         """Agents that this server runs now."""
         return len(self._runs)
 
+    async def may_open(self, pid: int) -> bool:
+        """Whether no other server works on the process now: that one's sandbox would go if one were opened here."""
+        return await self._processes.holder(pid) in (None, self._lease.worker)
+
     async def left(self, pids: Iterable[int]) -> None:
         """Return when this server works no more on these processes, which have ended; at the latest after a while."""
         tasks = [self._runs[pid][1] for pid in pids if pid in self._runs]

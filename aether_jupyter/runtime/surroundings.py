@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import msgspec
@@ -19,9 +19,10 @@ from ..engine.routing import choose, task_of
 from ..kernel.memories import Memories
 from ..model.access import Principal
 from ..model.agent import AgentSpec
-from ..model.errors import AetherError, BadRequest, Forbidden, SandboxUnavailable
+from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, IllegalTransition, SandboxUnavailable
 from ..model.memory import Consolidated
 from ..model.message import UserTurn, encodable
+from ..model.process import Process, State
 from ..model.routing import is_auto, pinned
 from ..model.tool import ToolSpec
 from ..store.database import Database
@@ -128,6 +129,24 @@ class LiveSurroundings:
             self._memories,
             self.supervisor,
         )
+
+    async def terminal(self, process: Process, spec: AgentSpec, ending: Callable[[], None]) -> list[str]:
+        """What shows a person a shell of an agent's sandbox, which is opened if need be; see `abc.Sandbox.terminal`.
+
+        `ending` is called before the sandbox ends. Raises `IllegalTransition` for an agent that has ended, `Conflict`
+        for one that is at work on another server.
+        """
+        if process.state is State.ZOMBIE:
+            raise IllegalTransition(
+                f"{process.name} ({process.pid}) has ended, and its sandbox with it; its files are still there to read"
+            )
+        if self.supervisor is None or not await self.supervisor.may_open(process.pid):
+            raise Conflict(
+                f"{process.name} ({process.pid}) is at work on another server of this AETHER_HOME; "
+                "open the terminal there"
+            )
+        workspaces = self._machines.workspaces(process.owner, spec.workspaces)
+        return await self._machines.terminal(process.pid, spec.sandbox, workspaces, ending)
 
     async def files(self, pid: int, path: str) -> list[FileInfo]:
         """The entries of a folder in an agent's home."""

@@ -243,6 +243,17 @@ class BubblewrapSandbox:
             run_lasting(command, self._shell, home=self.home, workdir=WORKDIR, env=environment, run=run)
         )
 
+    async def terminal(self) -> list[str]:
+        """A shell in the home; see `aether_jupyter.abc.Sandbox`."""
+        if self._calls.closed:
+            raise SandboxUnavailable("the sandbox is closed")
+        from . import terminal
+
+        # In a session of its own it could not be the foreground of its terminal, which nothing but it holds.
+        argv = [word for word in self._argv if word != "--new-session"]
+        environment = clean_environment(WORKDIR, _path(), {"TERM": terminal.TYPE, "SHELL": self._shell})
+        return terminal.command([*argv, WORKDIR, self._shell, "-i"], environment, cwd="/")
+
     async def _enters(self, cwd: str, env: dict[str, str]) -> bool:
         """Whether a command can begin there. One that did may end with 126, too, so that code alone does not tell."""
         trial = [*self._argv, posixpath.join(WORKDIR, cwd), "/bin/sh", "-c", "exit 0"]

@@ -106,6 +106,20 @@ class HostSandbox:
             )
         )
 
+    async def terminal(self) -> list[str]:
+        """A shell in the home; see `aether_jupyter.abc.Sandbox`."""
+        if sys.platform == "win32":
+            raise SandboxUnavailable("the sandbox 'host' has no terminals on Windows; choose docker")
+        if self._calls.closed:
+            raise SandboxUnavailable("the sandbox is closed")
+        from . import terminal
+
+        shell = shutil.which("bash") or shutil.which("sh") or "/bin/sh"
+        environment = clean_environment(
+            self.workdir, os.environ.get("PATH", os.defpath), {"TERM": terminal.TYPE, "SHELL": shell}
+        )
+        return terminal.command([shell, "-i"], environment, cwd=self.workdir)
+
     async def close(self) -> None:
         """End what still runs."""
         await self._calls.close()

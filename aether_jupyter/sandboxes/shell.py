@@ -68,7 +68,8 @@ class Call:
 class Connection:
     """The stream to a container's shell server. Nothing that comes from it is believed beyond its bounds."""
 
-    def __init__(self, remove: Callable[[], None], keep: object) -> None:
+    def __init__(self, remove: Callable[[], None], keep: object, container: str) -> None:
+        self.container = container
         self.hello: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.lost = False
         self._remove = remove

@@ -8,18 +8,20 @@ from typing import Annotated
 import anyio.to_thread
 import msgspec
 
-from ...answers import FileList, ProcessList, RecordList, RequestList, Said
+from ...answers import FileList, ProcessList, RecordList, RequestList, Said, TerminalOpened
 from ...model.access import Principal
 from ...model.agent import AgentSpec
 from ...model.context import ENTRY_CHARS, ContextView
 from ...model.errors import (
     Conflict,
     FileNotFound,
+    Forbidden,
     IllegalTransition,
     ModelNotConfigured,
     NotFound,
     OverBudget,
     ProcessNotFound,
+    SandboxUnavailable,
     TooMany,
     UnknownName,
 )
@@ -183,6 +185,23 @@ async def set_plan(house: House, who: Principal, pid: Pid, body: SetPlan) -> Pla
     With `seen`, nothing is changed if the agent has another plan by now: `conflict`, with that one in `details`.
     """
     return await house.plans.change(who, pid, body.wanted(), seen=body.seen)
+
+
+@route(
+    "POST",
+    "/processes/{pid}/terminal",
+    scope="processes:terminal",
+    status=201,
+    errors=(ProcessNotFound, IllegalTransition, Conflict, Forbidden, SandboxUnavailable, TooMany),
+)
+async def open_terminal(house: House, who: Principal, pid: Pid) -> TerminalOpened:
+    """A terminal of this Jupyter server that shows a shell of its sandbox; it ends with the sandbox.
+
+    The name is that of Jupyter's own terminals: `/terminals/websocket/NAME` speaks with it.
+    """
+    process = await house.processes.get(who, pid)
+    spec = await house.processes.spec(who, pid)
+    return TerminalOpened(await house.terminals.open(process, spec, house.surroundings))
 
 
 @route("GET", "/processes/{pid}/files", scope="processes:read", errors=(ProcessNotFound, FileNotFound))

@@ -166,6 +166,15 @@ export class AetherClient {
     );
   }
 
+  /** A new terminal in its sandbox; the name under which Jupyter's terminals have it. */
+  async terminal(pid: number): Promise<string> {
+    const answer = await this._call<{ name: string }>(
+      'POST',
+      `processes/${pid}/terminal`
+    );
+    return answer.name;
+  }
+
   /** Judges one step; it replaces what one said of it before. No thumb and no comment take it back. */
   judge(
     pid: number,

@@ -442,6 +442,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/processes/{pid}/terminal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A terminal of this Jupyter server that shows a shell of its sandbox; it ends with the sandbox.
+         *
+         *     The name is that of Jupyter's own terminals: `/terminals/websocket/NAME` speaks with it
+         */
+        post: operations["openTerminal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/api/v1/processes/{pid}/files": {
         parameters: {
             query?: never;
@@ -1050,8 +1071,7 @@ export interface components {
              *       "network": "none",
              *       "memory_mb": 2048,
              *       "cpus": 2,
-             *       "pids": 512,
-             *       "desktop": "none"
+             *       "pids": 512
              *     }
              */
             sandbox: components["schemas"]["SandboxSpec"];
@@ -2182,9 +2202,6 @@ export interface components {
         /**
          * PartialSandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
-         *
-         *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
-         *     in Docker only, and from first use.
          */
         PartialSandboxSpec: {
             /**
@@ -2203,11 +2220,6 @@ export interface components {
             cpus?: number;
             /** @default 512 */
             pids?: number;
-            /**
-             * @default none
-             * @enum {unknown}
-             */
-            desktop?: "none" | "openbox" | "xfce";
         };
         /**
          * PastTask
@@ -2690,9 +2702,6 @@ export interface components {
         /**
          * SandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
-         *
-         *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
-         *     in Docker only, and from first use.
          */
         SandboxSpec: {
             /**
@@ -2711,11 +2720,6 @@ export interface components {
             cpus: number;
             /** @default 512 */
             pids: number;
-            /**
-             * @default none
-             * @enum {unknown}
-             */
-            desktop: "none" | "openbox" | "xfce";
         };
         /**
          * Say
@@ -2871,8 +2875,7 @@ export interface components {
              *       "network": "none",
              *       "memory_mb": 2048,
              *       "cpus": 2,
-             *       "pids": 512,
-             *       "desktop": "none"
+             *       "pids": 512
              *     }
              */
             sandbox?: components["schemas"]["PartialSandboxSpec"];
@@ -3026,6 +3029,13 @@ export interface components {
         TemplateList: {
             templates: components["schemas"]["Template"][];
             workspaces: string;
+        };
+        /**
+         * TerminalOpened
+         * @description The name of a terminal of the Jupyter server.
+         */
+        TerminalOpened: {
+            name: string;
         };
         /**
          * Text
@@ -5050,6 +5060,91 @@ export interface operations {
             };
             /** @description `bad_request` */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openTerminal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TerminalOpened"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `illegal_transition` or `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sandbox_unavailable` */
+            424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

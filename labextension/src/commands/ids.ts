@@ -20,6 +20,8 @@ export const CommandIDs = {
   chooseModel: 'aether:choose-model',
   /** Arguments: `pid` or `pids`. Asks for the words. */
   send: 'aether:send-message',
+  /** Arguments: `pid`. Asks which agent unless one is given. */
+  openTerminal: 'aether:open-terminal',
   /** Arguments: `pid` or `pids`. Asks first. */
   reap: 'aether:reap-agent',
   openTutorial: 'aether:open-tutorial',

@@ -23,6 +23,7 @@ import {
 import { reapCommand } from './reap';
 import { sendCommand } from './send';
 import { signalCommand } from './signal';
+import { openTerminalCommand } from './terminal';
 
 export { CommandIDs } from './ids';
 
@@ -50,6 +51,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.send, sendCommand(context));
     commands.addCommand(CommandIDs.reap, reapCommand(context));
     commands.addCommand(
+      CommandIDs.openTerminal,
+      openTerminalCommand(context, commands)
+    );
+    commands.addCommand(
       CommandIDs.newAgent,
       newAgentCommand(context, app, registry)
     );
@@ -66,6 +71,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     for (const command of [
       CommandIDs.newAgent,
       CommandIDs.openTutorial,
+      CommandIDs.openTerminal,
       CommandIDs.exportMyData,
       CommandIDs.eraseAgent,
       CommandIDs.eraseMyData

@@ -55,6 +55,13 @@ export function Header(props: { process: Process }): React.JSX.Element {
       onSelect: () => run(CommandIDs.chooseModel, { pid })
     },
     {
+      label: trans.__('Open terminal'),
+      note: trans.__('A shell in its sandbox'),
+      icon: 'terminal',
+      disabled: ended,
+      onSelect: () => run(CommandIDs.openTerminal, { pid })
+    },
+    {
       label: trans.__('Export as notebook'),
       separated: true,
       icon: 'notebook',

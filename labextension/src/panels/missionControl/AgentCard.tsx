@@ -370,6 +370,12 @@ export function useAgentMenu(process: Process): IMenuItem[] {
       onSelect: () => run(CommandIDs.send, { pid })
     },
     {
+      label: trans.__('Open terminal'),
+      icon: 'terminal',
+      disabled: over,
+      onSelect: () => run(CommandIDs.openTerminal, { pid })
+    },
+    {
       label: trans.__('+25 steps'),
       icon: 'plus',
       disabled:
