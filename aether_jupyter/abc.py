@@ -107,6 +107,33 @@ class Sandbox(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """What bytes are read from, as an `asyncio.StreamReader` is."""
+
+    async def read(self, n: int = -1) -> bytes: ...
+    async def readexactly(self, n: int) -> bytes: ...
+
+
+class Writer(Protocol):
+    """What bytes are written to, as an `asyncio.StreamWriter` is."""
+
+    def write(self, data: bytes) -> None: ...
+    async def drain(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class DesktopSandbox(Sandbox, Protocol):
+    """A sandbox in which a desktop runs, if `SandboxSpec.desktop` says so."""
+
+    async def display(self) -> tuple[Reader, Writer]:
+        """A new connection to the desktop's RFB server; the desktop is started if it does not run.
+
+        Raises `SandboxUnavailable` if it does not start.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Availability:
     """Whether a sandbox or model can be used here, and if not, why and what to do."""

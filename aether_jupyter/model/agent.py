@@ -35,14 +35,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     wall_s: Annotated[float, msgspec.Meta(gt=0, le=1e12)] | None = None
 
 
+Desktop = Literal["none", "xfce", "openbox"]
+
+
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host."""
+    """Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
+
+    `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
+    in Docker only, and from first use.
+    """
 
     kind: Literal["auto", "docker", "bubblewrap", "host"] = "auto"
     network: Literal["none", "host"] = "none"
     memory_mb: Annotated[int, msgspec.Meta(ge=64, le=1_048_576)] = 2048
     cpus: Annotated[float, msgspec.Meta(gt=0, le=256)] = 2.0
     pids: Annotated[int, msgspec.Meta(ge=8, le=32_768)] = 512
+    desktop: Desktop = "none"
 
 
 PERMISSIONS = 200

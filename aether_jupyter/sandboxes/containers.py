@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import beneath
 from ..abc import Availability
-from ..model.agent import SandboxSpec
+from ..model.agent import Desktop, SandboxSpec
 from ..model.errors import SandboxUnavailable
 from .command import clean_environment, own_home
 from .seccomp import profile_json
@@ -31,6 +31,13 @@ log = logging.getLogger(__name__)
 
 WORKDIR = "/home/agent"
 PATH = f"{WORKDIR}/.local/bin:/usr/local/bin:/usr/bin:/bin"
+SOCKETS = "/run/aether"
+"""Where a desktop puts its socket: a file system of its own, of one megabyte, as the agent may write there."""
+IMAGES: Mapping[Desktop, str] = {
+    "none": "aether-sandbox",
+    "xfce": "aether-desktop",
+    "openbox": "aether-desktop-light",
+}
 
 _ENGINE_TIMEOUT_S = 20
 _LEAVING_S = 15.0
@@ -59,11 +66,17 @@ _FIX_IMAGE = "run 'make images'"
 
 
 class Started(NamedTuple):
-    """A container that runs: the stream to its first process, what keeps that open, and the container's id."""
+    """A container that runs: the stream to its first process, what keeps that open, and the container's id.
+
+    `sockets` is where its folder of sockets lies on the host, None where it has none or the server cannot go there;
+    `uid` is whose they are.
+    """
 
     stream: socket.socket
     keep: object
     id: str
+    sockets: Path | None
+    uid: int
 
 
 @dataclass(frozen=True)
@@ -78,13 +91,16 @@ AS_THE_ENGINE = Confinement()
 
 
 class Engine:
-    """One engine, one image and one `AETHER_HOME`. `trouble` says that its last answer does not hold any more."""
+    """One engine, its images by what they show, and one `AETHER_HOME`.
 
-    def __init__(self, instance: str, image: str, confinement: Confinement) -> None:
+    `trouble` says that its last answer does not hold any more.
+    """
+
+    def __init__(self, instance: str, images: Mapping[Desktop, str], confinement: Confinement) -> None:
         self.trouble = False
         self._instance = instance
         self._confinement = confinement
-        self._image = image
+        self._images = images
         self._client: APIClient | None = None
         self._cpus = 1
         self._user = ""
@@ -120,9 +136,9 @@ class Engine:
         if (missing := self._missing(info)) is not None:
             return missing
         try:
-            image = self._client.inspect_image(self._image)
+            image = self._client.inspect_image(self._images["none"])
         except ImageNotFound:
-            return Availability(False, f"the image {self._image} is not there", _FIX_IMAGE)
+            return Availability(False, f"the image {self._images['none']} is not there", _FIX_IMAGE)
         except (DockerException, OSError) as error:
             return Availability(False, f"the engine refuses: {error}", _FIX_ENGINE)
         self._cpus = int(info.get("NCPU") or 1)
@@ -213,6 +229,7 @@ class Engine:
             for folder in (home, *workspaces.values()):
                 own_home(folder, int(uid), int(gid))
         beneath.write(home, ".aether/token", token.encode())
+        image, desktop = self._images[spec.desktop], spec.desktop != "none"
         host = self.confined(
             memory_mb=spec.memory_mb,
             cpus=spec.cpus,
@@ -221,6 +238,7 @@ class Engine:
             mounts=[
                 Mount(WORKDIR, str(home), type="bind"),
                 *(Mount(f"/workspaces/{name}", str(folder), type="bind") for name, folder in workspaces.items()),
+                *([_socket_folder(uid, gid)] if desktop else []),
             ],
         )
         try:
@@ -228,7 +246,7 @@ class Engine:
             while True:
                 try:
                     made = client.create_container(
-                        self._image,
+                        image,
                         entry_point(),
                         name=name,
                         hostname="sandbox",
@@ -250,9 +268,10 @@ class Engine:
                     time.sleep(0.05)
             keep = client.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             client.start(made)
+            sockets = _sockets(client.inspect_container(made)) if desktop else None
         except ImageNotFound:
             self.trouble = True
-            raise SandboxUnavailable(f"docker: the image {self._image} is not there. {_FIX_IMAGE}") from None
+            raise SandboxUnavailable(f"docker: the image {image} is not there. {_FIX_IMAGE}") from None
         except APIError as error:
             self.trouble = True
             self.remove(name)
@@ -266,7 +285,19 @@ class Engine:
         if not isinstance(raw, socket.socket):
             self.remove(name)
             raise SandboxUnavailable("docker: the engine is reached by a way that has no sockets; use a Unix socket")
-        return Started(raw, keep, str(made["Id"]))
+        return Started(raw, keep, str(made["Id"]), sockets, int(uid))
+
+    def tunnel(self, container: str, argv: Sequence[str]) -> tuple[socket.socket, object]:
+        """Run a program in a container; its input and output are the stream, and what keeps that open."""
+        from docker.errors import DockerException
+
+        assert self._client is not None
+        try:
+            made = self._client.exec_create(container, list(argv), stdin=True, user=self._user)
+            keep = self._client.exec_start(made, socket=True)
+        except (DockerException, OSError) as error:
+            raise SandboxUnavailable(f"docker: no way into the container: {error}") from None
+        return getattr(keep, "_sock", keep), keep
 
     def remove(self, container: str) -> None:
         """Remove a container, by name or id. Never raises for what is gone already."""
@@ -294,6 +325,25 @@ class Engine:
         except (DockerException, OSError) as error:
             log.warning("containers could not be listed: %s", error)
         return gone
+
+
+def _socket_folder(uid: str, gid: str) -> Any:
+    from docker.types import DriverConfig, Mount
+
+    options = f"size=1m,nr_inodes=64,uid={uid},gid={gid},mode=0700,nosuid,nodev,noexec"
+    driver = DriverConfig("local", {"type": "tmpfs", "device": "tmpfs", "o": options})
+    # Without a name it goes with its container.
+    return Mount(SOCKETS, None, type="volume", driver_config=driver, no_copy=True)
+
+
+def _sockets(container: Mapping[str, Any]) -> Path | None:
+    """Where the folder of sockets lies on this machine, if the server may go there."""
+    for mount in container.get("Mounts") or ():
+        if mount["Destination"] == SOCKETS and mount.get("Source"):
+            folder = Path(mount["Source"])
+            with contextlib.suppress(OSError):
+                return folder if os.access(folder, os.X_OK) else None
+    return None
 
 
 def where() -> dict[str, Any]:

@@ -17,17 +17,16 @@ import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
+from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, Reader, SandboxKind, Writer
 from ..config import Settings
-from ..model.agent import SandboxSpec
+from ..model.agent import Desktop, SandboxSpec
 from ..model.errors import FolderNotFound, SandboxUnavailable, ToolFailed
 from ..plugins import hookimpl
 from .command import Calls, clean_environment
-from .containers import AS_THE_ENGINE, PATH, WORKDIR, Confinement, Engine
+from .containers import AS_THE_ENGINE, IMAGES, PATH, WORKDIR, Confinement, Engine, Started
+from .desktop import DISPLAY, RunningDesktop, demultiplexed
 from .lasting import run_lasting
 from .shell import Call, Connection
-
-IMAGE = "aether-sandbox"
 
 _START_TIMEOUT_S = 30.0
 _KILL_TIMEOUT_S = 3.0
@@ -46,9 +45,11 @@ class Docker:
     name = "docker"
     isolated = True
 
-    def __init__(self, home: Path, image: str = IMAGE, *, confinement: Confinement = AS_THE_ENGINE) -> None:
+    def __init__(
+        self, home: Path, images: Mapping[Desktop, str] = IMAGES, *, confinement: Confinement = AS_THE_ENGINE
+    ) -> None:
         self._home = home
-        self._engine = Engine(str(home), image, confinement)
+        self._engine = Engine(str(home), images, confinement)
         self._lock = asyncio.Lock()
         self._starting = asyncio.Semaphore(4)
         self._asked_at = 0.0
@@ -80,7 +81,9 @@ class Docker:
             await self.available()
         return await asyncio.to_thread(self._engine.reap, instance, alive)
 
-    async def connect(self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path]) -> Connection:
+    async def connect(
+        self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path]
+    ) -> tuple[Connection, Started]:
         """Start a container and its shell server. Raises `SandboxUnavailable`."""
         token = secrets.token_hex(8)
         name = f"aether-{hashlib.sha256(str(self._home).encode()).hexdigest()[:10]}-{pid}"
@@ -114,7 +117,12 @@ class Docker:
                 "docker: the engine does not see the folder of the homes (it runs elsewhere, or the folder is not "
                 f"shared with it); set AETHER_HOME to a folder that it shares, such as one below {Path.home()}"
             )
-        return connection
+        return connection, started
+
+    async def tunnel(self, container: str, argv: Sequence[str]) -> tuple[Reader, Writer]:
+        """Run a program in a container and speak with it. Raises `SandboxUnavailable`."""
+        stream, keep = await asyncio.to_thread(self._engine.tunnel, container, argv)
+        return await demultiplexed(stream, keep)
 
 
 class DockerSandbox:
@@ -132,6 +140,9 @@ class DockerSandbox:
         self._calls = Calls()
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
+        self._started: Started | None = None
+        self._desktop: RunningDesktop | None = None
+        self._opening = asyncio.Lock()
 
     async def start(self) -> Connection:
         """The connection to the running container, made if there is none. Raises `SandboxUnavailable`."""
@@ -140,8 +151,29 @@ class DockerSandbox:
                 await self._connection.close()
                 self._connection = None
             if self._connection is None:
-                self._connection = await self._kind.connect(self._pid, self._spec, self.home, self._workspaces)
+                self._connection, self._started = await self._kind.connect(
+                    self._pid, self._spec, self.home, self._workspaces
+                )
             return self._connection
+
+    async def display(self) -> tuple[Reader, Writer]:
+        """A connection to the desktop; see `aether_jupyter.abc.DesktopSandbox`."""
+        connection = await self.start()
+        assert self._started is not None
+        async with self._opening:
+            if self._desktop is not None and self._desktop.runs(connection):
+                try:
+                    return await self._desktop.connect()
+                except SandboxUnavailable:
+                    if not await self._desktop.ended():
+                        raise
+            self._desktop = RunningDesktop(connection, self._started, self._kind.tunnel)
+            await self._desktop.start(self._environment())
+            return await self._desktop.connect()
+
+    def _environment(self, env: dict[str, str] | None = None) -> dict[str, str]:
+        shown = {} if self._spec.desktop == "none" else DISPLAY
+        return clean_environment(WORKDIR, PATH, {**shown, **(env or {})})
 
     async def run(
         self,
@@ -155,7 +187,7 @@ class DockerSandbox:
         on_output: OnOutput | None = None,
     ) -> Completed:
         """Run a shell line or an argv in the home; see `aether_jupyter.abc.Sandbox`."""
-        environment = clean_environment(WORKDIR, PATH, env)
+        environment = self._environment(env)
         return await self._calls.run(
             run_lasting(
                 command,

@@ -1071,7 +1071,8 @@ export interface components {
              *       "network": "none",
              *       "memory_mb": 2048,
              *       "cpus": 2,
-             *       "pids": 512
+             *       "pids": 512,
+             *       "desktop": "none"
              *     }
              */
             sandbox: components["schemas"]["SandboxSpec"];
@@ -2202,6 +2203,9 @@ export interface components {
         /**
          * PartialSandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
+         *
+         *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
+         *     in Docker only, and from first use.
          */
         PartialSandboxSpec: {
             /**
@@ -2220,6 +2224,11 @@ export interface components {
             cpus?: number;
             /** @default 512 */
             pids?: number;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            desktop?: "none" | "openbox" | "xfce";
         };
         /**
          * PastTask
@@ -2702,6 +2711,9 @@ export interface components {
         /**
          * SandboxSpec
          * @description Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
+         *
+         *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
+         *     in Docker only, and from first use.
          */
         SandboxSpec: {
             /**
@@ -2720,6 +2732,11 @@ export interface components {
             cpus: number;
             /** @default 512 */
             pids: number;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            desktop: "none" | "openbox" | "xfce";
         };
         /**
          * Say
@@ -2875,7 +2892,8 @@ export interface components {
              *       "network": "none",
              *       "memory_mb": 2048,
              *       "cpus": 2,
-             *       "pids": 512
+             *       "pids": 512,
+             *       "desktop": "none"
              *     }
              */
             sandbox?: components["schemas"]["PartialSandboxSpec"];
