@@ -200,6 +200,7 @@ class ToolContext:
     """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
 
     `folder` is where shell lines begin: that in which the one of an earlier step ended, '' for the home.
+    `disk_bytes` is what the home may hold, None as much as the server allows.
     `tainted` says that the agent has read words of strangers. `feedback` gives so many of the last judgements of the
     agent's runs, the newest first. `keep_image` keeps a PNG, JPEG, WebP or GIF for `Outcome.images`, and raises
     `BadRequest` for other bytes and for what is too large; `sees` says whether the model that is asked is shown images.
@@ -224,6 +225,7 @@ class ToolContext:
     output_limit: int = 16_000
     workspaces: dict[str, Path] = field(default_factory=dict)
     folder: str = ""
+    disk_bytes: int | None = None
 
 
 @runtime_checkable

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_command_timeout_s: float = 600.0
     output_limit_bytes: int = 16_000
     home_quota_bytes: int = 2_000_000_000
+    home_volumes: Literal["auto", "always", "never"] = "auto"
     keep_ended_s: float = 7 * 86_400.0
     compact_at_tokens: int = 0
     memory_limit: int = 50_000
@@ -163,9 +164,15 @@ class Aether(Configurable):
     command_timeout_s = Float(120.0, help="Seconds a command may run unless it asks for more.").tag(config=True)
     max_command_timeout_s = Float(600.0, help="Seconds a command may ask for at most.").tag(config=True)
     output_limit_bytes = Int(16_000, help="Bytes of output a model reads; the rest goes to a file.").tag(config=True)
-    home_quota_bytes = Int(2_000_000_000, help="Bytes an agent's home may hold; file tools refuse beyond.").tag(
-        config=True
-    )
+    home_quota_bytes = Int(
+        2_000_000_000, help="Bytes an agent's home may hold, and the most that an agent can ask for."
+    ).tag(config=True)
+    home_volumes = Enum(
+        ["auto", "always", "never"],
+        "auto",
+        help="Whether homes are volumes of fixed size. auto: where the server is root on Linux with loop devices; "
+        "elsewhere what a home holds is measured while commands run. always: without volumes nothing runs.",
+    ).tag(config=True)
     keep_ended_s = Float(7 * 86_400.0, help="Seconds an ended agent is kept before it is reaped.").tag(config=True)
     compact_at_tokens = Int(
         0,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import anyio.pytest_plugin
 import pytest
@@ -39,6 +42,17 @@ class LoopOfTheFixtures:
 def pytest_configure(config: pytest.Config) -> None:
     # Registered last, it is asked before pytest-jupyter, which is loaded after this file.
     config.pluginmanager.register(LoopOfTheFixtures())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_mount_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers that tests killed leave the volumes of their agents mounted, as they should; their folders go here."""
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    mounts = Path("/proc/self/mounts")
+    for line in mounts.read_text().splitlines() if mounts.exists() else ():
+        if line.split()[1].startswith(f"{base}/"):
+            subprocess.run(["umount", "--lazy", line.split()[1]], check=False)
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
     in Docker only, and from first use.
+    `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
     """
 
     kind: Literal["auto", "docker", "bubblewrap", "host"] = "auto"
@@ -51,6 +52,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cpus: Annotated[float, msgspec.Meta(gt=0, le=256)] = 2.0
     pids: Annotated[int, msgspec.Meta(ge=8, le=32_768)] = 512
     desktop: Desktop = "none"
+    disk_mb: Annotated[int, msgspec.Meta(ge=16, le=16_777_216)] | None = None
 
 
 PERMISSIONS = 200

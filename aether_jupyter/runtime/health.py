@@ -49,6 +49,7 @@ async def checks(
         await asyncio.to_thread(_front_end),
     ]
     found += await _sandboxes(machines, settings)
+    found.append(await _homes(machines, settings))
     found += await asyncio.to_thread(_models, language, settings)
     found.append(_permissions(settings, toolbox))
     found.append(_recall(memories, settings))
@@ -177,6 +178,16 @@ async def _sandboxes(machines: Machines, settings: Settings) -> list[Check]:
     except AetherError as error:
         found.append(Check("sandbox", False, error.message, "Mend one of the sandboxes above.", True))
     return found
+
+
+async def _homes(machines: Machines, settings: Settings) -> Check:
+    """Which of the two holds what homes may hold: a volume's size, or measuring."""
+    size, why = f"{settings.home_quota_bytes / 1e6:.0f} MB", await machines.homes.sized()
+    if not why:
+        return Check("homes", True, f"volumes of fixed size, {size} each")
+    detail = f"folders of at most {size}, measured while commands run; volumes of fixed size: {why}"
+    fix = "Run the server as root on Linux with loop devices, or set c.Aether.home_volumes = 'auto'."
+    return Check("homes", settings.home_volumes != "always", detail, fix)
 
 
 def _models(language: Language, settings: Settings) -> list[Check]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-import os
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from ..abc import NO_WORKSPACES, Sandbox, SandboxInfo, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable, UnknownName
+from .homes import Homes
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Machines:
     def __init__(self, kinds: Mapping[str, SandboxKind], settings: Settings) -> None:
         self._kinds = dict(kinds)
         self._settings = settings
+        self.homes = Homes(settings)
         self._open: dict[int, Sandbox] = {}
         self._locks: dict[int, asyncio.Lock] = {}
         self._shown: dict[int, list[Callable[[], None]]] = {}
@@ -39,15 +40,11 @@ class Machines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close_all()
+        await self.homes.close()
 
     def home(self, pid: int) -> Path:
         """The process's folder, made if missing and readable by its owner only."""
-        home = self._settings.homes / str(int(pid))
-        if not home.is_dir():
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.name == "posix":
-                self._settings.homes.chmod(0o700)
-        return home
+        return self.homes.path(pid)
 
     def workspaces(self, owner: str, names: Sequence[str]) -> dict[str, Path]:
         """The owner's shared folders of these names, made where missing."""
@@ -71,7 +68,7 @@ class Machines:
             found = self._open.get(pid)
             if found is None:
                 kind = self._kinds[await self.resolve(spec.kind)]
-                found = await kind.open(pid, spec, self.home(pid), workspaces)
+                found = await kind.open(pid, spec, await self.homes.ready(pid, spec), workspaces)
                 self._open[pid] = found
             return found
 
@@ -133,13 +130,17 @@ class Machines:
         answers = await asyncio.gather(*(kind.available() for kind in kinds))
         return [SandboxInfo(k.name, k.isolated, a) for k, a in zip(kinds, answers, strict=True)]
 
-    async def reap(self, alive: Container[int]) -> list[int]:
-        """Remove what a crash left of processes of this `AETHER_HOME` that are not alive. Returns their pids."""
+    async def reap(self, alive: Container[int], needed: Iterable[int] = ()) -> list[int]:
+        """Remove what a crash left of processes of this `AETHER_HOME` that are not alive. Returns their pids.
+
+        `needed` are those whose homes stay at hand though no sandbox is open.
+        """
         gone = {pid for pid in list(self._open) if pid not in alive}
         for pid in gone:
             await self.close(pid)
         for kind in self._kinds.values():
             gone.update(await kind.reap(str(self._settings.home), alive))
+        await self.homes.settle({*self._open, *needed})
         return sorted(gone)
 
     async def _automatic(self) -> str:

@@ -69,7 +69,7 @@ class PersonalData:
         whose = await self._erasure.whose(actor, agent)
         counts = await self._erasure.counts(whose)
         pids = await self._erasure.pids(whose)
-        files, size = await asyncio.to_thread(_measured, self._folders(whose, pids))
+        files, size = await asyncio.to_thread(lambda: _measured(self._folders(whose, pids)))
         return Holding(
             owner=whose.owner,
             agent=agent,
@@ -97,7 +97,7 @@ class PersonalData:
             folder = f"memories/{space}-{_slug(name)}"
             async for page in self._memory_files.export(actor, name):
                 yield [(f"{folder}/{path}", content) for path, content in page]
-        for name, root in self._folders(whose, await self._erasure.pids(whose)):
+        for name, root in await asyncio.to_thread(self._folders, whose, await self._erasure.pids(whose)):
             for path in await asyncio.to_thread(_paths, root):
                 content = await asyncio.to_thread(_content, root, path)
                 if content is not None:
@@ -125,8 +125,10 @@ class PersonalData:
                     running=running,
                 )
             pids = await self._erasure.pids(whose)
-            for _, root in self._folders(whose, pids):
-                await asyncio.to_thread(beneath.remove, root)
+            for pid in pids:
+                await self._machines.homes.remove(pid)
+            if whose.whole:
+                await asyncio.to_thread(beneath.remove, self._machines.workspaces_of(whose.owner))
             stays = found.stays
             counts = await self._erasure.erase(actor, whose)
             try:
@@ -144,7 +146,7 @@ class PersonalData:
 
     def _folders(self, whose: Whose, pids: Sequence[int]) -> Sequence[tuple[str, Path]]:
         """The folders that are theirs, by the name they have in an export."""
-        found = [(f"homes/{pid}", self._settings.homes / str(pid)) for pid in pids]
+        found = [(f"homes/{pid}", self._machines.homes.existing(pid)) for pid in pids]
         if whose.whole:
             found.append(("workspaces", self._machines.workspaces_of(whose.owner)))
         return [(name, root) for name, root in found if root.is_dir()]

@@ -651,6 +651,13 @@ class Run:
         if not started:
             await self._commit()
         await self._r.lease()
+        try:
+            files = any(map(self._may_write, calls))
+            await self._r.machines.homes.ready(self._claim.pid, self._spec.sandbox, files=files)
+        except SandboxUnavailable as error:
+            for call in calls:
+                self._note(self._ended(call, Outcome(ok=False, content=error.message, error=error.code)))
+            raise
         if len(calls) == 1:
             outcome = await self._perform(self._r.toolbox.run(calls[0], self._context(calls[0])))
             self._note(self._dropped(calls[0]) if outcome is None else self._came_to(calls[0], outcome))
@@ -658,6 +665,11 @@ class Run:
             await self._run_many(calls)
         if self._without_sandbox:
             raise SandboxUnavailable(self._without_sandbox)
+
+    def _may_write(self, call: ToolCall) -> bool:
+        """Whether a call can touch the home, as far as its declaration says."""
+        tool = self._by_name.get(call.tool)
+        return tool is None or tool.risk is not Risk.SAFE
 
     async def _run_many(self, calls: Sequence[ToolCall]) -> None:
         tasks = {asyncio.ensure_future(self._r.toolbox.run(call, self._context(call))): call for call in calls}
@@ -905,6 +917,7 @@ class Run:
             max_timeout_s=r.settings.max_command_timeout_s,
             output_limit=r.settings.output_limit_bytes,
             folder=self._state.folder,
+            disk_bytes=None if self._spec.sandbox.disk_mb is None else self._spec.sandbox.disk_mb << 20,
         )
 
     async def _remind(self) -> None:

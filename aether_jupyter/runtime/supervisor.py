@@ -10,7 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
-from .. import beneath
 from ..abc import Clock
 from ..config import Settings
 from ..kernel.approvals import Approvals
@@ -247,19 +246,15 @@ class Supervisor:
         return self._clock.monotonic() >= self._trust_at
 
     async def _reap(self) -> None:
-        await self._machines.reap(await self._processes.alive())
+        await self._machines.reap(await self._processes.alive(), list(self._runs))
         await self._processes.reap_old(RUNTIME, self._settings.keep_ended_s)
         await self._images.drop_unnamed(RUNTIME)
-        homes = await asyncio.to_thread(self._homes)
+        homes = await asyncio.to_thread(self._machines.homes.pids)
         await self._remove_homes(await self._processes.homes_to_remove(homes))
-
-    def _homes(self) -> list[int]:
-        root = self._settings.homes
-        return [int(path.name) for path in root.iterdir() if path.name.isdigit()] if root.is_dir() else []
 
     async def _remove_homes(self, pids: Sequence[int]) -> None:
         for pid in pids:
             try:
-                await asyncio.to_thread(beneath.remove, self._settings.homes / str(pid))
+                await self._machines.homes.remove(pid)
             except (AetherError, OSError) as error:
                 log.info("the home of process %s cannot be removed: %s", pid, error)

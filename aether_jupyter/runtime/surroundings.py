@@ -150,7 +150,7 @@ class LiveSurroundings:
 
     async def files(self, pid: int, path: str) -> list[FileInfo]:
         """The entries of a folder in an agent's home."""
-        home = self._settings.homes / str(pid)
+        home = await asyncio.to_thread(self._machines.homes.existing, pid)
         if not home.is_dir():
             return []
         found = await asyncio.to_thread(beneath.listing, home, path)
@@ -159,7 +159,7 @@ class LiveSurroundings:
     async def read_file(self, pid: int, path: str, *, offset: int = 0, limit: int = 1_000_000) -> bytes:
         """A part of a file in an agent's home."""
         return await asyncio.to_thread(
-            lambda: beneath.read(self._settings.homes / str(pid), path, offset=offset, limit=limit)
+            lambda: beneath.read(self._machines.homes.existing(pid), path, offset=offset, limit=limit)
         )
 
     async def find_sandbox(self) -> None:
@@ -190,6 +190,12 @@ class LiveSurroundings:
             check_schema(spec.output_schema)
         for line in spec.permissions:
             self._toolbox.check_permission(line)
+        quota_mb = self._settings.home_quota_bytes >> 20
+        if (disk_mb := spec.sandbox.disk_mb) is not None and disk_mb > quota_mb:
+            raise BadRequest(
+                f"sandbox.disk_mb: {disk_mb} MB are more than a home may hold here, {quota_mb} MB; ask for less, or "
+                "the administrator for a greater c.Aether.home_quota_bytes"
+            )
         kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind
         kind = self._automatic if kind == "auto" else kind
         if kind == "host" and not self._settings.allow_host_sandbox:

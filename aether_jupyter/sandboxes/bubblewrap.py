@@ -24,6 +24,7 @@ from ..model.agent import SandboxSpec
 from ..model.errors import FolderNotFound, SandboxUnavailable
 from ..plugins import hookimpl
 from .command import Calls, clean_environment, own_home, run_process
+from .disk import DiskWatch
 from .lasting import run_lasting
 
 WORKDIR = "/home/agent"
@@ -195,10 +196,12 @@ class BubblewrapSandbox:
     ) -> None:
         self.home = home
         self._calls = Calls()
+        most = quota_bytes if spec.disk_mb is None else spec.disk_mb << 20
+        self._disk = DiskWatch(home, most, self._calls.cut, lambda: self._calls.running > 0)
         self._group = group
         self._shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
         data = f"ulimit -d {spec.memory_mb * 1024};" if group is None else ""
-        limits = _LIMITS.format(blocks=quota_bytes // 512, data=data, pids=spec.pids)
+        limits = _LIMITS.format(blocks=most // 512, data=data, pids=spec.pids)
         self._argv = [
             *(_joining(group) if group is not None else ()),
             *prefix,
@@ -239,6 +242,7 @@ class BubblewrapSandbox:
                 raise FolderNotFound(f"the command did not run: the folder {cwd} cannot be entered")
             return done
 
+        self._disk.start()
         return await self._calls.run(
             run_lasting(command, self._shell, home=self.home, workdir=WORKDIR, env=environment, run=run)
         )
@@ -262,6 +266,7 @@ class BubblewrapSandbox:
     async def close(self) -> None:
         """End what still runs and remove the control group."""
         await self._calls.close()
+        await self._disk.close()
         if self._group is not None:
             await asyncio.to_thread(self._group.remove)
 

@@ -157,10 +157,18 @@ class Calls:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Completed]] = set()
+        self._cut: dict[asyncio.Task[Completed], str] = {}
         self.closed = False
 
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._running)
+
     async def run(self, work: Coroutine[Any, Any, Completed]) -> Completed:
-        """Do one command; raises `SandboxUnavailable` if the sandbox is closed, before or meanwhile."""
+        """Do one command. Raises `SandboxUnavailable` if the sandbox is closed, before or meanwhile, `ToolFailed` if it
+        is cut off.
+        """
         if self.closed:
             work.close()
             raise SandboxUnavailable("the sandbox is closed")
@@ -170,13 +178,22 @@ class Calls:
             await asyncio.wait({task})
         finally:
             self._running.discard(task)
+            why = self._cut.pop(task, "")
             if not task.done():
                 task.cancel()
                 # The kill happens in the task's own clean-up, which is to be over before the caller goes on.
                 await asyncio.wait({task}, timeout=2.0)
+        if task.cancelled() and why:
+            raise ToolFailed(why)
         if task.cancelled():
             raise SandboxUnavailable("the sandbox was closed while the command ran")
         return task.result()
+
+    def cut(self, why: str) -> None:
+        """End all that run now; `why` is what is told of them."""
+        for task in self._running:
+            self._cut[task] = why
+            task.cancel()
 
     async def close(self) -> None:
         """End all of them, and let no other begin."""

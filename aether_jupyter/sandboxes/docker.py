@@ -25,6 +25,7 @@ from ..plugins import hookimpl
 from .command import Calls, clean_environment
 from .containers import AS_THE_ENGINE, IMAGES, PATH, WORKDIR, Confinement, Engine, Started
 from .desktop import DISPLAY, RunningDesktop, demultiplexed
+from .disk import DiskWatch
 from .lasting import run_lasting
 from .shell import Call, Connection
 
@@ -36,7 +37,7 @@ _KILL_TIMEOUT_S = 3.0
 def register_sandboxes(settings: Settings) -> Iterable[SandboxKind]:
     """Docker, wherever an engine answers."""
     confinement = Confinement(settings.container_runtime, settings.apparmor_profile)
-    return [Docker(settings.home, confinement=confinement)]
+    return [Docker(settings.home, confinement=confinement, quota_bytes=settings.home_quota_bytes)]
 
 
 class Docker:
@@ -46,8 +47,14 @@ class Docker:
     isolated = True
 
     def __init__(
-        self, home: Path, images: Mapping[Desktop, str] = IMAGES, *, confinement: Confinement = AS_THE_ENGINE
+        self,
+        home: Path,
+        images: Mapping[Desktop, str] = IMAGES,
+        *,
+        confinement: Confinement = AS_THE_ENGINE,
+        quota_bytes: int = 2_000_000_000,
     ) -> None:
+        self.quota_bytes = quota_bytes
         self._home = home
         self._engine = Engine(str(home), images, confinement)
         self._lock = asyncio.Lock()
@@ -143,6 +150,14 @@ class DockerSandbox:
         self._started: Started | None = None
         self._desktop: RunningDesktop | None = None
         self._opening = asyncio.Lock()
+        most = kind.quota_bytes if spec.disk_mb is None else spec.disk_mb << 20
+        self._ending: asyncio.Future[None] | None = None
+        self._disk = DiskWatch(home, most, self._full, lambda: self.busy)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command runs."""
+        return self._calls.running > 0
 
     async def start(self) -> Connection:
         """The connection to the running container, made if there is none. Raises `SandboxUnavailable`."""
@@ -154,6 +169,8 @@ class DockerSandbox:
                 self._connection, self._started = await self._kind.connect(
                     self._pid, self._spec, self.home, self._workspaces
                 )
+                await self._disk.close()
+            self._disk.start()
             return self._connection
 
     async def display(self) -> tuple[Reader, Writer]:
@@ -212,7 +229,10 @@ class DockerSandbox:
     async def close(self) -> None:
         """End what still runs and remove the container."""
         await self._calls.close()
+        await self._disk.close()
         async with self._lock:
+            if self._ending is not None:
+                await self._ending
             if self._connection is not None:
                 await self._connection.close()
                 self._connection = None
@@ -271,6 +291,12 @@ class DockerSandbox:
             duration_s=time.perf_counter() - began,
             timed_out=call.timed_out,
         )
+
+    def _full(self, words: str) -> None:
+        self._calls.cut(words)
+        if self._connection is not None:
+            # What commands left in the background ends with the container only.
+            self._ending = asyncio.ensure_future(self._connection.close())
 
     async def _kill(self, connection: Connection, number: int, call: Call) -> None:
         """Kill one command; the whole container, if it does not die."""

@@ -115,7 +115,7 @@ class Files:
         root, name, shown = _target(ctx, path)
         data = content.encode("utf-8", "surrogatepass")
         before = await self._before(root, name)
-        await self._room(root, len(data))
+        await self._room(ctx, root, len(data))
         sha256 = await _run(len(data), _write, root, name, data)
         what = "Wrote" if before is None else "Replaced"
         return Outcome(
@@ -136,7 +136,7 @@ class Files:
         """
         root, name, shown = _target(ctx, path)
         data = content.encode("utf-8", "surrogatepass")
-        await self._room(root, len(data))
+        await self._room(ctx, root, len(data))
         await _run(len(data), beneath.append, root, name, data)
         size = beneath.stat(root, name).size_bytes
         added = "".join(f"+{line}\n" for line in content.splitlines())
@@ -185,7 +185,7 @@ class Files:
         if len(before) + count * (len(new_text) - len(old_text)) > _READABLE:
             raise ToolFailed(f"{shown} would have more than {_READABLE} bytes; make it with run_command")
         after = text.replace(old_text, new_text).encode("utf-8", "surrogatepass")
-        await self._room(root, len(after) - len(before))
+        await self._room(ctx, root, len(after) - len(before))
         sha256 = await _run(len(after), _write, root, name, after)
         return Outcome(
             ok=True,
@@ -274,7 +274,7 @@ class Files:
         """
         root, above, old, new = _pair(ctx, source, target)
         self._used.pop(root, None)
-        free = self._quota - await self._usage(root)
+        free = self._most(ctx, root) - await self._usage(root)
         landed = above + await anyio.to_thread.run_sync(
             functools.partial(beneath.copy, root, old, new, limit_bytes=max(0, free))
         )
@@ -367,18 +367,24 @@ class Files:
         self._used[root] = (time.monotonic(), used)
         return used
 
-    async def _room(self, root: Path, extra: int) -> None:
+    def _most(self, ctx: ToolContext, root: Path) -> int:
+        """Bytes that this folder may hold."""
+        own = ctx.disk_bytes if root == ctx.home else None
+        return self._quota if own is None else min(own, self._quota)
+
+    async def _room(self, ctx: ToolContext, root: Path, extra: int) -> None:
         """Raise `ToolFailed` if `extra` bytes do not fit into the home's quota; count them if they do."""
         if extra <= 0:
             return
+        quota = self._most(ctx, root)
         used = await self._usage(root)
-        if used + extra > self._quota:
+        if used + extra > quota:
             # What is remembered may be late: a command may have made room since.
             self._used.pop(root, None)
             used = await self._usage(root)
-        if used + extra > self._quota:
+        if used + extra > quota:
             raise ToolFailed(
-                f"the home holds {used} of {self._quota} bytes, and {extra} more do not fit; delete something first"
+                f"the home holds {used} of {quota} bytes, and {extra} more do not fit; delete something first"
             )
         self._used[root] = (self._used[root][0], used + extra)
 

@@ -69,7 +69,7 @@ async def test_a_removal_that_is_cancelled_is_waited_for() -> None:
         time.sleep(0.2)
         gone.set()
 
-    connection, before = Connection(remove, None), asyncio.all_tasks()
+    connection, before = Connection(remove, None, "c"), asyncio.all_tasks()
     closing = asyncio.create_task(connection.close())
     await asyncio.to_thread(removing.wait, 5)
     closing.cancel()

@@ -156,6 +156,14 @@ async def test_stat_and_watch(call: Call, home: Path) -> None:
     assert "Nothing changed" in (await call("watch_files", timeout_s=0.3)).content
 
 
+async def test_an_agent_with_less_disk_is_kept_within_that(call: Call, context: ToolContext) -> None:
+    context.disk_bytes = 100_000
+    done = await call("write_file", path="f", content="y" * 120_000)
+    assert (done.ok, "holds 0 of 100000 bytes, and 120000 more do not fit" in done.content) == (False, True)
+    assert (await call("write_file", path="/workspaces/team/f", content="y" * 120_000)).ok
+    assert (await call("write_file", path="f", content="y" * 90_000)).ok
+
+
 async def test_home_is_kept_within_its_quota(call: Call, home: Path) -> None:
     (home / "big").write_bytes(b"x" * 900_000)
     for tool, more in (

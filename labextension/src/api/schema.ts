@@ -1072,7 +1072,8 @@ export interface components {
              *       "memory_mb": 2048,
              *       "cpus": 2,
              *       "pids": 512,
-             *       "desktop": "none"
+             *       "desktop": "none",
+             *       "disk_mb": null
              *     }
              */
             sandbox: components["schemas"]["SandboxSpec"];
@@ -2206,6 +2207,7 @@ export interface components {
          *
          *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
          *     in Docker only, and from first use.
+         *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
          */
         PartialSandboxSpec: {
             /**
@@ -2229,6 +2231,8 @@ export interface components {
              * @enum {unknown}
              */
             desktop?: "none" | "openbox" | "xfce";
+            /** @default null */
+            disk_mb?: number | null;
         };
         /**
          * PastTask
@@ -2714,6 +2718,7 @@ export interface components {
          *
          *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
          *     in Docker only, and from first use.
+         *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
          */
         SandboxSpec: {
             /**
@@ -2737,6 +2742,8 @@ export interface components {
              * @enum {unknown}
              */
             desktop: "none" | "openbox" | "xfce";
+            /** @default null */
+            disk_mb: number | null;
         };
         /**
          * Say
@@ -2893,7 +2900,8 @@ export interface components {
              *       "memory_mb": 2048,
              *       "cpus": 2,
              *       "pids": 512,
-             *       "desktop": "none"
+             *       "desktop": "none",
+             *       "disk_mb": null
              *     }
              */
             sandbox?: components["schemas"]["PartialSandboxSpec"];
