@@ -246,8 +246,8 @@ class ModelInfo:
     """One model as a person chooses it. Prices are dollars per million tokens, None where not known.
 
     `own_tokens` and `result_chars` are those of `model.context.Window`.
-    `max_tools` is how many tools it can be given, None for any number. `families` are those it belongs to when the
-    server chooses a model; the runtime says which.
+    `max_tools` is how many tools it can be given, None for any number. `sees` says whether it takes images. `families`
+    are those it belongs to when the server chooses a model; the runtime says which.
     """
 
     id: str
@@ -260,6 +260,7 @@ class ModelInfo:
     result_chars: int | None = None
     note: str = ""
     max_tools: int | None = None
+    sees: bool = False
     families: tuple[Family, ...] = ()
 
 

@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     standard_models: tuple[str, ...] = ()
     frontier_models: tuple[str, ...] = ()
     routing: tuple[RoutingRule, ...] = ()
+    seeing_models: tuple[str, ...] = ()
     sandbox: str = "auto"
     allow_host_sandbox: bool = False
     container_runtime: str = ""
@@ -123,6 +124,11 @@ class Aether(Configurable):
         help="Which family of models the steps of agents with the model auto go to; each line cheap, standard or "
         "frontier and conditions (role, agent, label, needs, goal~=, context, tools, steps, stumbles, left), "
         "such as 'frontier role=reviewer' or 'cheap goal~=summar context<20000'. The first that fits wins.",
+    ).tag(config=True)
+    seeing_models = List(
+        Unicode(),
+        help="Models that take images, where Aether does not know it by their name; patterns of provider:model such as "
+        "'ollama:my-llava*', or with ! those that do not: '!openai:deepseek*'. Of several that fit, the last holds.",
     ).tag(config=True)
     sandbox = Enum(
         ["auto", "docker", "bubblewrap", "host"],
@@ -253,6 +259,7 @@ class Aether(Configurable):
         for family in FAMILIES:
             changes[f"{family}_models"] = tuple(getattr(self, f"{family}_models"))
         changes["routing"] = tuple(self.routing)
+        changes["seeing_models"] = tuple(self.seeing_models)
         changes["permissions"] = tuple(self.permissions)
         changes["daily_budget_usd"] = self.daily_budget_usd or None
         return from_environment(environ, **changes)

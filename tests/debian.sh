@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the slow suites drive, from Debian's packages, where missing: a browser, a container engine, bubblewrap.
+# What the slow suites drive, from Debian's packages, where missing: a browser, a container engine, bubblewrap, OCR.
 set -eu
 command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
 missing=()
@@ -11,6 +11,7 @@ need bash bash
 need dockerd docker.io
 need iptables iptables
 need debootstrap debootstrap
+need tesseract tesseract-ocr
 [ ${#missing[@]} = 0 ] && exit 0
 echo "Installing ${missing[*]} …"
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1

@@ -19,6 +19,7 @@ from ..abc import Check
 from ..client.client import Aether
 from ..config import PROVIDER_VARIABLES, aether_home
 from ..model.errors import AetherError
+from ..reading import WAY_OUT, reader
 
 PYTHON = (3, 11)
 SQLITE = (3, 35)
@@ -45,6 +46,7 @@ def local() -> Iterator[Check]:
     yield _kernel()
     yield _bubblewrap()
     yield _docker()
+    yield _eyes()
     yield _keys()
     yield _weights()
 
@@ -175,6 +177,13 @@ def _docker() -> Check:
         return Check("docker", False, str(error), fix)
     said = (done.stdout if done.returncode == 0 else done.stderr).decode(errors="replace").strip()
     return Check("docker", done.returncode == 0, f"engine {said}" if done.returncode == 0 else said, fix)
+
+
+def _eyes() -> Check:
+    found = reader()
+    if found is None:
+        return Check("text on images", False, "nothing here reads it for models that take no images", f"{WAY_OUT}.")
+    return Check("text on images", True, f"read by {found.name}")
 
 
 def _keys() -> Check:

@@ -223,8 +223,9 @@ def models_text(found: ModelList) -> str:
         known = each.input_usd is not None and each.output_usd is not None
         price = "free" if free else f"${each.input_usd:g} in, ${each.output_usd:g} out" if known else "price not known"
         ready = "" if each.available.ok else f"  not ready: {line(each.available.detail, 200)}"
+        sees = ", takes images" if each.sees else ""
         mark = "*" if each.id == found.default else " "
-        rows.append(f"{mark} {each.id:{wide}}  {', '.join(each.families) or '-':18}  {price}{ready}")
+        rows.append(f"{mark} {each.id:{wide}}  {', '.join(each.families) or '-':18}  {price}{sees}{ready}")
     asked = f"Agents that name no model ask {found.default}." if found.default else "No model is set up."
     rows.append(f"{asked} Prices are for a million tokens.")
     return "\n".join(rows)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ..model.context import Window
+from ..model.image import caption
 from ..model.message import (
     ANSWER,
     KERNEL,
@@ -195,13 +196,18 @@ def _lines(compact: Compact, cap: int) -> list[str]:
         if isinstance(turn, UserTurn):
             # A summary was short when it was written; what it tells is told nowhere else.
             said = turn.text if turn.source == SUMMARY else clipped(turn.text, 4 * cap)
-            lines.append(f"[{turn.source}] {said}")
+            lines.append(f"[{turn.source}] {said}{_with(turn)}")
         elif isinstance(turn, ToolTurn):
-            lines.append(f"[result of {turn.tool}{'' if turn.ok else ', failed'}] {clipped(turn.content, cap)}")
+            failed = "" if turn.ok else ", failed"
+            lines.append(f"[result of {turn.tool}{failed}] {clipped(turn.content, cap)}{_with(turn)}")
         else:
             step = next(steps)
             lines += [f"[step {step}] {_part(part, cap)}" for part in turn.parts if isinstance(part, Text | ToolCall)]
     return lines
+
+
+def _with(turn: UserTurn | ToolTurn) -> str:
+    return "".join(f" [{caption(image)}]" for image in turn.images)
 
 
 def _part(part: Text | ToolCall, cap: int) -> str:

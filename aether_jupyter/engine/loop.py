@@ -85,6 +85,8 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     `chosen` is the model that a person chose for the rest of the run, `route` where the last step was routed, and
     `stumbles` counts the steps in a row that went wrong with it, up to the step `stumbled`.
 
+    `pictured`: there are images among `turns`, or were.
+
     `answered` are the steps of the model's turns in `turns`. What was compacted has left `turns`: `compacted` are the
     first and last of its steps, `unsaid` counts what was said in it, `past_calls` are the ids of its calls. `aside` is
     a model call beside the steps that is under way, `crowded` how many turns there were when a summary last failed,
@@ -121,6 +123,7 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     given: frozenset[int] = frozenset()
     reminded: int = 0
     touched: bool = False
+    pictured: bool = False
     plan: Plan = Plan()
     folder: str = ""
     moved: tuple[int, str] | None = None
@@ -181,8 +184,8 @@ Instruction = AskModel | Judge | RunTools | Guide | Hold | Exit
 def begin(spec: AgentSpec) -> AgentState:
     """The state before the first event."""
     # What stands in an image was not written by the person who gives it.
-    goal = UserTurn(spec.goal, images=spec.images)
-    return AgentState(spec=spec, limits=spec.limits, turns=(goal,), touched=bool(spec.images))
+    goal, pictured = UserTurn(spec.goal, images=spec.images), bool(spec.images)
+    return AgentState(spec=spec, limits=spec.limits, turns=(goal,), touched=pictured, pictured=pictured)
 
 
 def said(state: AgentState) -> list[str]:
@@ -278,6 +281,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
                 s = replace(s, repairs=0, stumbles=0)
             if not outcome.ok and outcome.error not in NOBODYS_FAULT:
                 s = _stumble(s, 2 if malformed else 1)
+            if outcome.images:
+                s = replace(s, pictured=True)
             if "text" in outcome.labels.values():
                 s = replace(s, touched=True)
             if tool == RESULT_TOOL and outcome.ok:
@@ -317,6 +322,7 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             turn = UserTurn(f"Message from {sender}{about}: {text}", sender, images)
             touched = s.touched or bool(images) or sender.startswith("agent:")
             s = replace(s, inbox=(*s.inbox, turn), redirected=s.interrupted, touched=touched)
+            s = replace(s, pictured=True) if images else s
             return s if s.calls or s.thinking else _flush(s)
         case RequestOpened(request=request):
             return replace(s, awaited=(*s.awaited, request))

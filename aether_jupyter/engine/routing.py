@@ -38,7 +38,7 @@ PLAIN = re.compile(
 class Candidate(msgspec.Struct, frozen=True):
     """A model that may be asked. `window` is in tokens and `tools` how many it can be given, None for no limit.
 
-    Prices are dollars per million tokens, None where not known.
+    `sees`: it takes images. Prices are dollars per million tokens, None where not known.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Candidate(msgspec.Struct, frozen=True):
     tools: int | None = None
     input_usd: float | None = None
     output_usd: float | None = None
+    sees: bool = False
 
     @property
     def provider(self) -> str:
@@ -77,7 +78,7 @@ class Roster(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What a choice rests on. `context` and `output` are tokens, money is US dollars, `left_usd` None without a limit.
 
-    `stumbles` counts the steps in a row that went wrong.
+    `stumbles` counts the steps in a row that went wrong. `images`: there are some to be seen.
     """
 
     goal: str
@@ -88,6 +89,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     output: int = 0
     tools: int = 0
     result: bool = False
+    images: bool = False
     steps: int = 0
     stumbles: int = 0
     left_usd: float | None = None
@@ -104,6 +106,7 @@ def task_of(
     spent_usd: float = 0.0,
     steps: int = 0,
     stumbles: int = 0,
+    images: bool = False,
 ) -> Task:
     """The next step of an agent. `context` is what its request holds, in tokens; `limits` are those in force now."""
     limit = limits.cost_usd
@@ -116,6 +119,7 @@ def task_of(
         output=spec.max_output_tokens,
         tools=tools,
         result=spec.output_schema is not None,
+        images=images,
         steps=steps,
         stumbles=stumbles,
         left_usd=None if limit is None else limit - spent_usd,
@@ -157,6 +161,9 @@ def choose(
     stronger first unless money is short, and leaves out what cannot hold the request or what the money does not pay.
     """
     family, reason = _family(task, rules, pinned, held)
+    if task.images and not any(found.candidates[model].sees for model in found.models()):
+        # Nobody sees here: whoever is asked is told what was read off the images.
+        task = msgspec.structs.replace(task, images=False)
     short = _most(task)[0] != "frontier"
     order = [m for each in _order(family, up=not short) for m in _preferred(found.families.get(each, ()), held)]
     order = list(dict.fromkeys(order))
@@ -245,7 +252,11 @@ _NAMES: Mapping[str, Callable[[Task], Sequence[str]]] = {
     "role": lambda task: (task.role,),
     "agent": lambda task: (task.agent,),
     "label": lambda task: [f"{name}:{value}" for name, value in task.labels.items()],
-    "needs": lambda task: [*(["tools"] if task.tools else []), *(["result"] if task.result else [])],
+    "needs": lambda task: [
+        *(["tools"] if task.tools else []),
+        *(["result"] if task.result else []),
+        *(["vision"] if task.images else []),
+    ],
 }
 
 
@@ -292,7 +303,11 @@ def _fitting(order: Sequence[str], task: Task, found: Roster) -> tuple[str, ...]
     roomy = [model for model in order if not _narrow(known[model], task)]
     if roomy:
         # Money is short: the limit will say so, but of the model that costs least.
-        return tuple(sorted(roomy, key=lambda each: (_overloaded(known[each], task), _cost(known[each], task) or 0.0)))
+        def faults(model: str) -> tuple[bool, bool, float]:
+            each = known[model]
+            return _blind(each, task), _overloaded(each, task), _cost(each, task) or 0.0
+
+        return tuple(sorted(roomy, key=faults))
     return tuple(sorted(order, key=lambda each: -(known[each].window or 0)))
 
 
@@ -306,6 +321,8 @@ def _misfit(candidate: Candidate, task: Task) -> str:
         return f"{candidate.id} cannot hold the {task.context:,} tokens of this step"
     if _overloaded(candidate, task):
         return f"{candidate.id} cannot be given {task.tools} tools"
+    if _blind(candidate, task):
+        return f"{candidate.id} takes no images"
     cost = _cost(candidate, task)
     if task.left_usd is not None and cost is not None and cost > task.left_usd:
         return f"a step of {candidate.id} may cost ${cost:.2f}, and ${max(0.0, task.left_usd):.2f} is left"
@@ -314,6 +331,10 @@ def _misfit(candidate: Candidate, task: Task) -> str:
 
 def _narrow(candidate: Candidate, task: Task) -> bool:
     return candidate.window is not None and task.context + task.output > candidate.window
+
+
+def _blind(candidate: Candidate, task: Task) -> bool:
+    return task.images and not candidate.sees
 
 
 def _overloaded(candidate: Candidate, task: Task) -> bool:

@@ -29,10 +29,12 @@ from ..model.events import (
     ModelAnswered,
     ModelRequested,
 )
+from ..model.image import Image
 from ..model.memory import TOLD, Memory
 from ..model.message import KERNEL, MEMORY, SUMMARY, ModelTurn, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from ..model.tool import ToolSpec
 from . import context, loop, tokens
+from .seeing import Gallery
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -163,9 +165,10 @@ def view(
     schemas = f"Tools, {len(offered)} schema{'s' if len(offered) != 1 else ''}"
     writing.section("tools", schemas, [_tool(each) for each in offered])
     turns = list(zip(request.state.turns, request.origins, strict=True))
+    shown = _shown(request.state.turns) if request.state.pictured else {}
     summary = next((place for place, (turn, _) in enumerate(turns) if _by(turn, SUMMARY)), 0)
     goal, rest = turns[: max(summary, 1)], turns[max(summary, 1) :]
-    writing.section("goal", "Goal" if len(goal) == 1 else "Goal and what people said", _pieces(goal))
+    writing.section("goal", "Goal" if len(goal) == 1 else "Goal and what people said", _pieces(goal, shown))
     ending = context.tail(request.state)
     writing.section("plan", "Plan", _texts(each for each in ending if each.kind == "plan"))
     remembered = f"Memories, {told} of {len(memories)} recalled"
@@ -177,7 +180,7 @@ def view(
     steps = [each for each in rest if not _by(each[0], MEMORY) and not _by(each[0], SUMMARY)]
     of_model = [step for turn, step in steps if isinstance(turn, ModelTurn)]
     title = _steps(of_model[0], of_model[-1]).capitalize() if of_model else "What was said since"
-    writing.section("steps", title, _pieces(steps))
+    writing.section("steps", title, _pieces(steps, shown))
     usage = answer.usage if answer is not None and answer.usage.known else None
     return ContextView(
         pid=pid,
@@ -204,6 +207,11 @@ class _Piece(msgspec.Struct, frozen=True):
     title: str = ""
     step: int | None = None
     ok: bool = True
+    images: tuple[Image, ...] = ()
+    shown: tuple[int, ...] = ()
+
+
+_NONE: Mapping[int, tuple[int, ...]] = {}
 
 
 class _Writing:
@@ -232,6 +240,8 @@ class _Writing:
                     title=piece.title,
                     step=piece.step,
                     ok=piece.ok,
+                    images=piece.images,
+                    shown=piece.shown,
                 )
             )
             self._place += 1
@@ -247,25 +257,36 @@ def _tool(tool: ToolSpec) -> _Piece:
     return _Piece("tool", f"{tool.description}\n\n{schema}", tokens.tool_weight(tool), tool.name)
 
 
-def _pieces(turns: Iterable[tuple[Turn, int]]) -> list[_Piece]:
-    return [piece for turn, step in turns for piece in _of(turn, step or None)]
+def _shown(turns: Sequence[Turn]) -> Mapping[int, tuple[int, ...]]:
+    """Which images of each turn, known by its identity, the model was shown or told the text of."""
+    found: dict[int, tuple[int, ...]] = {}
+    for place, number in sorted(Gallery().shown(turns)):
+        found[id(turns[place])] = (*found.get(id(turns[place]), ()), number)
+    return found
 
 
-def _of(turn: Turn, step: int | None) -> list[_Piece]:
+def _pieces(turns: Iterable[tuple[Turn, int]], shown: Mapping[int, tuple[int, ...]] = _NONE) -> list[_Piece]:
+    return [piece for turn, step in turns for piece in _of(turn, step or None, shown.get(id(turn), ()))]
+
+
+def _of(turn: Turn, step: int | None, shown: tuple[int, ...]) -> list[_Piece]:
     weight = tokens.turn_weight(turn)
+    if not isinstance(turn, ModelTurn):
+        weight += sum(tokens.image_weight(turn.images[number]) for number in shown)
     if isinstance(turn, UserTurn):
         by_nobody: dict[str, EntryKind] = {KERNEL: "kernel", MEMORY: "memory", SUMMARY: "text"}
-        return [_Piece(by_nobody.get(turn.source, "message"), turn.text, weight, turn.source, step)]
+        kind = by_nobody.get(turn.source, "message")
+        return [_Piece(kind, turn.text, weight, turn.source, step, images=turn.images, shown=shown)]
     if isinstance(turn, ToolTurn):
-        return [_Piece("result", turn.content, weight, turn.tool, step, turn.ok)]
+        return [_Piece("result", turn.content, weight, turn.tool, step, turn.ok, turn.images, shown)]
     pieces = []
     for part in turn.parts:
         if isinstance(part, ToolCall):
             arguments = part.raw if part.arguments is None else json.dumps(part.arguments, indent=2, ensure_ascii=False)
             pieces.append(_Piece("call", arguments, tokens.call_weight(part), part.tool, step))
         else:
-            kind: EntryKind = "thinking" if isinstance(part, Thinking) else "answer"
-            pieces.append(_Piece(kind, part.text, tokens.weight(part.text), "", step))
+            spoken: EntryKind = "thinking" if isinstance(part, Thinking) else "answer"
+            pieces.append(_Piece(spoken, part.text, tokens.weight(part.text), "", step))
     return pieces
 
 

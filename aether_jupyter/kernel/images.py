@@ -34,6 +34,7 @@ _USE = insert_once(u)
 _ONE = and_(i.c.owner == bindparam("k"), i.c.digest == bindparam("d"))
 _NAME = update(i).where(_ONE, i.c.named.is_(False)).values(named=True)
 _ABOUT = select(i.c.about).where(_ONE)
+_WORDS = select(i.c.words).where(_ONE)
 _CONTENT = select(i.c.about, i.c.content).where(_ONE)
 _UNNAMED = select(func.coalesce(func.sum(i.c.size), 0)).where(i.c.owner == bindparam("k"), i.c.named.is_(False))
 
@@ -62,6 +63,16 @@ class Images:
         if not rows:
             raise NotFound(f"No image {digest[:64]}")
         return read(rows[0].about), rows[0].content
+
+    async def words(self, owner: str, digest: str) -> str | None:
+        """What was read off an image; None where nobody has looked yet."""
+        rows = await self._database.fetch(_WORDS, {"k": owner, "d": digest})
+        return rows[0].words if rows else None
+
+    @action("system:run")
+    def note_words(self, tx: Transaction, actor: Principal, owner: str, digest: str, words: str) -> None:
+        """Keep what was read off an image, so that it is read once."""
+        tx.run(update(i).where(_ONE).values(words=bindparam("said")), {"k": owner, "d": digest, "said": words})
 
     @action("system:run")
     def drop_unnamed(self, tx: Transaction, actor: Principal, older_s: float = UNNAMED_S) -> int:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from .image import Image
 from .memory import LeftOut, Why
 from .process import Pid
 
@@ -37,7 +38,8 @@ class ContextEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One piece of a section. `title` is the tool's name or who spoke, `step` the step it belongs to.
 
     `place` counts the entries of the whole context. `chars` is the length of the text as the model read it; `text` is
-    shorter where it was cut for the screen. `ok` is False for a call that failed.
+    shorter where it was cut for the screen. `ok` is False for a call that failed. `images` came with it; `shown` are
+    the places among these of what the model was shown, or told the text of.
     """
 
     place: int
@@ -48,6 +50,8 @@ class ContextEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str = ""
     step: int | None = None
     ok: bool = True
+    images: tuple[Image, ...] = ()
+    shown: tuple[int, ...] = ()
 
 
 class ContextSection(msgspec.Struct, frozen=True):

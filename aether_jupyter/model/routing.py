@@ -29,7 +29,7 @@ AUTO = "auto"
 NAMES = ("role", "agent", "label", "needs")
 NUMBERS = ("context", "tools", "steps", "stumbles", "left")
 CONDITIONS = (*NAMES, "goal", *NUMBERS)
-NEEDS = ("tools", "result")
+NEEDS = ("tools", "result", "vision")
 
 Sign = Literal["=", "~=", ">", "<"]
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float | None], None]
 VERSION = 1
+_SHOWN = b'"images":[{'
+"""What a cassette holds whose model was shown images: so it is shown them again, or the run would be another."""
 
 
 class Cassette(msgspec.Struct, frozen=True, tag="cassette", tag_field="type"):
@@ -82,6 +84,7 @@ class Cassettes:
             available=available,
             input_usd=None if record else 0.0,
             output_usd=None if record else 0.0,
+            sees=not record and path.is_file() and _SHOWN in path.read_bytes(),
             note="a model's answers are recorded" if record else "a replay of recorded answers, no language model",
         )
 
@@ -169,7 +172,7 @@ class Tape:
 
     def add(self, take: Take) -> None:
         """Write one more answer."""
-        line = msgspec.json.encode(take) + b"\n"
+        line = msgspec.json.encode(msgspec.to_builtins(take) | {"since": _plain(take.since)}) + b"\n"
         with self.path.open("ab") as file:
             file.write(line)
             file.flush()
@@ -203,7 +206,13 @@ def _mended(data: bytes) -> bytes:
 
 def fingerprint(turns: Sequence[Turn], tools: tuple[str, ...]) -> str:
     """What a request is known by."""
-    return hashlib.sha256(msgspec.json.encode((tuple(turns), tools), order="sorted")).hexdigest()[:32]
+    return hashlib.sha256(msgspec.json.encode((_plain(turns), tools), order="sorted")).hexdigest()[:32]
+
+
+def _plain(turns: Sequence[Turn]) -> list[Any]:
+    """The turns as JSON; those without images as they were before there were any, so that old cassettes still fit."""
+    told = [msgspec.to_builtins(turn) for turn in turns]
+    return [{name: value for name, value in turn.items() if name != "images" or value} for turn in told]
 
 
 def since(turns: Sequence[Turn]) -> tuple[Turn, ...]:

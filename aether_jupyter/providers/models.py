@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ..abc import Availability, ModelInfo, ModelProvider
 from ..config import Settings
 from ..plugins import hookimpl
+from .seeing import ANTHROPIC, GOOGLE, OPEN, OPENAI, takes_images
 
 if TYPE_CHECKING:
     import aiohttp
@@ -36,7 +37,16 @@ class _Networked:
     serial = False
 
     def __init__(
-        self, prefix: str, label: str, offered: Sequence[str], *, key: str, own_server: bool, fix: str, context: int
+        self,
+        prefix: str,
+        label: str,
+        offered: Sequence[str],
+        *,
+        key: str,
+        own_server: bool,
+        fix: str,
+        context: int,
+        seeing: Sequence[str],
     ) -> None:
         self.prefix = prefix
         self._label = label
@@ -45,6 +55,7 @@ class _Networked:
         self._own_server = own_server
         self._fix = fix
         self._context = context
+        self._seeing = seeing
 
     def models(self) -> list[ModelInfo]:
         """The names a person may choose from; any other name of the provider works too.
@@ -64,6 +75,7 @@ class _Networked:
             label=f"{self._label} {name}",
             available=available,
             context_tokens=self._context,
+            sees=takes_images(name, self._seeing),
         )
 
 
@@ -144,6 +156,7 @@ def _openai(environment: Mapping[str, str]) -> ModelProvider:
         own_server=bool(base_url),
         fix="Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server of your own",
         context=400_000,
+        seeing=(*OPEN, *OPENAI),
     )
 
 
@@ -159,6 +172,7 @@ def _ollama(environment: Mapping[str, str]) -> ModelProvider:
         own_server=True,
         fix="Set OLLAMA_HOST, for example to 127.0.0.1:11434",
         context=32_000,
+        seeing=OPEN,
     )
 
 
@@ -208,6 +222,7 @@ def _anthropic(environment: Mapping[str, str], timeout_s: float) -> ModelProvide
         own_server=bool(base_url),
         fix="Set ANTHROPIC_API_KEY",
         context=200_000,
+        seeing=ANTHROPIC,
     )
 
 
@@ -242,6 +257,7 @@ def _google(environment: Mapping[str, str], timeout_s: float) -> ModelProvider:
         own_server=bool(base_url),
         fix="Set GEMINI_API_KEY",
         context=1_000_000,
+        seeing=GOOGLE,
     )
 
 

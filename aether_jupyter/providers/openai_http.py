@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
@@ -31,6 +31,7 @@ from pydantic_ai.messages import (
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.models import ModelRequestParameters
@@ -454,22 +455,39 @@ def _asked(message: ModelRequest) -> list[dict[str, Any]]:
     objects: list[dict[str, Any]] = []
     if message.instructions:
         objects.append({"role": "system", "content": message.instructions})
+    shown: list[UserContent] = []
     for part in message.parts:
         if isinstance(part, SystemPromptPart):
             objects.append({"role": "system", "content": part.content})
         elif isinstance(part, ToolReturnPart):
-            content = part.content if isinstance(part.content, str) else part.model_response_str()
-            objects.append({"role": "tool", "tool_call_id": part.tool_call_id, "content": content})
+            text, files = (part.content, []) if isinstance(part.content, str) else _result(part)
+            objects.append({"role": "tool", "tool_call_id": part.tool_call_id, "content": text})
+            shown += files
         elif isinstance(part, UserPromptPart):
-            objects.append({"role": "user", "content": _user(part)})
+            objects.append({"role": "user", "content": _user(part.content)})
+    if shown:
+        # A result takes words alone, and nothing may stand between the results of one answer.
+        place = max(n for n, each in enumerate(objects) if each["role"] == "tool") + 1
+        objects.insert(place, {"role": "user", "content": _user(shown)})
     return objects
 
 
-def _user(part: UserPromptPart) -> Any:
-    if isinstance(part.content, str):
-        return part.content
+def _result(part: ToolReturnPart) -> tuple[str, list[UserContent]]:
+    """The words of a result, and its images with a line before each that says whose they are."""
+    said, shown = [], list[UserContent]()
+    for item in part.content_items(mode="str"):
+        if isinstance(item, str):
+            said.append(item)
+        elif isinstance(item, BinaryContent) and item.is_image:
+            shown += [f"[Image {item.identifier} of the result of {part.tool_name}, call {part.tool_call_id}]", item]
+    return "\n".join(said), shown
+
+
+def _user(given: str | Sequence[UserContent]) -> Any:
+    if isinstance(given, str):
+        return given
     content: list[dict[str, Any]] = []
-    for item in part.content:
+    for item in given:
         if isinstance(item, str):
             content.append({"type": "text", "text": item})
         elif isinstance(item, ImageUrl):

@@ -48,14 +48,15 @@ Script = Callable[[int, Sequence[Turn]], Sequence[Part]]
 class _Registered:
     script: Script
     pace_s: float = 0.0
+    sees: bool = False
 
 
-def register(name: str, script: Script, *, pace_s: float = 0.0) -> None:
+def register(name: str, script: Script, *, pace_s: float = 0.0, sees: bool = False) -> None:
     """Make `script` the model `scripted:NAME`. Each answer is spoken word by word over `pace_s` seconds.
 
-    A call whose id is empty gets `call-STEP-PLACE`.
+    A call whose id is empty gets `call-STEP-PLACE`. One that `sees` finds images in the turns, as they were shown.
     """
-    _SCRIPTS[name] = _Registered(script, pace_s)
+    _SCRIPTS[name] = _Registered(script, pace_s, sees)
 
 
 class Scripted:
@@ -79,6 +80,7 @@ class Scripted:
             available=Availability(True, "deterministic"),
             input_usd=0.0,
             output_usd=0.0,
+            sees=_SCRIPTS[name].sees,
             note="a script for tests, not a language model",
         )
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelRequest,
     ModelResponse,
@@ -26,7 +27,9 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 
+from ..model.image import Image
 from ..model.message import ModelTurn, Part, Text, Thinking, ToolCall, ToolTurn, Turn, UserTurn
+from ..pictures import examine
 
 OnText = Callable[[Literal["text", "thinking"], str], None]
 
@@ -97,13 +100,21 @@ def to_turns(messages: Sequence[ModelMessage]) -> list[Turn]:
             continue
         for part in message.parts:
             if isinstance(part, UserPromptPart):
-                content = part.content
-                text = content if isinstance(content, str) else "".join(c for c in content if isinstance(c, str))
-                turns.append(UserTurn(text))
+                text, images = _apart(part.content)
+                turns.append(UserTurn(text, images=images))
             elif isinstance(part, ToolReturnPart):
                 ok = part.outcome == "success"
-                turns.append(ToolTurn(part.tool_call_id, part.tool_name, str(part.content), ok))
+                text, images = _apart(part.content) if isinstance(part.content, list) else (str(part.content), ())
+                turns.append(ToolTurn(part.tool_call_id, part.tool_name, text, ok, images))
     return turns
+
+
+def _apart(content: str | Sequence[Any]) -> tuple[str, tuple[Image, ...]]:
+    """The words of what was said, and what its images are."""
+    if isinstance(content, str):
+        return content, ()
+    text = "".join(item for item in content if isinstance(item, str))
+    return text, tuple(examine(item.data) for item in content if isinstance(item, BinaryContent) and item.is_image)
 
 
 def _kept(part: object) -> bool:

@@ -18,6 +18,7 @@ from ..config import Settings
 from ..kernel.memories import Memories
 from ..model.errors import AetherError
 from ..model.routing import FAMILIES
+from ..reading import WAY_OUT, reader
 from ..store.database import Database
 from .language import Language
 from .machines import Machines
@@ -51,6 +52,7 @@ async def checks(
     found += await _sandboxes(machines, settings)
     found.append(await _homes(machines, settings))
     found += await asyncio.to_thread(_models, language, settings)
+    found.append(await asyncio.to_thread(_vision, language))
     found.append(_permissions(settings, toolbox))
     found.append(_recall(memories, settings))
     if supervisor is not None:
@@ -197,6 +199,17 @@ def _models(language: Language, settings: Settings) -> list[Check]:
     except AetherError as error:
         return [Check("model", False, error.message, "Set up one of them and start the server again.")]
     return [Check("model", True, f"{model} is the default"), _families(language, settings)]
+
+
+def _vision(language: Language) -> Check:
+    found = language.roster().candidates.values()
+    seeing = sum(each.sees for each in found)
+    reads = reader()
+    by = f"text is read off images by {reads.name}" if reads is not None else "nothing reads text off images"
+    detail = f"{seeing} of {len(found)} models take images; {by}"
+    return Check(
+        "vision", bool(seeing) or reads is not None, detail, f"{WAY_OUT}, or set up a model that takes images."
+    )
 
 
 def _families(language: Language, settings: Settings) -> Check:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fnmatch
 import importlib
 import json
 import logging
@@ -21,6 +22,7 @@ import msgspec
 
 from ..abc import Clock, ModelInfo, ModelProvider
 from ..config import Settings
+from ..engine import seeing
 from ..engine import tokens as sizes
 from ..engine.routing import Candidate, Roster
 from ..engine.routing import roster as families_of
@@ -34,8 +36,10 @@ from ..model.errors import (
     ModelRateLimited,
     ModelRefused,
     ModelUnavailable,
+    NotFound,
     UnknownName,
 )
+from ..model.image import Image, caption
 from ..model.message import (
     KERNEL,
     ModelTurn,
@@ -54,7 +58,7 @@ from ..model.tool import ToolSpec
 from .failures import WAYS_OUT, mapped
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.messages import ModelMessage, ModelResponse, UserContent
     from pydantic_ai.models import Model, ModelRequestParameters
     from pydantic_ai.settings import ModelSettings
 
@@ -76,6 +80,12 @@ FREE = frozenset({"local", "ollama", "scripted", "cassette"})
 
 OnText = Callable[[Literal["text", "thinking"], str], None]
 OnPrepare = Callable[[str, float | None], None]
+
+Look = Callable[[Image, bool], Awaitable[tuple[bytes, str] | seeing.Unseen]]
+"""Gives an image with its media type to a model that sees (True), else what was read off it. Raises `NotFound`."""
+Shots = Mapping[seeing.Place, tuple[bytes, str] | seeing.Unseen | None]
+"""What is to be shown or told of images; None of one that is gone."""
+_NO_SHOTS: Shots = {}
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,9 @@ class Session:
     last_turn: Turn | None = None
     tools: Sequence[ToolSpec] | None = None
     parameters: ModelRequestParameters | None = None
+    gallery: seeing.Gallery = field(default_factory=seeing.Gallery)
+    shown: frozenset[seeing.Place] = frozenset()
+    sees: bool = False
 
 
 @runtime_checkable
@@ -136,6 +149,7 @@ class Language:
         self._prices: dict[str, _Price | None] = {}
         self._roster: Roster | None = None
         self._windows: dict[str, Window] = {}
+        self._seeing: dict[str, bool] = {}
         self._narrowed: dict[str, int] = {}
         self._slots: asyncio.Semaphore | None = None
         self._asking = 0
@@ -164,7 +178,7 @@ class Language:
         listed = [info for provider in self._providers.values() for info in provider.models()]
         infos = {info.id: self._priced(info) for info in (*listed, *self._set_up())}
         self._roster = roster = self._rostered(infos.values())
-        return [replace(info, families=roster.of(info.id)) for info in infos.values()]
+        return [replace(info, families=roster.of(info.id), sees=self._takes_images(info)) for info in infos.values()]
 
     def roster(self) -> Roster:
         """The models of each family; as they were when `models` last looked."""
@@ -202,7 +216,15 @@ class Language:
         # A provider with short prompts cuts them itself.
         short = self._providers[info.id.partition(":")[0]].short
         window = None if short else self._narrowed.get(info.id, info.context_tokens)
-        return Candidate(info.id, window, info.max_tools, info.input_usd, info.output_usd)
+        sees = self._takes_images(info)
+        return Candidate(info.id, window, info.max_tools, info.input_usd, info.output_usd, sees)
+
+    def _takes_images(self, info: ModelInfo) -> bool:
+        """What the settings say of it, the last line that fits; else what its provider says."""
+        for line in reversed(self._settings.seeing_models):
+            if fnmatch.fnmatchcase(info.id, line.removeprefix("!")):
+                return not line.startswith("!")
+        return info.sees
 
     def check(self, model_id: str) -> None:
         """Raise `UnknownName` or `ModelNotConfigured` for a model that cannot be asked, with the ways out.
@@ -233,6 +255,14 @@ class Language:
             provider, name = self._find(model_id.partition("?record=")[2] or model_id)
             info = provider.info(name)
             found = self._windows[model_id] = Window(info.context_tokens, info.own_tokens, info.result_chars)
+        return found
+
+    def sees(self, model_id: str) -> bool:
+        """Whether the model takes images. Raises `UnknownName` where its provider does not know it or is not here."""
+        found = self._seeing.get(model_id)
+        if found is None:
+            provider, name = self._find(model_id.partition("?record=")[2] or model_id)
+            found = self._seeing[model_id] = self._takes_images(provider.info(name))
         return found
 
     def default_model(self) -> str:
@@ -286,7 +316,7 @@ class Language:
         tail: str = "",
     ) -> tuple[int, float]:
         """What one call may use at most, in tokens and dollars: the reservation. Unknown prices count as 0."""
-        weight = sizes.weight(system) + sizes.weight(tail) + sum(map(sizes.turn_weight, turns))
+        weight = sizes.weight(system) + sizes.weight(tail) + sizes.Scale().total(turns)
         return self.reserve(model_id, sizes.tokens(weight + sizes.tools_weight(tools)), max_output_tokens)
 
     def reserve(self, model_id: str, given: int, max_output_tokens: int) -> tuple[int, float]:
@@ -310,11 +340,13 @@ class Language:
         session: Session | None = None,
         tail: str = "",
         taken: frozenset[str] = frozenset(),
+        look: Look | None = None,
     ) -> Answer:
         """The answer of the first of `model_ids` that can be reached.
 
         `tail` is said after the transcript, in this request alone: what holds now, and may read otherwise next time.
-        Calls get ids that are neither `taken` nor among `turns`.
+        Calls get ids that are neither `taken` nor among `turns`. `look` gives the images that `turns` name; a model
+        that takes none is told so, and what was read off them.
 
         Each is tried up to `settings.model_attempts` times; the next is asked only where one is unavailable. Raises
         `ModelNotConfigured`, `ModelRefused`, `ContextFull`, `ModelUnavailable`, `ModelRateLimited` or `ModelAnswerCut`.
@@ -324,7 +356,6 @@ class Language:
             model_ids = (self.default_model(),)
         await _import_pydantic_ai()
         session = session if session is not None else Session()
-        messages = _translate(session, system, turns, tail)
         parameters = _parameters(session, tools)
         options: ModelSettings = {"max_tokens": max_output_tokens, "timeout": self._settings.model_timeout_s}
         if temperature is not None:
@@ -339,6 +370,8 @@ class Language:
             if failure is not None and heard is not None:
                 heard.again(f"{failure.message}; asking {model_id} instead")
             try:
+                shots = await self._shots(session, model_id, system, turns, look)
+                messages = _translate(session, system, turns, tail, shots)
                 response, tried = await self._persist(model_id, messages, options, parameters, heard, on_prepare)
             except ModelRefused:
                 raise
@@ -361,6 +394,29 @@ class Language:
             )
         assert failure is not None
         raise failure
+
+    async def _shots(
+        self, session: Session, model_id: str, system: str, turns: Sequence[Turn], look: Look | None
+    ) -> Shots:
+        """The images that are to be translated now for this model: those that are shown, and were not before."""
+        if look is None:
+            return _NO_SHOTS
+        _begin_anew_if_other(session, system, turns)
+        shown = session.gallery.shown(turns)
+        sees = self.sees(model_id)
+        if session.sees != sees or {place for place in shown if place[0] < session.closed_turns} != session.shown:
+            _begin_anew(session)
+            shown = session.gallery.shown(turns)
+        session.sees = sees
+        found: dict[seeing.Place, tuple[bytes, str] | seeing.Unseen | None] = {}
+        for place in sorted(shown):
+            if place[0] < session.closed_turns:
+                continue
+            try:
+                found[place] = await look(session.gallery.images[place], sees)
+            except NotFound:
+                found[place] = None
+        return found
 
     async def close(self) -> None:
         """Close every provider; the first failure is raised after all were tried."""
@@ -645,35 +701,51 @@ def _parameters(session: Session, tools: Sequence[ToolSpec]) -> ModelRequestPara
     return session.parameters
 
 
-def _translate(session: Session, system: str, turns: Sequence[Turn], tail: str) -> list[ModelMessage]:
-    """pydantic-ai's messages for the transcript; what ends with a model's turn is translated once, `tail` each time."""
+def _begin_anew(session: Session) -> None:
+    session.closed, session.closed_turns, session.gallery, session.shown = [], 0, seeing.Gallery(), frozenset()
+
+
+def _begin_anew_if_other(session: Session, system: str, turns: Sequence[Turn]) -> None:
+    """Forget what was translated if these turns do not go on from it."""
     done = session.closed_turns
     if done and (
         session.system != system
         or done > len(turns)
         or (turns[done - 1] is not session.last_turn and turns[done - 1] != session.last_turn)
     ):
-        session.closed, session.closed_turns, done = [], 0, 0
+        _begin_anew(session)
     session.system = system
-    group: list[Turn] = []
-    for place in range(done, len(turns)):
+
+
+def _translate(
+    session: Session, system: str, turns: Sequence[Turn], tail: str, shots: Shots = _NO_SHOTS
+) -> list[ModelMessage]:
+    """pydantic-ai's messages for the transcript; what ends with a model's turn is translated once, `tail` each time.
+
+    `shots` are the images to be shown of what is translated now; a line stands for others.
+    """
+    _begin_anew_if_other(session, system, turns)
+    group: list[tuple[int, Turn]] = []
+    for place in range(session.closed_turns, len(turns)):
         turn = turns[place]
         if isinstance(turn, ModelTurn):
             if not turn.parts:
                 # An empty answer has no form that every provider accepts; the guidance after it says what was wrong.
                 continue
-            session.closed += _messages(group, session, system)
+            session.closed += _messages(group, session, system, shots)
             session.closed.append(_response(turn))
             session.closed_turns, session.last_turn = place + 1, turn
             group = []
         else:
-            group.append(turn)
+            group.append((place, turn))
+    if shots:
+        session.shown |= {place for place in shots if place[0] < session.closed_turns}
     if tail:
-        group.append(UserTurn(tail, KERNEL))
-    return session.closed + _messages(group, session, system)
+        group.append((-1, UserTurn(tail, KERNEL)))
+    return session.closed + _messages(group, session, system, shots)
 
 
-def _messages(group: Sequence[Turn], session: Session, system: str) -> list[ModelMessage]:
+def _messages(group: Sequence[tuple[int, Turn]], session: Session, system: str, shots: Shots) -> list[ModelMessage]:
     """One request: results first, in the order of their calls, for providers want them right after the calls."""
     from pydantic_ai.messages import (
         ModelRequest,
@@ -692,20 +764,46 @@ def _messages(group: Sequence[Turn], session: Session, system: str) -> list[Mode
     waiting: dict[str, str] = {}
     if isinstance(before, ModelResponse):
         waiting = {part.tool_call_id: part.tool_name for part in before.parts if isinstance(part, ToolCallPart)}
-    results = {turn.call_id: turn for turn in group if isinstance(turn, ToolTurn) and turn.call_id in waiting}
+    results = {
+        turn.call_id: (place, turn) for place, turn in group if isinstance(turn, ToolTurn) and turn.call_id in waiting
+    }
     for call_id, tool in waiting.items():
-        result = results.get(call_id)
-        if result is None:
+        found = results.get(call_id)
+        if found is None:
             parts.append(ToolReturnPart(tool, "This call did not run.", call_id, outcome="failed"))
         else:
+            place, result = found
             outcome: Literal["success", "failed"] = "success" if result.ok else "failed"
-            parts.append(ToolReturnPart(tool, result.content, call_id, outcome=outcome))
-    for turn in group:
+            content: Any = _seen(result.content, place, result.images, shots)
+            parts.append(ToolReturnPart(tool, content, call_id, outcome=outcome))
+    for place, turn in group:
         if isinstance(turn, UserTurn):
-            parts.append(UserPromptPart(turn.text))
+            parts.append(UserPromptPart(_seen(turn.text, place, turn.images, shots)))
         elif isinstance(turn, ToolTurn) and turn.call_id not in waiting:
-            parts.append(UserPromptPart(f"Result of {turn.tool}: {turn.content}"))
+            parts.append(UserPromptPart(_seen(f"Result of {turn.tool}: {turn.content}", place, turn.images, shots)))
     return [ModelRequest(parts=parts)] if parts else []
+
+
+def _seen(text: str, place: int, images: Sequence[Image], shots: Shots) -> str | list[UserContent]:
+    """Words with the images that came with them, each after a line that says which it is."""
+    if not images:
+        return text
+    from pydantic_ai.messages import BinaryContent
+
+    said = [text]
+    shown: list[UserContent] = []
+    for number, image in enumerate(images):
+        shot = shots.get((place, number))
+        if shot is None:
+            said.append(f"[{caption(image)}: not shown any more]")
+        elif isinstance(shot, seeing.Unseen):
+            said.append(seeing.told(caption(image), shot))
+        else:
+            said.append(f"[{caption(image)}]")
+            data, media_type = shot
+            shown.append(BinaryContent(data, media_type=media_type, identifier=image.digest[:12]))
+    words = "\n".join(said)
+    return [words, *shown] if shown else words
 
 
 def _response(turn: ModelTurn) -> ModelResponse:

@@ -28,12 +28,12 @@ from ..engine.profile import earlier_runs
 from ..engine.recall import REMINDERS, TURNS, reminder, terms, turned
 from ..engine.recall import TURN_STEPS as SILENT_STEPS
 from ..engine.routing import choose, task_of
+from ..engine.seeing import Unseen
 from ..kernel.approvals import Approvals
 from ..kernel.budgets import next_day
 from ..kernel.contexts import digested
 from ..kernel.feed import Feed
 from ..kernel.feedback import Feedback
-from ..kernel.images import Images
 from ..kernel.memories import Memories
 from ..kernel.notes import NotesKeeper
 from ..kernel.processes import Claim, Processes
@@ -76,6 +76,7 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import plain
+from ..model.image import Image
 from ..model.memory import Source, memory_name
 from ..model.message import KERNEL, ModelTurn, Part, Text, ToolCall, Turn, UserTurn
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
@@ -87,7 +88,7 @@ from .own_memory import AgentMemory
 from .own_plan import PlanDesk
 from .peers import AgentPeers
 from .results import fitting
-from .sight import Sight
+from .sight import Eyes, Sight
 from .toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class Runner:
     notes: NotesKeeper
     feedback: Feedback
     profiles: Profiles
-    images: Images
+    eyes: Eyes
     feed: Feed
     language: Language
     toolbox: Toolbox
@@ -358,6 +359,7 @@ class Run:
                     session=self._session,
                     tail=context.joined(context.tail(self._state)),
                     taken=self._state.past_calls,
+                    look=self._look if self._state.pictured else None,
                 )
             )
         except ContextFull as error:
@@ -388,6 +390,9 @@ class Run:
         )
         return False
 
+    async def _look(self, image: Image, sees: bool) -> tuple[bytes, str] | Unseen:
+        return await self._r.eyes.look(self._claim.owner, image, sees=sees)
+
     def _named_models(self) -> tuple[str, ...]:
         """The model that a person chose, else the spec's own, and what is asked instead; the first may be `auto`."""
         return (self._state.chosen or self._spec.model or self._r.language.default_model(), *self._spec.fallbacks)
@@ -417,6 +422,7 @@ class Run:
             spent_usd=state.cost_usd,
             steps=state.step,
             stumbles=state.stumbles,
+            images=state.pictured,
         )
         rules, family = self._r.settings.routing, pinned(first)
         choice = choose(task, rules, left, pinned=family, held=state.route)
@@ -911,6 +917,7 @@ class Run:
             feedback=lambda most: r.feedback.of_agent(self._principal, self._memory_name, limit=most),
             plan=self._plan.of(call.id),
             keep_image=self._sight.keep,
+            sees=r.language.knows(self._model) and r.language.sees(self._model),
             # What an agent tells its child to do may come from what it has read.
             tainted=self._state.touched or bool(self._claim.parents),
             timeout_s=r.settings.command_timeout_s,

@@ -30,6 +30,7 @@ from .dispatch import Lease
 from .language import Language
 from .machines import Machines
 from .runner import Run, Runner
+from .sight import Eyes
 from .toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class Supervisor:
             notes=notes,
             feedback=feedback,
             profiles=profiles,
-            images=images,
+            eyes=Eyes(images),
             feed=feed,
             language=language,
             toolbox=toolbox,

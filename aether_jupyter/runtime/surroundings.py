@@ -84,10 +84,11 @@ class LiveSurroundings:
             return RouteInfo((model, *spec.fallbacks), "The model is named.")
         tools = offered(self._toolbox.specs(spec.tools), spec)
         found = self._language.roster().only(self._permitted(spec, (spec.name,)))
-        turns = (UserTurn(spec.goal),)
+        turns = (UserTurn(spec.goal, images=spec.images),)
         prompt = system_prompt(spec, spec.name)
         tokens, _ = self._language.estimate(found.models()[0], prompt, turns, tools, 0)
-        task = task_of(spec, spec.name, context=tokens, tools=len(tools), limits=spec.limits)
+        images = bool(spec.images)
+        task = task_of(spec, spec.name, context=tokens, tools=len(tools), limits=spec.limits, images=images)
         choice = choose(task, self._settings.routing, found, pinned=pinned(model))
         return RouteInfo(choice.models, choice.route.why, choice.route.family)
 

@@ -130,7 +130,7 @@ def test_models_are_listed_with_families_and_prices() -> None:
     listed = show.models_text(
         ModelList(
             [
-                ModelInfo("a:big", "Big", ready, 1.25, 10.0, families=("standard", "frontier")),
+                ModelInfo("a:big", "Big", ready, 1.25, 10.0, families=("standard", "frontier"), sees=True),
                 ModelInfo("local:own", "Own", ready, 0.0, 0.0, families=("cheap",)),
                 ModelInfo("b:odd", "Odd", no_key),
             ],
@@ -138,7 +138,7 @@ def test_models_are_listed_with_families_and_prices() -> None:
         )
     )
     assert listed.splitlines() == [
-        "* a:big      standard, frontier  $1.25 in, $10 out",
+        "* a:big      standard, frontier  $1.25 in, $10 out, takes images",
         "  local:own  cheap               free",
         "  b:odd      -                   price not known  not ready: no key is set",
         "Agents that name no model ask a:big. Prices are for a million tokens.",

@@ -177,6 +177,19 @@ def test_where_no_model_of_the_family_will_do_the_reason_says_so() -> None:
     assert busy.route.why.endswith("; local:small cannot be given 9 tools, so openai:mini is asked.")
 
 
+def test_images_go_to_a_model_that_sees_and_where_none_does_to_whoever_is_asked_anyway() -> None:
+    seeing = [msgspec.structs.replace(each, sees=each.id != "openai:mini") for each in PRICED]
+    found = roster(seeing, {})
+    assert chosen(found=found).models[0] == "openai:mini"
+    choice = chosen(found=found, held=HELD, images=True)
+    assert choice.models[0] == "anthropic:sonnet"
+    assert "openai:mini takes no images" in choice.route.why
+    assert "openai:mini" not in choice.models
+    assert chosen(images=True).models[0] == "openai:mini"
+    assert chosen(["frontier needs=vision"], found, images=True).models[0] == "openai:big"
+    assert chosen(["frontier needs=vision"], found).models[0] == "openai:mini"
+
+
 def test_a_model_that_the_money_does_not_pay_is_left_out() -> None:
     choice = chosen(["frontier"], left_usd=0.05, limit_usd=2.0, context=20_000)
     assert choice.models[0] == "anthropic:haiku" or choice.models[0] == "openai:mini"

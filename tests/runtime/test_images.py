@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Sequence
@@ -9,17 +10,20 @@ from typing import Any
 
 import pytest
 
+from aether_jupyter import reading
 from aether_jupyter.abc import ToolContext
 from aether_jupyter.api.archives import packed
 from aether_jupyter.config import Settings
 from aether_jupyter.declare import tool
+from aether_jupyter.engine import loop
 from aether_jupyter.model.agent import AgentSpec
 from aether_jupyter.model.errors import NotFound
 from aether_jupyter.model.events import ToolEnded
 from aether_jupyter.model.image import Image
-from aether_jupyter.model.message import Part, Text, ToolCall, Turn
+from aether_jupyter.model.message import ModelTurn, Part, Text, ToolCall, Turn, UserTurn
 from aether_jupyter.model.tool import Outcome
 from aether_jupyter.plugins import hookimpl
+from aether_jupyter.providers import scripted
 
 from ..drawn import drawn
 from .conftest import ANA, BOB, House, Ticks
@@ -129,6 +133,69 @@ async def test_images_are_taken_away_and_erased_with_the_last_agent_that_names_t
     assert (await house.app.images.content(ANA, plum.digest))[0] == plum
     await data.erase(ANA, "", confirm="ana")
     assert not await house.app.processes._database.fetch(_sizes())
+
+
+# --- what models are shown -------------------------------------------------------------------------------------------
+
+
+async def test_a_model_that_sees_is_shown_what_people_give_and_tools_make(house: House) -> None:
+    seen: list[list[tuple[str, str]]] = []
+
+    def look(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        seen.append([(turn.text if isinstance(turn, UserTurn) else turn.content, image.digest)
+                     for turn in turns if not isinstance(turn, ModelTurn) for image in turn.images])  # fmt: skip
+        return [ToolCall("p", "paint", {"colours": ["gold"], "shown": [0]})] if n == 0 else [Text("seen")]
+
+    scripted.register("looks-at", look, sees=True)
+    given = await house.app.images.keep(ANA, drawn("navy"))
+    spec = AgentSpec(goal="look", model="scripted:looks-at", tools=("paint",), images=(given,))
+    process = await house.app.processes.spawn(ANA, spec)
+    await house.app.processes.send(ANA, process.pid, "and this", images=(given,))
+    await house.settled(process.pid)
+    first, last = seen
+    assert {digest for _, digest in first} == {given.digest}
+    gold = hashlib.sha256(MADE["gold"]).hexdigest()
+    assert [digest for _, digest in last if digest != given.digest] == [gold]
+    assert all(digest[:12] in words for words, digest in last)
+    context = await house.app.contexts.get(ANA, process.pid)
+    told = [entry for section in context.sections for entry in section.entries if entry.images]
+    assert [(entry.title, len(entry.images), entry.shown) for entry in told] == [
+        ("person", 1, (0,)), ("ana", 1, (0,)), ("paint", 1, (0,))
+    ]  # fmt: skip
+
+
+async def test_a_model_that_does_not_see_is_told_the_text_once_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    async def words_of(content: bytes) -> str:
+        read.append(content)
+        return "INVOICE 2026-118"
+
+    monkeypatch.setattr(reading, "words_of", words_of)
+    heard: list[str] = []
+
+    def look(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        heard.append(turns[0].text if isinstance(turns[0], UserTurn) else "")
+        assert not any(turn.images for turn in turns if not isinstance(turn, ModelTurn))
+        return [ToolCall(f"t{n}", "tick", {"word": str(n)})] if n < 2 else [Text("done")]
+
+    scripted.register("reads", look)
+    given = await house.app.images.keep(ANA, drawn("navy"))
+    for _ in range(2):
+        spec = AgentSpec(goal="look", model="scripted:reads", tools=("tick",), images=(given,))
+        await house.settled((await house.app.processes.spawn(ANA, spec)).pid)
+    assert len(heard) == 6
+    assert all("INVOICE 2026-118" in each and "You did not see it" in each for each in heard)
+    assert read == [drawn("navy")]
+
+
+async def test_what_a_person_gives_taints_for_others_may_have_written_on_it(house: House) -> None:
+    given = await house.app.images.keep(ANA, drawn("navy"))
+    state = loop.begin(AgentSpec(goal="look", images=(given,)))
+    assert state.touched
+    assert not loop.begin(AgentSpec(goal="look")).touched
 
 
 def _sizes() -> Any:

@@ -1377,7 +1377,8 @@ export interface components {
          * @description One piece of a section. `title` is the tool's name or who spoke, `step` the step it belongs to.
          *
          *     `place` counts the entries of the whole context. `chars` is the length of the text as the model read it; `text` is
-         *     shorter where it was cut for the screen. `ok` is False for a call that failed.
+         *     shorter where it was cut for the screen. `ok` is False for a call that failed. `images` came with it; `shown` are
+         *     the places among these of what the model was shown, or told the text of.
          */
         ContextEntry: {
             place: number;
@@ -1392,6 +1393,10 @@ export interface components {
             step?: number | null;
             /** @default true */
             ok?: boolean;
+            /** @default [] */
+            images?: components["schemas"]["Image"][];
+            /** @default [] */
+            shown?: number[];
         };
         /**
          * ContextMemory
@@ -2047,8 +2052,8 @@ export interface components {
          * @description One model as a person chooses it. Prices are dollars per million tokens, None where not known.
          *
          *     `own_tokens` and `result_chars` are those of `model.context.Window`.
-         *     `max_tools` is how many tools it can be given, None for any number. `families` are those it belongs to when the
-         *     server chooses a model; the runtime says which.
+         *     `max_tools` is how many tools it can be given, None for any number. `sees` says whether it takes images. `families`
+         *     are those it belongs to when the server chooses a model; the runtime says which.
          */
         ModelInfo: {
             id: string;
@@ -2068,6 +2073,8 @@ export interface components {
             note: string;
             /** @default null */
             max_tools: number | null;
+            /** @default false */
+            sees: boolean;
             /** @default [] */
             families: ("cheap" | "frontier" | "standard")[];
         };

@@ -128,7 +128,8 @@ function priced(
             model.input_usd,
             model.output_usd
           );
-  return [model.families.join(', '), price, model.note ?? '']
+  const sees = model.sees ? trans.__('Takes images') : '';
+  return [model.families.join(', '), price, sees, model.note ?? '']
     .filter(text => text)
     .map(text => text.charAt(0).toUpperCase() + text.slice(1))
     .join('. ');
