@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_host_sandbox: bool = False
     container_runtime: str = ""
     apparmor_profile: str = ""
+    sandbox_subnets: str = "10.213.0.0/16"
     max_mode: Mode = Mode.AUTONOMOUS
     permissions: tuple[Permission, ...] = ()
     durability: str = "FULL"
@@ -148,6 +150,10 @@ class Aether(Configurable):
         help="AppArmor profile of containers, loaded by the administrator; aether_jupyter/sandboxes/aether-sandbox is "
         "one. Empty: the engine's own.",
     ).tag(config=True)
+    sandbox_subnets = Unicode(
+        "10.213.0.0/16",
+        help="Private addresses, unused elsewhere, that the networks of agents with network='allowed' are taken from.",
+    ).tag(config=True)
     max_mode = Enum([m.value for m in Mode], Mode.AUTONOMOUS.value, help="The freest mode an agent may get.").tag(
         config=True
     )
@@ -221,6 +227,16 @@ class Aether(Configurable):
             except BadRequest as error:
                 raise TraitError(f"c.Aether.permissions[{place}]: {error.message}") from None
         return found
+
+    @validate("sandbox_subnets")
+    def _subnets(self, proposal: Any) -> str:
+        try:
+            found = ipaddress.IPv4Network(proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"c.Aether.sandbox_subnets: {error}") from None
+        if not found.is_private or found.prefixlen > 24:
+            raise TraitError(f"c.Aether.sandbox_subnets: {found} is to be private and have 256 addresses at least")
+        return str(found)
 
     @validate("routing")
     def _routable(self, proposal: Any) -> list[RoutingRule]:

@@ -38,16 +38,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 Desktop = Literal["none", "xfce", "openbox"]
 
 
+Host = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where tools run. `auto` is Docker where an engine answers, else bubblewrap, and never the bare host.
 
     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
     in Docker only, and from first use.
+    With the network `allowed`, commands reach what `hosts` names and nothing else: names, `*.` and a name for all below
+    it, each with a port if it is not 80 or 443. That needs Docker. `host` is the network of the machine.
     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
     """
 
     kind: Literal["auto", "docker", "bubblewrap", "host"] = "auto"
-    network: Literal["none", "host"] = "none"
+    network: Literal["none", "allowed", "host"] = "none"
+    hosts: Annotated[tuple[Host, ...], msgspec.Meta(max_length=100)] = ()
     memory_mb: Annotated[int, msgspec.Meta(ge=64, le=1_048_576)] = 2048
     cpus: Annotated[float, msgspec.Meta(gt=0, le=256)] = 2.0
     pids: Annotated[int, msgspec.Meta(ge=8, le=32_768)] = 512

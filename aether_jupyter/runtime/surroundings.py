@@ -28,6 +28,7 @@ from ..model.tool import ToolSpec
 from ..store.database import Database
 from .consolidation import Consolidation
 from .health import checks
+from .hosts import check_hosts
 from .language import Language
 from .machines import Machines
 from .results import check_schema
@@ -197,8 +198,14 @@ class LiveSurroundings:
                 f"sandbox.disk_mb: {disk_mb} MB are more than a home may hold here, {quota_mb} MB; ask for less, or "
                 "the administrator for a greater c.Aether.home_quota_bytes"
             )
+        check_hosts(spec.sandbox)
         kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind
         kind = self._automatic if kind == "auto" else kind
+        if spec.sandbox.network == "allowed" and kind not in ("docker", "auto"):
+            raise BadRequest(
+                f"sandbox.network: 'allowed' needs the sandbox docker, and this agent would run in {kind}; take 'none' "
+                "or 'host', or start a Docker engine"
+            )
         if kind == "host" and not self._settings.allow_host_sandbox:
             raise SandboxUnavailable(
                 "The sandbox 'host' isolates nothing and is not allowed here. "

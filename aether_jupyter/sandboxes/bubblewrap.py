@@ -113,6 +113,10 @@ class Bubblewrap:
         self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path] = NO_WORKSPACES
     ) -> BubblewrapSandbox:
         """A sandbox over this home. Raises `SandboxUnavailable`."""
+        if spec.network == "allowed":
+            raise SandboxUnavailable(
+                f"the sandbox {self.name!r} cannot let an agent to some hosts only; take docker, or network='none'"
+            )
         answer = await self.available()
         if not answer.ok:
             raise SandboxUnavailable(f"bubblewrap: {answer.detail}. {answer.fix}", fix=answer.fix)

@@ -7,8 +7,10 @@ else; nothing of it can be said by an agent but sizes.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import os
+import secrets
 import socket
 import time
 from collections.abc import Container, Mapping, Sequence
@@ -39,6 +41,16 @@ IMAGES: Mapping[Desktop, str] = {
     "openbox": "aether-desktop-light",
 }
 
+EGRESS_IMAGE = "aether-egress"
+SUBNETS = "10.213.0.0/16"
+"""Where the networks of agents that may reach some hosts lie, eight addresses each."""
+
+_NETWORKS = {"none": "none", "host": "bridge"}
+_NOWHERE = "192.0.2.53"
+"""An address that is nobody's, for documents. An engine would ask its own resolver for an agent with no way out."""
+_NO_IPV6 = {"net.ipv6.conf.all.disable_ipv6": "1"}
+_WAY_PREFIX = 29
+_TRIES = 20
 _ENGINE_TIMEOUT_S = 20
 _LEAVING_S = 15.0
 """Seconds an engine is given to take a container away whose name is wanted again."""
@@ -63,6 +75,14 @@ _MASKED = (
 """What tells of the host: what engines hide by themselves, and what older ones do not."""
 _FIX_ENGINE = "install it with 'apt-get install docker.io iptables' (or Docker Desktop) and start it"
 _FIX_IMAGE = "run 'make images'"
+
+
+class Way(NamedTuple):
+    """The network of one agent that may reach some hosts: its id, and the addresses of the gate and of the agent."""
+
+    network: str
+    gate: str
+    agent: str
 
 
 class Started(NamedTuple):
@@ -96,11 +116,14 @@ class Engine:
     `trouble` says that its last answer does not hold any more.
     """
 
-    def __init__(self, instance: str, images: Mapping[Desktop, str], confinement: Confinement) -> None:
+    def __init__(
+        self, instance: str, images: Mapping[Desktop, str], confinement: Confinement, subnets: str = SUBNETS
+    ) -> None:
         self.trouble = False
         self._instance = instance
         self._confinement = confinement
         self._images = images
+        self._subnets = ipaddress.IPv4Network(subnets)
         self._client: APIClient | None = None
         self._cpus = 1
         self._user = ""
@@ -214,16 +237,21 @@ class Engine:
         return host | {"MaskedPaths": [*_MASKED]}
 
     def start(
-        self, name: str, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path], token: str
+        self,
+        name: str,
+        pid: int,
+        spec: SandboxSpec,
+        home: Path,
+        workspaces: Mapping[str, Path],
+        token: str,
+        way: Way | None = None,
     ) -> Started:
-        """Make and start a container over this home. Raises `SandboxUnavailable`."""
-        from docker.errors import APIError, DockerException, ImageNotFound
+        """Make and start a container over this home. Raises `SandboxUnavailable`.
+
+        `way` is the network of an agent that may reach some hosts.
+        """
         from docker.types import Mount
 
-        client = self._client
-        if client is None:
-            self.trouble = True
-            raise SandboxUnavailable(f"docker: no Docker engine answers. {_FIX_ENGINE}")
         uid, _, gid = self._user.partition(":")
         if hasattr(os, "geteuid") and os.geteuid() == 0 and uid != "0":
             for folder in (home, *workspaces.values()):
@@ -234,30 +262,69 @@ class Engine:
             memory_mb=spec.memory_mb,
             cpus=spec.cpus,
             pids=spec.pids,
-            network="none" if spec.network == "none" else "bridge",
+            network=way.network if way is not None else _NETWORKS[spec.network],
+            # Nobody there is asked for names: what an agent may reach, it reaches by the gate, which looks them up.
+            **({"dns": [_NOWHERE], "dns_opt": ["timeout:1", "attempts:1"], "sysctls": _NO_IPV6} if way else {}),
             mounts=[
                 Mount(WORKDIR, str(home), type="bind"),
                 *(Mount(f"/workspaces/{name}", str(folder), type="bind") for name, folder in workspaces.items()),
                 *([_socket_folder(uid, gid)] if desktop else []),
             ],
         )
+        return self._launched(
+            name,
+            image,
+            entry_point(),
+            host,
+            {"aether.pid": str(pid)},
+            folders=desktop,
+            hostname="sandbox",
+            working_dir=WORKDIR,
+            environment=clean_environment(WORKDIR, PATH),
+            networking_config=None if way is None else self._endpoint(way.network, way.agent),
+        )
+
+    def start_gate(self) -> Started:
+        """Make and start the container with the gate. Raises `SandboxUnavailable`."""
+        host = self.confined(memory_mb=256, cpus=1.0, pids=64, network="bridge", sysctls={"net.ipv4.ip_forward": "0"})
+        # As it is there for one server, it has a name of its own.
+        name = f"aether-egress-{secrets.token_hex(6)}"
+        return self._launched(
+            name, EGRESS_IMAGE, entry_point("ways.py"), host, {"aether.egress": "1"}, hostname="egress", working_dir="/"
+        )
+
+    def _launched(
+        self,
+        name: str,
+        image: str,
+        command: list[str],
+        host: dict[str, Any],
+        labels: dict[str, str],
+        *,
+        folders: bool = False,
+        **more: Any,
+    ) -> Started:
+        from docker.errors import APIError, DockerException, ImageNotFound
+
+        client = self._client
+        if client is None:
+            self.trouble = True
+            raise SandboxUnavailable(f"docker: no Docker engine answers. {_FIX_ENGINE}")
         try:
             deadline = time.monotonic() + _LEAVING_S
             while True:
                 try:
                     made = client.create_container(
                         image,
-                        entry_point(),
+                        command,
                         name=name,
-                        hostname="sandbox",
                         user=self._user,
-                        working_dir=WORKDIR,
-                        environment=clean_environment(WORKDIR, PATH),
                         stdin_open=True,
-                        labels={"aether.home": self._instance, "aether.pid": str(pid)},
+                        labels={"aether.home": self._instance, **labels},
                         host_config=host,
                         # An image's own entry point has no say.
                         entrypoint=[],
+                        **more,
                     )
                     break
                 except APIError as error:
@@ -268,7 +335,7 @@ class Engine:
                     time.sleep(0.05)
             keep = client.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             client.start(made)
-            sockets = _sockets(client.inspect_container(made)) if desktop else None
+            sockets = _sockets(client.inspect_container(made)) if folders else None
         except ImageNotFound:
             self.trouble = True
             raise SandboxUnavailable(f"docker: the image {image} is not there. {_FIX_IMAGE}") from None
@@ -285,7 +352,91 @@ class Engine:
         if not isinstance(raw, socket.socket):
             self.remove(name)
             raise SandboxUnavailable("docker: the engine is reached by a way that has no sockets; use a Unix socket")
-        return Started(raw, keep, str(made["Id"]), sockets, int(uid))
+        return Started(raw, keep, str(made["Id"]), sockets, int(self._user.partition(":")[0]))
+
+    def _endpoint(self, network: str, address: str) -> Any:
+        assert self._client is not None
+        return self._client.create_networking_config(
+            {network: self._client.create_endpoint_config(ipv4_address=address)}
+        )
+
+    # --- networks ----------------------------------------------------------------------------------------------------
+
+    def make_way(self, pid: int, gate: str) -> Way:
+        """A network for one agent and the gate's container. Raises `SandboxUnavailable`."""
+        from docker.errors import APIError, DockerException
+        from docker.types import IPAMConfig, IPAMPool
+
+        assert self._client is not None
+        free = list(self._subnets.subnets(new_prefix=_WAY_PREFIX))
+        trouble = ""
+        for _ in range(_TRIES):
+            subnet = secrets.choice(free)
+            first, gate_at, agent_at = list(subnet.hosts())[:3]
+            try:
+                made = self._client.create_network(
+                    f"aether-{pid}-{secrets.token_hex(4)}",
+                    driver="bridge",
+                    internal=True,
+                    # The bridge itself gets no address, so that nothing of this machine can be reached by it.
+                    options={"com.docker.network.bridge.inhibit_ipv4": "true"},
+                    ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(first))]),
+                    labels={"aether.home": self._instance, "aether.pid": str(pid)},
+                )
+            except APIError as error:
+                trouble = str(error.explanation or error)
+                if "overlap" in trouble:
+                    # Another network has it, here or in the engine.
+                    continue
+                raise SandboxUnavailable(f"docker: no network can be made: {trouble}") from None
+            except (DockerException, OSError) as error:
+                raise SandboxUnavailable(f"docker: no network can be made: {error}") from None
+            way = Way(str(made["Id"]), str(gate_at), str(agent_at))
+            try:
+                self.join_way(way, gate)
+            except SandboxUnavailable:
+                self.remove_way(way.network)
+                raise
+            return way
+        raise SandboxUnavailable(
+            f"docker: no network can be made: no part of {self._subnets} is free ({trouble}); "
+            "set c.Aether.sandbox_subnets to addresses that nobody uses"
+        )
+
+    def join_way(self, way: Way, gate: str) -> None:
+        """Put the gate's container into an agent's network. Raises `SandboxUnavailable`."""
+        from docker.errors import DockerException
+
+        assert self._client is not None
+        try:
+            self._client.connect_container_to_network(gate, way.network, ipv4_address=way.gate)
+        except (DockerException, OSError) as error:
+            raise SandboxUnavailable(f"docker: the gate cannot be put into a network: {error}") from None
+
+    def remove_way(self, network: str) -> None:
+        """Remove a network and who is in it from it. Never raises for what is gone already."""
+        from docker.errors import DockerException
+
+        if self._client is None:
+            return
+        with contextlib.suppress(DockerException, OSError):
+            for container in self._client.inspect_network(network).get("Containers") or {}:
+                with contextlib.suppress(DockerException, OSError):
+                    self._client.disconnect_container_from_network(container, network, force=True)
+            self._client.remove_network(network)
+
+    def reap_ways(self, instance: str, used: Container[str]) -> None:
+        """Remove the networks of this `AETHER_HOME` that nobody is in, but for those in `used`."""
+        from docker.errors import DockerException
+
+        if self._client is None:
+            return
+        try:
+            for found in self._client.networks(filters={"label": f"aether.home={instance}"}):
+                if found["Id"] not in used and not self._client.inspect_network(found["Id"]).get("Containers"):
+                    self.remove_way(found["Id"])
+        except (DockerException, OSError) as error:
+            log.warning("networks could not be listed: %s", error)
 
     def tunnel(self, container: str, argv: Sequence[str]) -> tuple[socket.socket, object]:
         """Run a program in a container; its input and output are the stream, and what keeps that open."""

@@ -22,10 +22,12 @@ from ..config import Settings
 from ..model.agent import Desktop, SandboxSpec
 from ..model.errors import FolderNotFound, SandboxUnavailable, ToolFailed
 from ..plugins import hookimpl
+from . import egress
 from .command import Calls, clean_environment
-from .containers import AS_THE_ENGINE, IMAGES, PATH, WORKDIR, Confinement, Engine, Started
+from .containers import AS_THE_ENGINE, IMAGES, PATH, SUBNETS, WORKDIR, Confinement, Engine, Started, Way
 from .desktop import DISPLAY, RunningDesktop, demultiplexed
 from .disk import DiskWatch
+from .egress import Egress
 from .lasting import run_lasting
 from .shell import Call, Connection
 
@@ -37,7 +39,14 @@ _KILL_TIMEOUT_S = 3.0
 def register_sandboxes(settings: Settings) -> Iterable[SandboxKind]:
     """Docker, wherever an engine answers."""
     confinement = Confinement(settings.container_runtime, settings.apparmor_profile)
-    return [Docker(settings.home, confinement=confinement, quota_bytes=settings.home_quota_bytes)]
+    return [
+        Docker(
+            settings.home,
+            confinement=confinement,
+            quota_bytes=settings.home_quota_bytes,
+            subnets=settings.sandbox_subnets,
+        )
+    ]
 
 
 class Docker:
@@ -53,10 +62,13 @@ class Docker:
         *,
         confinement: Confinement = AS_THE_ENGINE,
         quota_bytes: int = 2_000_000_000,
+        private_hosts: Sequence[str] = (),
+        subnets: str = SUBNETS,
     ) -> None:
         self.quota_bytes = quota_bytes
         self._home = home
-        self._engine = Engine(str(home), images, confinement)
+        self._engine = Engine(str(home), images, confinement, subnets)
+        self.egress = Egress(self._engine, private_hosts)
         self._lock = asyncio.Lock()
         self._starting = asyncio.Semaphore(4)
         self._asked_at = 0.0
@@ -79,24 +91,31 @@ class Docker:
         if not answer.ok:
             raise SandboxUnavailable(f"docker: {answer.detail}. {answer.fix}", fix=answer.fix)
         sandbox = DockerSandbox(self, pid, spec, home, workspaces)
-        await sandbox.start()
+        try:
+            await sandbox.start()
+        except BaseException:
+            # What was made for it already goes, too.
+            await sandbox.close()
+            raise
         return sandbox
 
     async def reap(self, instance: str, alive: Container[int]) -> list[int]:
         """Remove the containers of processes of this `AETHER_HOME` that are not alive."""
         if self._answer is None:
             await self.available()
-        return await asyncio.to_thread(self._engine.reap, instance, alive)
+        gone = await asyncio.to_thread(self._engine.reap, instance, alive)
+        await asyncio.to_thread(self._engine.reap_ways, instance, self.egress.networks)
+        return gone
 
     async def connect(
-        self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path]
+        self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path], way: Way | None
     ) -> tuple[Connection, Started]:
         """Start a container and its shell server. Raises `SandboxUnavailable`."""
         token = secrets.token_hex(8)
         name = f"aether-{hashlib.sha256(str(self._home).encode()).hexdigest()[:10]}-{pid}"
         async with self._starting:
             starting = asyncio.ensure_future(
-                asyncio.to_thread(self._engine.start, name, pid, spec, home, workspaces, token)
+                asyncio.to_thread(self._engine.start, name, pid, spec, home, workspaces, token, way)
             )
             try:
                 started = await asyncio.shield(starting)
@@ -148,6 +167,7 @@ class DockerSandbox:
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
         self._started: Started | None = None
+        self._way: Way | None = None
         self._desktop: RunningDesktop | None = None
         self._opening = asyncio.Lock()
         most = kind.quota_bytes if spec.disk_mb is None else spec.disk_mb << 20
@@ -165,9 +185,11 @@ class DockerSandbox:
             if self._connection is not None and self._connection.lost:
                 await self._connection.close()
                 self._connection = None
+            if self._spec.network == "allowed":
+                self._way = await self._kind.egress.open(self._pid, self._spec.hosts)
             if self._connection is None:
                 self._connection, self._started = await self._kind.connect(
-                    self._pid, self._spec, self.home, self._workspaces
+                    self._pid, self._spec, self.home, self._workspaces, self._way
                 )
                 await self._disk.close()
             self._disk.start()
@@ -190,7 +212,8 @@ class DockerSandbox:
 
     def _environment(self, env: dict[str, str] | None = None) -> dict[str, str]:
         shown = {} if self._spec.desktop == "none" else DISPLAY
-        return clean_environment(WORKDIR, PATH, {**shown, **(env or {})})
+        led = {} if self._way is None else egress.environment(self._way)
+        return clean_environment(WORKDIR, PATH, {**shown, **led, **(env or {})})
 
     async def run(
         self,
@@ -223,7 +246,7 @@ class DockerSandbox:
         from . import terminal
 
         connection = await self.start()
-        environment = clean_environment(WORKDIR, PATH, {"TERM": terminal.TYPE})
+        environment = self._environment({"TERM": terminal.TYPE})
         return terminal.command(["/bin/bash", "-i"], environment, cwd=WORKDIR, container=connection.container)
 
     async def close(self) -> None:
@@ -236,6 +259,7 @@ class DockerSandbox:
             if self._connection is not None:
                 await self._connection.close()
                 self._connection = None
+            await self._kind.egress.close(self._pid)
 
     async def _run(
         self,

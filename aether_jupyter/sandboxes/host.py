@@ -42,6 +42,10 @@ class Host:
         self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path] = NO_WORKSPACES
     ) -> HostSandbox:
         """A folder to run commands in. Raises `SandboxUnavailable` unless allowed."""
+        if spec.network == "allowed":
+            raise SandboxUnavailable(
+                f"the sandbox {self.name!r} cannot let an agent to some hosts only; take docker, or network='none'"
+            )
         if not self._allowed:
             raise SandboxUnavailable(
                 "the sandbox 'host' isolates nothing and is not allowed; c.Aether.allow_host_sandbox = True allows it"

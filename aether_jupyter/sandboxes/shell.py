@@ -32,9 +32,15 @@ while len(text) < {size}:
 exec(text)"""
 
 
-def entry_point() -> list[str]:
-    """What a container runs: Python, which reads the shell server's text and becomes it."""
-    return ["python3", "-I", "-u", "-c", _LOADER.format(size=len(_source()))]
+def entry_point(program: str = "inside.py") -> list[str]:
+    """What a container runs: Python, which reads a program's text, the shell server's, and becomes it."""
+    return ["python3", "-I", "-u", "-c", _LOADER.format(size=len(text_of(program)))]
+
+
+@functools.cache
+def text_of(program: str = "inside.py") -> bytes:
+    """The text of a program that containers are handed."""
+    return Path(__file__).with_name(program).read_bytes()
 
 
 class Call:
@@ -90,7 +96,7 @@ class Connection:
     def introduce(self) -> None:
         """Hand over the shell server's own text."""
         if self._writer is not None:
-            self._writer.write(_source())
+            self._writer.write(text_of())
 
     def begin(self, call: Call) -> int:
         """A number under which the call's frames come."""
@@ -193,11 +199,6 @@ class Connection:
             self.hello.set_exception(OSError(words))
             # Nobody may be waiting any more; asked for once, it is not reported as forgotten.
             self.hello.exception()
-
-
-@functools.cache
-def _source() -> bytes:
-    return Path(__file__).with_name("inside.py").read_bytes()
 
 
 def _told_end(call: Call, body: bytes) -> bool:

@@ -1069,6 +1069,7 @@ export interface components {
              * @default {
              *       "kind": "auto",
              *       "network": "none",
+             *       "hosts": [],
              *       "memory_mb": 2048,
              *       "cpus": 2,
              *       "pids": 512,
@@ -2214,6 +2215,8 @@ export interface components {
          *
          *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
          *     in Docker only, and from first use.
+         *     With the network `allowed`, commands reach what `hosts` names and nothing else: names, `*.` and a name for all below
+         *     it, each with a port if it is not 80 or 443. That needs Docker. `host` is the network of the machine.
          *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
          */
         PartialSandboxSpec: {
@@ -2226,7 +2229,9 @@ export interface components {
              * @default none
              * @enum {unknown}
              */
-            network?: "host" | "none";
+            network?: "allowed" | "host" | "none";
+            /** @default [] */
+            hosts?: string[];
             /** @default 2048 */
             memory_mb?: number;
             /** @default 2 */
@@ -2725,6 +2730,8 @@ export interface components {
          *
          *     `desktop` is what the agent sees and people can take over: XFCE, or Openbox, which needs half the memory. It runs
          *     in Docker only, and from first use.
+         *     With the network `allowed`, commands reach what `hosts` names and nothing else: names, `*.` and a name for all below
+         *     it, each with a port if it is not 80 or 443. That needs Docker. `host` is the network of the machine.
          *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
          */
         SandboxSpec: {
@@ -2737,7 +2744,9 @@ export interface components {
              * @default none
              * @enum {unknown}
              */
-            network: "host" | "none";
+            network: "allowed" | "host" | "none";
+            /** @default [] */
+            hosts: string[];
             /** @default 2048 */
             memory_mb: number;
             /** @default 2 */
@@ -2904,6 +2913,7 @@ export interface components {
              * @default {
              *       "kind": "auto",
              *       "network": "none",
+             *       "hosts": [],
              *       "memory_mb": 2048,
              *       "cpus": 2,
              *       "pids": 512,

@@ -1,0 +1,234 @@
+"""Agents that may reach some hosts reach those by the gate, and neither anything else nor each other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aether_jupyter.abc import Sandbox
+from aether_jupyter.model.agent import SandboxSpec
+from aether_jupyter.model.errors import BadRequest, SandboxUnavailable
+from aether_jupyter.runtime.hosts import check_hosts
+from aether_jupyter.sandboxes.bubblewrap import Bubblewrap
+from aether_jupyter.sandboxes.docker import Docker
+from aether_jupyter.sandboxes.host import Host
+
+from .test_confinement import expected, held, inspected
+
+pytestmark = pytest.mark.anyio
+
+SPEC = SandboxSpec(memory_mb=512, pids=64, cpus=1.5, network="allowed", hosts=("canary.test:*",))
+
+
+def told(*argv: str) -> list[str]:
+    return subprocess.run(["docker", *argv], capture_output=True, text=True, check=True).stdout.split()
+
+
+def left(home: Path) -> tuple[list[str], list[str]]:
+    label = f"label=aether.home={home}"
+    return told("ps", "-aq", "--filter", label), told("network", "ls", "-q", "--filter", label)
+
+
+class Canary:
+    """A server on all of this machine's addresses that counts who reached it."""
+
+    def __init__(self) -> None:
+        self.reached = 0
+        self.port = 0
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reached += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\ncanary")
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def canary(anyio_backend: str) -> AsyncIterator[Canary]:
+    found = Canary()
+    server = await asyncio.start_server(found.accept, "0.0.0.0", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    yield found
+    server.close()
+
+
+@pytest.fixture
+async def kind(docker_engine: None, anyio_backend: str, aether_home: Path) -> AsyncIterator[Docker]:
+    # The bridge's own address stands for a host of a private network that the administrator opened.
+    found = Docker(aether_home, private_hosts=("172.16.0.0/12:*",))
+    yield found
+    assert left(aether_home) == ([], [])
+
+
+async def opened(kind: Docker, home: Path, pid: int, **changes: object) -> Sandbox:
+    (home / "homes" / str(pid)).mkdir(exist_ok=True)
+    spec = SandboxSpec(memory_mb=512, pids=64, cpus=1.5, network="allowed", **changes)  # type: ignore[arg-type]
+    return await kind.open(pid, spec, home / "homes" / str(pid))
+
+
+async def out(box: Sandbox, command: str) -> str:
+    done = await box.run(command, timeout_s=40)
+    return (done.stdout + done.stderr).decode()
+
+
+STATUS = "curl -s -m 5 -o /dev/null -w '%{http_code} %{http_connect} '"
+
+
+@pytest.mark.docker
+async def test_the_gate_and_the_agent_are_held_like_every_container(kind: Docker, aether_home: Path) -> None:
+    box = await opened(kind, aether_home, 7, hosts=("example.org",))
+    try:
+        by_image = {each["Config"]["Image"]: each for each in inspected(aether_home)}
+        assert set(by_image) == {"aether-sandbox", "aether-egress"}
+        agent, gate = by_image["aether-sandbox"], by_image["aether-egress"]
+        (network,) = agent["NetworkSettings"]["Networks"].values()
+        expecting = expected(aether_home, [f"{aether_home}/homes/7:/home/agent:bind"], network=network["NetworkID"])
+        expecting |= {
+            "Dns": ["192.0.2.53"],
+            "DnsOptions": ["timeout:1", "attempts:1"],
+            "Sysctls": {"net.ipv6.conf.all.disable_ipv6": "1"},
+        }
+        assert held(agent) == expecting
+        mine = expected(aether_home, [], network="bridge", shm_mb=32, tmp_mb=64) | {
+            "Memory": 256 << 20,
+            "MemorySwap": 256 << 20,
+            "NanoCpus": 1_000_000_000,
+            "Sysctls": {"net.ipv4.ip_forward": "0"},
+        }
+        assert held(gate) == {name: value for name, value in mine.items() if name != "Mounts"} | {"Mounts": []}
+        assert (gate["Mounts"], gate["Config"]["User"]) == ([], "1000:1000")
+        (inside,) = json.loads(
+            subprocess.run(
+                ["docker", "network", "inspect", network["NetworkID"]], capture_output=True, check=True
+            ).stdout
+        )
+        assert inside["Internal"]
+        assert len(inside["Containers"]) == 2
+    finally:
+        await box.close()
+
+
+@pytest.mark.docker
+async def test_only_listed_hosts_are_reached_and_never_without_the_gate(
+    kind: Docker, aether_home: Path, canary: Canary
+) -> None:
+    bridge = told("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")[0]
+    box = await opened(kind, aether_home, 7, hosts=("example.org", f"{bridge}:{canary.port}"))
+    try:
+        url = f"http://{bridge}:{canary.port}/"
+        assert await out(box, f"curl -s -m 5 {url}") == "canary"
+        assert canary.reached == 1
+        refused = await out(box, f"curl -s -m 5 http://{bridge}:{canary.port + 1}/; {STATUS} https://elsewhere.test/")
+        assert "is not on the list of this agent" in refused
+        assert refused.endswith("000 403 ")
+        # Around the gate there is nothing: neither this machine, by any of its addresses, nor anybody else.
+        addresses = [bridge]
+        addresses += subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[:4]
+        for address in (*addresses, "127.0.0.1", "169.254.169.254", "host.docker.internal"):
+            direct = await out(box, f"{STATUS} --noproxy '*' 'http://{address}:{canary.port}/'")
+            assert direct.startswith("000"), address
+        assert canary.reached == 1
+        looked_up = await out(box, "python3 -c 'import socket; socket.getaddrinfo(\"example.org\", 80)'")
+        assert "gaierror" in looked_up
+    finally:
+        await box.close()
+
+
+@pytest.mark.docker
+async def test_the_gates_own_network_and_metadata_stay_closed_by_every_way(
+    kind: Docker, aether_home: Path, canary: Canary
+) -> None:
+    box = await opened(kind, aether_home, 7, hosts=("*:*",))
+    try:
+        for url in (
+            "http://169.254.169.254/latest/meta-data/",
+            "http://127.0.0.1:3128/",
+            f"http://localhost:{canary.port}/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://0x7f.1/",
+            "http://10.213.0.2:3128/",
+        ):
+            assert (await out(box, f"no_proxy= NO_PROXY= {STATUS} '{url}'")).startswith(("403", "400")), url
+        assert canary.reached == 0
+    finally:
+        await box.close()
+
+
+@pytest.mark.docker
+async def test_agents_do_not_reach_each_other_nor_each_others_gate(kind: Docker, aether_home: Path) -> None:
+    one = await opened(kind, aether_home, 7, hosts=("example.org",))
+    two = await opened(kind, aether_home, 8, hosts=("*:*",))
+    try:
+        await out(two, "(python3 -m http.server 8123 --bind 0.0.0.0 >/dev/null 2>&1 &); sleep 1")
+        theirs = (await out(two, "hostname -i")).split()[0]
+        gate = (await out(two, "echo $http_proxy")).strip()
+        assert await out(two, f"{STATUS} --noproxy '*' http://{theirs}:8123/") == "200 000 "
+        for command in (
+            f"{STATUS} --noproxy '*' http://{theirs}:8123/",
+            f"{STATUS} http://{theirs}:8123/",
+            f"http_proxy={gate} {STATUS} http://example.com/",
+        ):
+            assert not (await out(one, command)).startswith("200"), command
+            assert (await out(one, command)).startswith(("000", "403")), command
+    finally:
+        await one.close()
+        await two.close()
+
+
+@pytest.mark.docker
+async def test_a_gate_that_is_killed_is_begun_anew_where_it_was(
+    kind: Docker, aether_home: Path, canary: Canary
+) -> None:
+    bridge = told("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")[0]
+    box = await opened(kind, aether_home, 7, hosts=(f"{bridge}:*",))
+    try:
+        await out(box, "echo kept > /tmp/file")
+        told(
+            "kill", *told("ps", "-q", "--filter", f"label=aether.home={aether_home}", "--filter", "label=aether.egress")
+        )
+        await asyncio.sleep(0.5)
+        assert await out(box, f"curl -s -m 5 http://{bridge}:{canary.port}/; cat /tmp/file") == "canarykept\n"
+    finally:
+        await box.close()
+
+
+@pytest.mark.docker
+async def test_networks_of_a_killed_server_are_reaped(kind: Docker, aether_home: Path) -> None:
+    box = await opened(kind, aether_home, 7, hosts=("example.org",))
+    told(
+        *("network", "create", "--internal", "--label", f"aether.home={aether_home}", "--subnet", "10.213.255.0/29"),
+        f"aether-left-{aether_home.name[-20:]}",
+    )
+    assert len(left(aether_home)[1]) == 2
+    await kind.reap(str(aether_home), frozenset({7}))
+    assert len(left(aether_home)[1]) == 1
+    assert await out(box, "echo still") == "still\n"
+    await box.close()
+
+
+async def test_other_sandboxes_say_that_they_cannot(tmp_path: Path) -> None:
+    for kind in (Bubblewrap(tmp_path, 1_000_000), Host(allowed=True)):
+        with pytest.raises(SandboxUnavailable, match="some hosts only; take docker"):
+            await kind.open(7, SPEC, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("network", "hosts", "words"),
+    [
+        ("allowed", (), "needs at least one host"),
+        ("none", ("example.org",), "count with network='allowed' only"),
+        ("allowed", ("http://example.org/",), "sandbox.hosts: 'http://example.org/'"),
+        ("allowed", ("--privileged",), "sandbox.hosts: '--privileged'"),
+        ("allowed", ("exa mple.org",), "sandbox.hosts: 'exa mple.org'"),
+        ("allowed", ("example.org:99999",), "sandbox.hosts: 'example.org:99999'"),
+    ],
+)
+def test_hosts_that_lead_nowhere_are_named(network: str, hosts: tuple[str, ...], words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        check_hosts(SandboxSpec(network=network, hosts=hosts))  # type: ignore[arg-type]
+    check_hosts(SandboxSpec(network="allowed", hosts=("example.org", "*.pypi.org", "10.0.0.1:8080", "*")))
