@@ -195,6 +195,15 @@ class OwnPlan(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What `model` says of an image; where nobody looked at it, `words` is '' and `why` says why."""
+
+    model: str
+    words: str
+    why: str = ""
+
+
 @dataclass
 class ToolContext:
     """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
@@ -204,6 +213,8 @@ class ToolContext:
     `tainted` says that the agent has read words of strangers. `feedback` gives so many of the last judgements of the
     agent's runs, the newest first. `keep_image` keeps a PNG, JPEG, WebP or GIF for `Outcome.images`, and raises
     `BadRequest` for other bytes and for what is too large; `sees` says whether the model that is asked is shown images.
+    `given_image` gives the bytes of an image in the agent's journal by the beginning of its digest, or raises
+    `NotFound`. `look` has another model look: the image, its bytes as models take them, their type, and the question.
     """
 
     pid: int
@@ -218,6 +229,8 @@ class ToolContext:
     feedback: Callable[[int], Awaitable[Sequence[Judgement]]]
     plan: OwnPlan
     keep_image: Callable[[bytes], Awaitable[Image]]
+    given_image: Callable[[str], Awaitable[bytes]]
+    look: Callable[[Image, bytes, str, str], Awaitable[Seen]]
     sees: bool = False
     tainted: bool = False
     timeout_s: float = 120.0

@@ -17,7 +17,7 @@ import re
 import secrets
 import stat as modes
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -85,6 +85,22 @@ def parts(path: str, root: Path | None = None) -> tuple[str, ...]:
         if long:
             raise ToolFailed(f"{_shown(path)} has a name longer than 255 bytes")
     return tuple(pieces)
+
+
+def place(path: str, home: Path, workspaces: Mapping[str, Path]) -> tuple[Path, str, str]:
+    """The folder an agent's path lies in (its home or a workspace), the name below it, and the path as it is shown.
+
+    Raises `FileNotFound` for a workspace that is not mounted.
+    """
+    names = path.strip().split("/")
+    if names[:2] == ["", "workspaces"] and len(names) > 2:
+        root = workspaces.get(names[2])
+        if root is None:
+            raise FileNotFound(f"no workspace {names[2]!r}; there are: {', '.join(workspaces) or 'none'}")
+        name = "/".join(parts("/".join(names[3:])))
+        return root, name, f"/workspaces/{names[2]}/{name}"
+    name = "/".join(parts(path, home))
+    return home, name, name
 
 
 def read(root: Path, path: str, *, offset: int = 0, limit: int | None = None) -> bytes:

@@ -27,6 +27,7 @@ BUILT_IN = (
     "aether_jupyter.tools.memory",
     "aether_jupyter.tools.feedback",
     "aether_jupyter.tools.plan",
+    "aether_jupyter.tools.vision",
     "aether_jupyter.providers.models",
     "aether_jupyter.providers.embedded",
     "aether_jupyter.providers.cassette",

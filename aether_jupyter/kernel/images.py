@@ -64,6 +64,14 @@ class Images:
             raise NotFound(f"No image {digest[:64]}")
         return read(rows[0].about), rows[0].content
 
+    async def given(self, owner: str, pid: int, beginning: str) -> bytes:
+        """The bytes of an image that a process's journal names, by the beginning of its digest. Raises `NotFound`."""
+        ours = and_(u.c.pid == pid, u.c.digest.startswith(beginning, autoescape=True))
+        rows = await self._database.fetch(select(u.c.digest).where(ours).order_by(u.c.digest).limit(1))
+        if not rows:
+            raise NotFound(f"No image {beginning[:64]} in the journal of process {pid}")
+        return (await self.of(owner, rows[0].digest))[1]
+
     async def words(self, owner: str, digest: str) -> str | None:
         """What was read off an image; None where nobody has looked yet."""
         rows = await self._database.fetch(_WORDS, {"k": owner, "d": digest})

@@ -169,7 +169,7 @@ class MemoriesGiven(msgspec.Struct, frozen=True, tag="memory.given", tag_field="
     weighed: tuple[Weighed, ...] = ()
 
 
-Purpose = Literal["summary", "reflection"]
+Purpose = Literal["summary", "reflection", "vision"]
 
 
 class AuxiliaryRequested(msgspec.Struct, frozen=True, tag="auxiliary.requested", tag_field="type", omit_defaults=True):

@@ -76,6 +76,7 @@ OPEN_S = 30.0
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 LONGEST_RETRY_AFTER_S = 120.0
+_PATTERN = frozenset("!*?[")
 FREE = frozenset({"local", "ollama", "scripted", "cassette"})
 
 OnText = Callable[[Literal["text", "thinking"], str], None]
@@ -292,6 +293,23 @@ class Language:
             model for model in found.families["cheap"] if model.partition(":")[0] in providers
         ]
         return tuple(dict.fromkeys((*cheap, *own)))
+
+    def onlookers(self, models: Sequence[str]) -> tuple[str, ...]:
+        """Whom to show an image beside the steps of an agent that is asked from `models`: those of `auxiliary` that
+        take images, then others of its own providers, and those that `seeing_models` names in full.
+        """
+        found = self.roster()
+        asked = self.auxiliary(models)
+        providers = {model.partition(":")[0] for model in asked}.intersection(ORDER)
+        near = (model for model in found.models() if model.partition(":")[0] in providers)
+        named = (line for line in self._settings.seeing_models if not _PATTERN.intersection(line))
+        return tuple(model for model in dict.fromkeys((*asked, *near, *named)) if self._may_see(model))
+
+    def _may_see(self, model_id: str) -> bool:
+        try:
+            return self.sees(model_id)
+        except AetherError:
+            return False
 
     def short(self, model_id: str) -> bool:
         """Whether prompts of this model must be short. Raises `UnknownName`."""

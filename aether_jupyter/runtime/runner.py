@@ -84,6 +84,7 @@ from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
 from .language import Answer, Language
 from .machines import Machines
+from .onlooker import Onlooker
 from .own_memory import AgentMemory
 from .own_plan import PlanDesk
 from .peers import AgentPeers
@@ -153,6 +154,16 @@ class Run:
         self._telling: journal.Telling | None = None
         self._session = runner.language.session()
         self._sight = Sight()
+        self._writing = asyncio.Lock()
+        self._onlooker = Onlooker(
+            runner.language,
+            whom=self._onlookers,
+            afford=self._afford_aside,
+            write=self._write_aside,
+            note=self._note_aside,
+            lease=runner.lease,
+            timeout_s=SUMMARY_WAITS * runner.settings.model_timeout_s,
+        )
         self._scales: dict[int | None, sizes.Scale] = {}
 
     def deliver(self, signal: Signal, n: int) -> None:
@@ -392,6 +403,25 @@ class Run:
 
     async def _look(self, image: Image, sees: bool) -> tuple[bytes, str] | Unseen:
         return await self._r.eyes.look(self._claim.owner, image, sees=sees)
+
+    def _onlookers(self) -> Sequence[str]:
+        """Whom a tool may show an image. Raises `ModelRefused` if permissions forbid all of them."""
+        found = self._r.language.onlookers(self._named_models())
+        return self._permitted_models(found) if found else found
+
+    def _afford_aside(self, tokens: int, usd: float) -> str | None:
+        # It is asked within a step that was begun: only money, tokens and time can stand in its way.
+        begun = msgspec.structs.replace(self._state, step=0)
+        return loop.afford(begun, tokens, usd, self._r.clock.now())
+
+    async def _write_aside(self, event: Event) -> None:
+        """Commit from within a tool: the run itself writes nothing meanwhile."""
+        async with self._writing:
+            await self._commit(event)
+
+    async def _note_aside(self, event: Event) -> None:
+        async with self._writing:
+            self._note(event)
 
     def _named_models(self) -> tuple[str, ...]:
         """The model that a person chose, else the spec's own, and what is asked instead; the first may be `auto`."""
@@ -685,11 +715,12 @@ class Run:
                 done = await self._perform(asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED))
                 if done is None:
                     break
-                for task in done[0]:
-                    left.discard(task)
-                    self._note(self._came_to(tasks[task], task.result()))
-                if left:
-                    await self._commit()
+                async with self._writing:
+                    for task in done[0]:
+                        left.discard(task)
+                        self._note(self._came_to(tasks[task], task.result()))
+                    if left:
+                        await self._commit()
         finally:
             for task in left:
                 task.cancel()
@@ -917,6 +948,8 @@ class Run:
             feedback=lambda most: r.feedback.of_agent(self._principal, self._memory_name, limit=most),
             plan=self._plan.of(call.id),
             keep_image=self._sight.keep,
+            given_image=lambda beginning: r.eyes.given(self._claim.owner, pid, beginning),
+            look=self._onlooker.look,
             sees=r.language.knows(self._model) and r.language.sees(self._model),
             # What an agent tells its child to do may come from what it has read.
             tainted=self._state.touched or bool(self._claim.parents),

@@ -31,6 +31,10 @@ class Eyes:
         """The image and its media type for a model that sees; else what was read off it. Raises `NotFound`."""
         return await self._shown(owner, image) if sees else Unseen(await self.words(owner, image))
 
+    async def given(self, owner: str, pid: int, beginning: str) -> bytes:
+        """The bytes of an image in the journal of a process, by the beginning of its digest. Raises `NotFound`."""
+        return await self._images.given(owner, pid, beginning)
+
     async def words(self, owner: str, image: Image) -> str | None:
         """The text on an image, read once; None where nothing reads here. Raises `NotFound`."""
         if image.words:

@@ -391,15 +391,7 @@ class Files:
 
 def _place(ctx: ToolContext, path: str) -> tuple[Path, str, str]:
     """The folder a path lies in, its name below, and the name by which the agent finds it again."""
-    names = path.strip().split("/")
-    if names[:2] == ["", "workspaces"] and len(names) > 2:
-        root = ctx.workspaces.get(names[2])
-        if root is None:
-            raise FileNotFound(f"no workspace {names[2]!r}; there are: {', '.join(ctx.workspaces) or 'none'}")
-        name = "/".join(beneath.parts("/".join(names[3:])))
-        return root, name, f"/workspaces/{names[2]}/{name}"
-    name = "/".join(beneath.parts(path, ctx.home))
-    return ctx.home, name, name
+    return beneath.place(path, ctx.home, ctx.workspaces)
 
 
 def _target(ctx: ToolContext, path: str) -> tuple[Path, str, str]:

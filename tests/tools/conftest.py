@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from aether_jupyter.abc import Sandbox, ToolContext
+from aether_jupyter.abc import Sandbox, Seen, ToolContext
 from aether_jupyter.config import Settings
 from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import SandboxSpec
+from aether_jupyter.model.errors import NotFound
 from aether_jupyter.model.events import Notice
 from aether_jupyter.model.feedback import Judgement
+from aether_jupyter.model.image import Image
 from aether_jupyter.model.message import ToolCall
 from aether_jupyter.model.plan import Plan
 from aether_jupyter.model.request import NoteKind, Request, RequestKind, RequestVerdict
@@ -25,7 +27,7 @@ from aether_jupyter.runtime.sight import Sight
 from aether_jupyter.runtime.toolbox import Toolbox
 from aether_jupyter.sandboxes.host import Host
 from aether_jupyter.store.database import Database
-from aether_jupyter.tools import agents, feedback, files, memory, plan, shell
+from aether_jupyter.tools import agents, feedback, files, memory, plan, shell, vision
 
 Call = Callable[..., Awaitable[Outcome]]
 
@@ -99,7 +101,7 @@ def toolbox(settings: Settings) -> Toolbox:
     return Toolbox(
         {
             t.spec.name: t
-            for module in (files, shell, agents, memory, plan, feedback)
+            for module in (files, shell, agents, memory, plan, feedback, vision)
             for t in module.register_tools(settings)
         }
     )
@@ -130,6 +132,12 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
     async def said(most: int) -> Sequence[Judgement]:
         return ()
 
+    async def given(beginning: str) -> bytes:
+        raise NotFound(f"No image {beginning}")
+
+    async def looks(image: Image, content: bytes, media_type: str, question: str) -> Seen:
+        return Seen("", "", "nobody is here")
+
     context = ToolContext(
         pid=7,
         owner="ada",
@@ -143,6 +151,8 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
         feedback=said,
         plan=Planning(),
         keep_image=Sight().keep,
+        given_image=given,
+        look=looks,
         workspaces={"team": tmp_path / "shared"},
     )
     context.notices = notices  # type: ignore[attr-defined]

@@ -1223,7 +1223,7 @@ export interface components {
             /** @enum {unknown} */
             type: "auxiliary.answered";
             /** @enum {unknown} */
-            purpose: "reflection" | "summary";
+            purpose: "reflection" | "summary" | "vision";
             model: string;
             /** @default {} */
             usage?: components["schemas"]["Usage"];
@@ -1246,7 +1246,7 @@ export interface components {
             /** @enum {unknown} */
             type: "auxiliary.requested";
             /** @enum {unknown} */
-            purpose: "reflection" | "summary";
+            purpose: "reflection" | "summary" | "vision";
             model: string;
             /** @default 0 */
             reserved_tokens?: number;
