@@ -134,6 +134,15 @@ class DesktopSandbox(Sandbox, Protocol):
         ...
 
 
+@runtime_checkable
+class RestingSandbox(Protocol):
+    """A sandbox that costs something while nobody uses it, and can be closed and opened anew meanwhile."""
+
+    async def resting(self) -> bool:
+        """Whether nothing that somebody began runs in it: no command, no terminal."""
+        ...
+
+
 @dataclass(frozen=True)
 class Availability:
     """Whether a sandbox or model can be used here, and if not, why and what to do."""

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     container_runtime: str = ""
     apparmor_profile: str = ""
     sandbox_subnets: str = "10.213.0.0/16"
+    sandbox_idle_s: float = 900.0
     max_mode: Mode = Mode.AUTONOMOUS
     permissions: tuple[Permission, ...] = ()
     durability: str = "FULL"
@@ -153,6 +154,11 @@ class Aether(Configurable):
     sandbox_subnets = Unicode(
         "10.213.0.0/16",
         help="Private addresses, unused elsewhere, that the networks of agents with network='allowed' are taken from.",
+    ).tag(config=True)
+    sandbox_idle_s = Float(
+        900.0,
+        help="Seconds after which the container of an agent that waits or stopped is removed, if nobody uses it. Files "
+        "stay, what it left running ends, and the next command starts a new one.",
     ).tag(config=True)
     max_mode = Enum([m.value for m in Mode], Mode.AUTONOMOUS.value, help="The freest mode an agent may get.").tag(
         config=True

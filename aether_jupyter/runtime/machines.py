@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
+import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from ..abc import NO_WORKSPACES, Sandbox, SandboxInfo, SandboxKind
+from ..abc import NO_WORKSPACES, RestingSandbox, Sandbox, SandboxInfo, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable, UnknownName
@@ -32,6 +33,9 @@ class Machines:
         self._open: dict[int, Sandbox] = {}
         self._locks: dict[int, asyncio.Lock] = {}
         self._shown: dict[int, list[Callable[[], None]]] = {}
+        self._used_at: dict[int, float] = {}
+        self.in_use: list[Callable[[int], bool]] = []
+        """Asked before a sandbox that rests is closed: whether somebody looks at it or has it in hand."""
 
     async def __aenter__(self) -> Machines:
         return self
@@ -61,6 +65,7 @@ class Machines:
 
     async def open(self, pid: int, spec: SandboxSpec, workspaces: Mapping[str, Path] = NO_WORKSPACES) -> Sandbox:
         """The process's sandbox. Raises `SandboxUnavailable`; nothing ran then."""
+        self._used_at[pid] = time.monotonic()
         found = self._open.get(pid)
         if found is not None:
             return found
@@ -93,6 +98,7 @@ class Machines:
             if found is not None:
                 await found.close()
         self._locks.pop(pid, None)
+        self._used_at.pop(pid, None)
 
     async def close_all(self) -> None:
         """End every sandbox; one that does not close is logged and does not keep the others open."""
@@ -133,8 +139,11 @@ class Machines:
     async def reap(self, alive: Container[int], needed: Iterable[int] = ()) -> list[int]:
         """Remove what a crash left of processes of this `AETHER_HOME` that are not alive. Returns their pids.
 
-        `needed` are those whose homes stay at hand though no sandbox is open.
+        `needed` are those at work here: their homes stay at hand, and their sandboxes open. Others that nobody used for
+        `c.Aether.sandbox_idle_s` are closed; the next command opens one over the same files.
         """
+        needed = frozenset(needed)
+        await self._rest(needed)
         gone = {pid for pid in list(self._open) if pid not in alive}
         for pid in gone:
             await self.close(pid)
@@ -142,6 +151,18 @@ class Machines:
             gone.update(await kind.reap(str(self._settings.home), alive))
         await self.homes.settle({*self._open, *needed})
         return sorted(gone)
+
+    async def _rest(self, needed: Container[int]) -> None:
+        before = time.monotonic() - self._settings.sandbox_idle_s
+        for pid, found in list(self._open.items()):
+            if pid in needed or not isinstance(found, RestingSandbox) or any(asked(pid) for asked in self.in_use):
+                self._used_at[pid] = time.monotonic()
+            elif self._used_at.get(pid, 0.0) < before:
+                if await found.resting():
+                    log.info("the sandbox of process %s is closed: nobody used it", pid)
+                    await self.close(pid)
+                else:
+                    self._used_at[pid] = time.monotonic()
 
     async def _automatic(self) -> str:
         told: list[str] = []

@@ -450,6 +450,17 @@ class Engine:
             raise SandboxUnavailable(f"docker: no way into the container: {error}") from None
         return getattr(keep, "_sock", keep), keep
 
+    def entered(self, container: str) -> bool:
+        """Whether a program runs in a container that was begun beside its shell server; False if it is gone."""
+        from docker.errors import DockerException
+
+        if self._client is None:
+            return False
+        try:
+            return bool(self._client.inspect_container(container).get("ExecIDs"))
+        except (DockerException, OSError):
+            return False
+
     def remove(self, container: str) -> None:
         """Remove a container, by name or id. Never raises for what is gone already."""
         from docker.errors import DockerException

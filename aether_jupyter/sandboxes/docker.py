@@ -67,8 +67,8 @@ class Docker:
     ) -> None:
         self.quota_bytes = quota_bytes
         self._home = home
-        self._engine = Engine(str(home), images, confinement, subnets)
-        self.egress = Egress(self._engine, private_hosts)
+        self.engine = Engine(str(home), images, confinement, subnets)
+        self.egress = Egress(self.engine, private_hosts)
         self._lock = asyncio.Lock()
         self._starting = asyncio.Semaphore(4)
         self._asked_at = 0.0
@@ -78,8 +78,8 @@ class Docker:
         """Whether an engine answers and has the image. The answer holds for 30 seconds, a no for five."""
         async with self._lock:
             age = time.monotonic() - self._asked_at
-            if self._answer is None or self._engine.trouble or age > (30 if self._answer.ok else 5):
-                self._answer = await asyncio.to_thread(self._engine.ask)
+            if self._answer is None or self.engine.trouble or age > (30 if self._answer.ok else 5):
+                self._answer = await asyncio.to_thread(self.engine.ask)
                 self._asked_at = time.monotonic()
             return self._answer
 
@@ -103,8 +103,8 @@ class Docker:
         """Remove the containers of processes of this `AETHER_HOME` that are not alive."""
         if self._answer is None:
             await self.available()
-        gone = await asyncio.to_thread(self._engine.reap, instance, alive)
-        await asyncio.to_thread(self._engine.reap_ways, instance, self.egress.networks)
+        gone = await asyncio.to_thread(self.engine.reap, instance, alive)
+        await asyncio.to_thread(self.engine.reap_ways, instance, self.egress.networks)
         return gone
 
     async def connect(
@@ -115,17 +115,17 @@ class Docker:
         name = f"aether-{hashlib.sha256(str(self._home).encode()).hexdigest()[:10]}-{pid}"
         async with self._starting:
             starting = asyncio.ensure_future(
-                asyncio.to_thread(self._engine.start, name, pid, spec, home, workspaces, token, way)
+                asyncio.to_thread(self.engine.start, name, pid, spec, home, workspaces, token, way)
             )
             try:
                 started = await asyncio.shield(starting)
             except asyncio.CancelledError:
                 # A thread cannot be stopped; what it makes meanwhile is removed before the cancellation goes on.
                 await asyncio.wait({starting})
-                await asyncio.to_thread(self._engine.remove, name)
+                await asyncio.to_thread(self.engine.remove, name)
                 raise
             # By its id: under its name another server may have put a container of its own meanwhile.
-            connection = Connection(functools.partial(self._engine.remove, started.id), started.keep, started.id)
+            connection = Connection(functools.partial(self.engine.remove, started.id), started.keep, started.id)
             try:
                 await connection.open(started.stream)
                 connection.introduce()
@@ -147,7 +147,7 @@ class Docker:
 
     async def tunnel(self, container: str, argv: Sequence[str]) -> tuple[Reader, Writer]:
         """Run a program in a container and speak with it. Raises `SandboxUnavailable`."""
-        stream, keep = await asyncio.to_thread(self._engine.tunnel, container, argv)
+        stream, keep = await asyncio.to_thread(self.engine.tunnel, container, argv)
         return await demultiplexed(stream, keep)
 
 
@@ -248,6 +248,13 @@ class DockerSandbox:
         connection = await self.start()
         environment = self._environment({"TERM": terminal.TYPE})
         return terminal.command(["/bin/bash", "-i"], environment, cwd=WORKDIR, container=connection.container)
+
+    async def resting(self) -> bool:
+        """Whether no command and no terminal is open; see `aether_jupyter.abc.RestingSandbox`."""
+        if self.busy:
+            return False
+        started = self._started
+        return started is None or not await asyncio.to_thread(self._kind.engine.entered, started.id)
 
     async def close(self) -> None:
         """End what still runs and remove the container."""

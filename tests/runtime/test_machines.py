@@ -140,3 +140,46 @@ async def test_statuses_and_reaping(tmp_path: Path) -> None:
     assert [(s.name, s.available.ok) for s in await found.statuses()] == [("docker", False), ("bubblewrap", True)]
     assert await found.reap(frozenset()) == [5]
     assert await found.reap(frozenset({5})) == []
+
+
+class Resting(Box):
+    """One that can be asked whether something runs in it."""
+
+    rests = True
+
+    async def resting(self) -> bool:
+        return self.rests
+
+
+async def test_a_sandbox_that_nobody_uses_is_closed_and_comes_back(tmp_path: Path) -> None:
+    class Costly(Kind):
+        async def open(self, pid: int, spec: SandboxSpec, home: Path, workspaces: object = None) -> Sandbox:
+            self.boxes.append(Resting(home))
+            return self.boxes[-1]
+
+    kind = Costly("docker")
+    watched: set[int] = set()
+    async with machines(tmp_path, kind, sandbox_idle_s=0.2) as found:
+        found.in_use.append(watched.__contains__)
+        first = await found.open(7, SPEC)
+        alive = frozenset({7})
+        await found.reap(alive)
+        assert await found.open(7, SPEC) is first
+        await asyncio.sleep(0.3)
+        await found.reap(alive, [7])
+        await found.reap(alive)
+        assert await found.open(7, SPEC) is first, "it was at work a moment ago"
+        await asyncio.sleep(0.3)
+        watched.add(7)
+        await found.reap(alive)
+        watched.clear()
+        assert kind.boxes[0].closed == 0
+        await asyncio.sleep(0.3)
+        Resting.rests = False
+        await found.reap(alive)
+        Resting.rests = True
+        assert kind.boxes[0].closed == 0
+        await asyncio.sleep(0.3)
+        await found.reap(alive)
+        assert kind.boxes[0].closed == 1
+        assert await found.open(7, SPEC) is kind.boxes[1]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +108,134 @@ async def test_a_container_that_ends_by_itself_is_replaced_at_once(
             assert (await box.run("echo again", timeout_s=20)).stdout == b"again\n"
     finally:
         await box.close()
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_a_container_that_is_killed_from_outside_is_told_and_replaced(
+    docker_engine: None, anyio_backend: str, aether_home: Path
+) -> None:
+    box = await Docker(aether_home).open(7, SPEC, aether_home / "homes" / "7")
+    try:
+        running = asyncio.create_task(box.run("echo kept > file; sleep 30", timeout_s=60))
+        await asyncio.sleep(1)
+        subprocess.run(["docker", "kill", *containers(aether_home)], capture_output=True, check=True)
+        with pytest.raises(SandboxUnavailable, match="the next command starts a new one"):
+            await running
+        assert (await box.run("cat file", timeout_s=20)).stdout == b"kept\n"
+        assert len(containers(aether_home)) == 1
+    finally:
+        await box.close()
+    assert containers(aether_home) == []
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_a_container_rests_when_no_command_and_no_terminal_is_open(
+    docker_engine: None, anyio_backend: str, aether_home: Path
+) -> None:
+    box = await Docker(aether_home).open(7, SPEC, aether_home / "homes" / "7")
+    try:
+        assert await box.resting()
+        running = asyncio.create_task(box.run("sleep 2", timeout_s=60))
+        await asyncio.sleep(0.5)
+        assert not await box.resting()
+        await running
+        assert await box.resting()
+        terminal = subprocess.Popen(["docker", "exec", "-i", *containers(aether_home), "cat"], stdin=subprocess.PIPE)
+        await asyncio.sleep(1)
+        assert not await box.resting()
+        assert terminal.stdin is not None
+        terminal.stdin.close()
+        terminal.wait(20)
+        await asyncio.sleep(0.5)
+        assert await box.resting()
+    finally:
+        await box.close()
+    assert await box.resting()
+
+
+@pytest.fixture
+def engine_of_its_own(
+    docker_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], None]]:
+    """An engine that a test may end; what is returned ends it and starts it again."""
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        pytest.skip("not run: a second engine needs root and dockerd")
+    socket, data = tmp_path / "e.sock", Path(tempfile.mkdtemp(prefix="aether-engine-"))
+    running: list[subprocess.Popen[bytes]] = []
+    log = (tmp_path / "log").open("wb")
+
+    def start() -> None:
+        running.append(
+            subprocess.Popen(
+                [
+                    *("dockerd", "--host", f"unix://{socket}", "--data-root", str(data / "root")),
+                    *("--exec-root", str(data / "exec"), "--pidfile", str(data / "pid")),
+                    *("--bridge", "none", "--iptables=false"),
+                ],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        )
+        deadline = time.monotonic() + 60
+        while subprocess.run(["docker", "version"], capture_output=True).returncode != 0:
+            assert running[-1].poll() is None, (tmp_path / "log").read_text()[-1000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def again() -> None:
+        running[-1].terminate()
+        running[-1].wait(60)
+        start()
+
+    saved = tmp_path / "image.tar"
+    subprocess.run(["docker", "save", "-o", str(saved), "aether-sandbox"], check=True)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+    try:
+        start()
+        subprocess.run(["docker", "load", "-qi", str(saved)], check=True, capture_output=True)
+        saved.unlink()
+        yield again
+    finally:
+        running[-1].terminate()
+        running[-1].wait(60)
+        log.close()
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            if line.split()[1].startswith(f"{data}/"):
+                subprocess.run(["umount", "--lazy", line.split()[1]], check=False)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_an_engine_that_is_started_again_has_no_container_too_many(
+    engine_of_its_own: Callable[[], None], anyio_backend: str, aether_home: Path
+) -> None:
+    kind = Docker(aether_home)
+    box = await kind.open(7, SPEC, aether_home / "homes" / "7")
+    try:
+        assert (await box.run("echo kept > file", timeout_s=20)).exit_code == 0
+        await asyncio.to_thread(engine_of_its_own)
+        for _ in range(3):
+            # The command that meets the loss says so; the next one has a new container over the same files.
+            try:
+                done = await box.run("cat file", timeout_s=30)
+            except SandboxUnavailable:
+                continue
+            break
+        assert done.stdout == b"kept\n"
+        await kind.reap(str(aether_home), frozenset({7}))
+        assert len(containers(aether_home)) == 1
+    finally:
+        await box.close()
+    deadline = time.monotonic() + 60
+    while containers(aether_home) and time.monotonic() < deadline:
+        await kind.reap(str(aether_home), frozenset())
+        await asyncio.sleep(0.5)
+    assert containers(aether_home) == []
 
 
 @pytest.mark.docker
