@@ -79,6 +79,7 @@ def make_spec(
     temperature: float | None = None,
     max_output_tokens: int | None = None,
     keep_home: bool = False,
+    keep_profile: bool = False,
     reflect: bool | None = None,
     workspaces: Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
@@ -104,6 +105,7 @@ def make_spec(
         "output_schema": output_schema,
         "temperature": temperature,
         "keep_home": keep_home,
+        "keep_profile": keep_profile,
         "reflect": reflect,
         "workspaces": _names(workspaces),
         "labels": dict(labels or {}),
@@ -128,8 +130,8 @@ async def spawn(goal: str, *, output: Any = None, on: AsyncAether | None = None,
     `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
     `ask_risky`, `accept_edits`, `autonomous`), `permissions` (lines such as `"deny tool=run_command"`, on top of the
     administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), `name`, `system`,
-    `temperature`, `max_output_tokens`, `keep_home`, `reflect` (whether it looks back on its run), `workspaces`,
-    `labels`, and the limits `steps`, `tokens`,
+    `temperature`, `max_output_tokens`, `keep_home`, `keep_profile` (its browser's cookies, for later agents of its
+    name), `reflect` (whether it looks back on its run), `workspaces`, `labels`, and the limits `steps`, `tokens`,
     `cost_usd`, `wall_s`. `output` is the type that the result must have:
     a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.
 
