@@ -504,7 +504,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter */
+        /**
+         * The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter.
+         *
+         *     Images are in the notebook, the newest ones up to 30 MB; the other two name them by their digest
+         */
         get: operations["exportProcess"];
         put?: never;
         post?: never;
