@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from .model.access import Principal
 from .model.agent import AgentSpec, SandboxSpec
-from .model.browsing import Deed, DialogAnswer, Happened, Reading, ReadingKind, Tab, Target
+from .model.control import DisplayStatus
 from .model.events import Notice
 from .model.feedback import Judgement
 from .model.image import Image
@@ -29,6 +29,7 @@ from .model.tool import Outcome, ToolSpec
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image as Picture
     from pydantic_ai.models import Model
 
 
@@ -175,61 +176,22 @@ class SandboxKind(Protocol):
         ...
 
 
-class Browser(Protocol):
-    """One agent's browser: tabs of its own, cookies of its own, and nothing but the gate to reach the world by.
-
-    Whatever goes wrong on a page is raised as a `ToolError` with what to do.
-    """
+class Desktop(Protocol):
+    """An agent's own hands on its desktop. Sizes and places are pixels of the screen; see `rfb.client`."""
 
     @property
-    def idle_s(self) -> float: ...
-    async def act(self, deed: Deed, answer: DialogAnswer) -> Happened:
-        """Do it, and tell what came of it when the page rests."""
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def at(self) -> tuple[int, int]:
+        """Where it put the pointer last."""
         ...
 
-    async def read(self, kind: ReadingKind, where: Target | None) -> Reading: ...
-    async def picture(self, where: Target | None, whole: bool) -> bytes:
-        """The window as a JPEG, a CSS pixel a pixel; one element of it; or the `whole` page."""
-        ...
-
-    async def tabs(self) -> Sequence[Tab]: ...
-    async def rest(self) -> None:
-        """Give memory back until the next deed, which finds the same tabs."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class BrowserSeat:
-    """What one agent's browser is given: its way to the gate, and where its cookies are kept, if they are.
-
-    `home` gives the agent's home when something is to be written there, which may hold `home_bytes`. `refusals` gives
-    what the gate has refused it since it was last asked; `vouch` takes the host of each address that was opened by
-    name, and so was put before policy and permissions.
-    """
-
-    pid: int
-    home: Callable[[], Awaitable[Path]]
-    home_bytes: int
-    gate: str
-    user: str
-    secret: str
-    state: Path | None
-    refusals: Callable[[], Sequence[str]]
-    vouch: Callable[[str], None]
-
-
-class BrowserKind(Protocol):
-    """One kind of browser: says whether it is there, and seats agents in it."""
-
-    name: str
-
-    async def available(self) -> Availability: ...
-    async def open(self, seat: BrowserSeat) -> Browser: ...
-    async def close(self) -> None:
-        """End its process. Browsers that are open start it again when they are used."""
-        ...
+    async def picture(self) -> Picture: ...
+    async def changed(self, timeout_s: float, *, settle_s: float = 0.3, share: float = 0.0) -> float: ...
+    async def pointer(self, x: int, y: int, buttons: int = 0) -> None: ...
+    async def key(self, keysym: int, *, down: bool) -> None: ...
+    async def copy(self, text: str) -> None: ...
+    async def clipboard(self, wait_s: float = 0.5) -> str: ...
 
 
 class Peers(Protocol):
@@ -275,14 +237,14 @@ class Seen:
 class ToolContext:
     """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
 
-    `browser()` opens the process's browser on first use, or raises why it has none. `folder` is where shell lines
-    begin: that in which the one of an earlier step ended, '' for the home.
+    `folder` is where shell lines begin: that in which the one of an earlier step ended, '' for the home.
     `disk_bytes` is what the home may hold, None as much as the server allows.
     `tainted` says that the agent has read words of strangers. `feedback` gives so many of the last judgements of the
     agent's runs, the newest first. `keep_image` keeps a PNG, JPEG, WebP or GIF for `Outcome.images`, and raises
     `BadRequest` for other bytes and for what is too large; `sees` says whether the model that is asked is shown images.
     `given_image` gives the bytes of an image in the agent's journal by the beginning of its digest, or raises
     `NotFound`. `look` has another model look: the image, its bytes as models take them, their type, and the question.
+    `desktop()` opens the process's desktop on first use.
     """
 
     pid: int
@@ -291,7 +253,6 @@ class ToolContext:
     step: int
     home: Path
     sandbox: Callable[[], Awaitable[Sandbox]]
-    browser: Callable[[], Awaitable[Browser]]
     notify: Callable[[Notice], None]
     peers: Peers
     memory: OwnMemory
@@ -300,6 +261,7 @@ class ToolContext:
     keep_image: Callable[[bytes], Awaitable[Image]]
     given_image: Callable[[str], Awaitable[bytes]]
     look: Callable[[Image, bytes, str, str], Awaitable[Seen]]
+    desktop: Callable[[], Awaitable[Desktop]]
     sees: bool = False
     tainted: bool = False
     timeout_s: float = 120.0
@@ -433,6 +395,31 @@ class PersonalData(Protocol):
     async def holding(self, actor: Principal, agent: str) -> Holding: ...
     def export(self, actor: Principal, agent: str) -> AsyncIterator[Iterable[tuple[str, bytes | Iterable[bytes]]]]: ...
     async def erase(self, actor: Principal, agent: str, *, confirm: str, force: bool = False) -> Holding: ...
+
+
+class DisplayView(Protocol):
+    """One person's view of a desktop: the bytes of the RFB protocol, both ways."""
+
+    async def read(self) -> bytes:
+        """What the desktop sends next; empty when it has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Pass on what may pass. Raises `ValueError` for what is no message, `OSError` if the desktop is gone."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Displays(Protocol):
+    """The desktops of agents as people see them; `app.py` hands it to the doors."""
+
+    async def view(self, who: Principal, pid: int, *, view_only: bool = False) -> DisplayView: ...
+    async def status(self, who: Principal, pid: int) -> DisplayStatus: ...
+    async def take(self, who: Principal, pid: int) -> DisplayStatus: ...
+    async def give_back(self, who: Principal, pid: int, note: str) -> DisplayStatus: ...
+    async def ask(self, who: Principal, pid: int) -> None: ...
+    async def picture(self, who: Principal, pid: int, width: int) -> bytes: ...
 
 
 class Surroundings(Protocol):

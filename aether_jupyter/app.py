@@ -19,6 +19,7 @@ from .kernel.budgets import Budgets
 from .kernel.catalog import Catalog
 from .kernel.consolidations import Consolidations
 from .kernel.contexts import Contexts
+from .kernel.control import Control
 from .kernel.erasure import Erasure
 from .kernel.feed import Feed
 from .kernel.feedback import Feedback
@@ -33,8 +34,8 @@ from .kernel.reflections import Reflections
 from .kernel.requests import Requests
 from .model.errors import ModelNotConfigured
 from .plugins import load_plugins
-from .runtime.browsers import Browsers
 from .runtime.consolidation import Consolidation
+from .runtime.displays import Displays
 from .runtime.embedding import Embedding
 from .runtime.language import Language
 from .runtime.machines import Machines
@@ -73,6 +74,7 @@ class App:
     profiles: Profiles
     plans: Plans
     images: Images
+    displays: Displays
 
 
 @asynccontextmanager
@@ -102,9 +104,7 @@ async def open_app(
             parts.append(Embedding(memories, embedder).run)
         toolbox = Toolbox(loaded.tools)
         machines = await stack.enter_async_context(Machines(loaded.sandboxes, settings))
-        browsers = await stack.enter_async_context(Browsers(loaded.browsers, settings))
-        parts.append(browsers.sweep)
-        surroundings = LiveSurroundings(settings, database, language, toolbox, machines, browsers, memories)
+        surroundings = LiveSurroundings(settings, database, language, toolbox, machines, memories)
         processes = Processes(database, journal, budgets, surroundings.admit)
         processes.on_exit(memories.ended)
         contexts = Contexts(database, processes, language.window)
@@ -113,6 +113,10 @@ async def open_app(
         approvals = Approvals(database, processes)
         feedback = Feedback(database, processes, memories)
         profiles = Profiles(database, processes)
+        control = Control(database, processes)
+        displays = Displays(machines, processes, control, feed, journal, settings, clock)
+        stack.push_async_callback(displays.close)
+        parts.append(displays.run)
         images = Images(database)
         reflections = Reflections(
             database,
@@ -135,7 +139,7 @@ async def open_app(
             language,
             toolbox,
             machines,
-            browsers,
+            displays,
             settings,
             clock,
         )
@@ -169,11 +173,12 @@ async def open_app(
             contexts=contexts,
             memory_files=memory_files,
             notes=notes,
-            personal=PersonalData(erasure, processes, memory_files, machines, browsers, settings, supervisor.left),
+            personal=PersonalData(erasure, processes, memory_files, machines, settings, supervisor.left),
             feedback=feedback,
             profiles=profiles,
             plans=plans,
             images=images,
+            displays=displays,
         )
 
 

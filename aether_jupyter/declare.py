@@ -23,7 +23,7 @@ import json
 import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, ParamSpec
+from typing import Any, Generic, Literal, ParamSpec
 
 import msgspec
 
@@ -85,6 +85,7 @@ def tool(
     fields: Mapping[str, str] | None = None,
     repeatable: bool = False,
     default: bool = True,
+    needs: Literal["", "desktop"] = "",
     name: str = "",
 ) -> Callable[[Callable[P, Awaitable[Outcome | str]]], FunctionTool[P]]:
     """Make a tool of the function below. The words are those of `ToolSpec`; `name` is the function's own if empty."""
@@ -103,6 +104,7 @@ def tool(
             fields=dict(fields or {}),
             repeatable=repeatable,
             default=default,
+            needs=needs,
         )
         unknown = set(spec.args) - set(arguments.__struct_fields__)
         if unknown:

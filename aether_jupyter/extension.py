@@ -13,7 +13,7 @@ from jupyter_server.extension.application import ExtensionApp
 
 from .api.routes import ROUTES
 from .api.routing import House, handlers
-from .api.sockets import FeedSocket, close_all
+from .api.sockets import DisplaySocket, FeedSocket, Socket, close_all
 from .api.terminals import Terminals
 from .config import Aether, Settings
 from .model.errors import AetherError, ServerNotFound
@@ -82,6 +82,7 @@ class Tenure:
                         profiles=app.profiles,
                         plans=app.plans,
                         images=app.images,
+                        displays=app.displays,
                         terminals=self._terminals,
                     )
                     self._settle(house)
@@ -132,7 +133,7 @@ class AetherApp(ExtensionApp):
     serverapp_config = {"open_browser": False}
     classes = [*ExtensionApp.classes, Aether]
     tenure: Tenure
-    sockets: set[FeedSocket]
+    sockets: set[Socket]
 
     def initialize_settings(self) -> None:
         """Freeze the traits."""
@@ -143,7 +144,9 @@ class AetherApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Hand the doors to Tornado."""
         self.handlers.extend(handlers(ROUTES, self.tenure))
-        self.handlers.append((r"/aether/feed/?", FeedSocket, {"entrance": self.tenure, "sockets": self.sockets}))
+        arguments = {"entrance": self.tenure, "sockets": self.sockets}
+        self.handlers.append((r"/aether/feed/?", FeedSocket, arguments))
+        self.handlers.append((r"/aether/displays/(?P<pid>[0-9]{1,18})/?", DisplaySocket, arguments))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Open the app once the server's loop runs, without keeping the server waiting."""

@@ -49,6 +49,12 @@ class SendSignal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signal: Signal
 
 
+class HandBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words for the agent whose desktop is handed back."""
+
+    note: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
+
+
 class SignalMany(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One signal to many processes."""
 

@@ -31,7 +31,7 @@ from ..model.image import IMAGE_BYTES, ImageType
 from .identity import principal
 
 if TYPE_CHECKING:
-    from ..abc import PersonalData, Surroundings
+    from ..abc import Displays, PersonalData, Surroundings
     from ..kernel.approvals import Approvals
     from ..kernel.budgets import Budgets
     from ..kernel.catalog import Catalog
@@ -83,6 +83,7 @@ class House:
     profiles: Profiles
     plans: Plans
     images: Images
+    displays: Displays
     terminals: Terminals
 
 

@@ -1,10 +1,10 @@
-"""The feed socket: one person's snapshot and events, pulled from the kernel only as fast as the browser takes them."""
+"""The sockets: a person's feed, and the bytes of a desktop; each is sent only as fast as the browser takes it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from jupyter_core.utils import ensure_async
@@ -14,39 +14,44 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from ..abc import DisplayView
 from ..model.access import Principal, require
 from ..model.errors import AetherError, NotFound
 from .bodies import Natural, Watch
 from .identity import principal
 from .routing import PROBLEM, RESOURCE, Argument, Entrance, House, parse_query, problem, refusal, summary
 
-ARGUMENTS = (Argument("cursor", Natural, None),)
 MESSAGE_BYTES = 16_384
+DISPLAY_BYTES = 1_100_000
 PING_MS = 30_000
 GOING_AWAY, POLICY, TROUBLE = 1001, 1008, 1011
 """WebSocket close codes (RFC 6455): the server stops, the client broke a rule, the server failed."""
 
 
-class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """`/aether/feed?cursor=N`. Frames are `bodies.Frame`; a client may send `bodies.Watch`.
-
-    Nothing is buffered here: a slow reader is simply not pulled for, and the kernel gives it a snapshot when it is
-    too far behind.
-    """
+class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
+    """What every socket asks before the upgrade: who, whether they may, and what for. Nothing is buffered here."""
 
     auth_resource = RESOURCE
     entrance: Entrance
-    sockets: set[FeedSocket]
+    sockets: set[Socket]
     house: House
     who: Principal
-    cursor: int | None = None
     pump: asyncio.Task[None] | None = None
+    scope: ClassVar[str]
+    arguments: ClassVar[tuple[Argument, ...]]
+    what: ClassVar[str]
 
-    def initialize(self, entrance: Entrance, sockets: set[FeedSocket]) -> None:
+    def initialize(self, entrance: Entrance, sockets: set[Socket]) -> None:
         """Tornado's own hook for a handler's arguments."""
         self.entrance = entrance
         self.sockets = sockets
-        self.watched: set[int] = set()
+
+    async def prepared(self, in_path: dict[str, str], query: dict[str, Any]) -> None:
+        """Whatever else must be known before the upgrade; raises what refuses it."""
+
+    async def go(self) -> None:
+        """Serve until there is nothing more to send."""
+        raise NotImplementedError
 
     def _request_summary(self) -> str:
         return summary(self.request)
@@ -83,9 +88,10 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
             if not allowed:
                 raise web.HTTPError(403)
             self.who = principal(self.identity_provider, self.current_user)
-            require(self.who, "processes:read")
-            self.cursor = parse_query(ARGUMENTS, self.request.query_arguments)["cursor"]
+            require(self.who, self.scope)
+            query = parse_query(self.arguments, self.request.query_arguments)
             self.house = await self.entrance.house()
+            await self.prepared(kwargs, query)
         except AetherError as error:
             self._refuse(error, error.status)
             return
@@ -93,7 +99,7 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
             raise
         except Exception:
             # Tornado would log the request with its address, which may hold a token.
-            self.log.exception("Aether: a feed could not begin")
+            self.log.exception("Aether: a %s could not begin", self.what)
             self._refuse(AetherError("the server made a mistake; its log says more"), 500)
             return
         await super().get(*args, **kwargs)
@@ -101,38 +107,21 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
     async def open(self, *args: Any, **kwargs: Any) -> None:
         """Start the pump."""
         self.sockets.add(self)
-        self.pump = asyncio.create_task(self._pump(), name="aether feed")
+        self.pump = asyncio.create_task(self._pump(), name=f"aether {self.what}")
 
     async def _pump(self) -> None:
         try:
-            frames = self.house.feed.follow(self.who, cursor=self.cursor, watch=self.watched)
-            async with contextlib.aclosing(frames):  # type: ignore[type-var]
-                async for frame in frames:
-                    # Waits until the frame has left for the network: this is the back-pressure.
-                    await self.write_message(frame)
+            await self.go()
         except WebSocketClosedError:
             return
         except AetherError as error:
-            self.log.warning("Aether: a feed ended: %s", error.message)
+            self.log.warning("Aether: a %s ended: %s", self.what, error.message)
             self.close(TROUBLE, error.code)
         except Exception:
-            self.log.exception("Aether: a feed failed")
+            self.log.exception("Aether: a %s failed", self.what)
             self.close(TROUBLE, "aether_error")
         else:
-            self.close(GOING_AWAY, "the server stops")
-
-    async def on_message(self, message: str | bytes) -> None:
-        """Take the new set of watched processes; what is not the caller's own is as if it were not there."""
-        try:
-            wanted = set(_WATCH.decode(message).watch)
-        except (msgspec.DecodeError, RecursionError):
-            self.close(POLICY, 'send {"watch": [pid, ...]}')
-            return
-        self.watched &= wanted
-        for pid in wanted - self.watched:
-            with contextlib.suppress(NotFound):
-                await self.house.processes.get(self.who, pid)
-                self.watched.add(pid)
+            self.close(GOING_AWAY, "there is no more")
 
     def on_close(self) -> None:
         """The other side is gone: so is the pump."""
@@ -151,7 +140,112 @@ class FeedSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self.finish(problem(error, status))
 
 
-async def close_all(sockets: set[FeedSocket]) -> None:
+class FeedSocket(Socket):
+    """`/aether/feed?cursor=N`. Frames are `bodies.Frame`; a client may send `bodies.Watch`.
+
+    A slow reader is simply not pulled for, and the kernel gives it a snapshot when it is too far behind.
+    """
+
+    scope = "processes:read"
+    arguments = (Argument("cursor", Natural, None),)
+    what = "feed"
+    cursor: int | None = None
+
+    def initialize(self, entrance: Entrance, sockets: set[Socket]) -> None:
+        """Nothing is watched yet."""
+        super().initialize(entrance, sockets)
+        self.watched: set[int] = set()
+
+    async def prepared(self, in_path: dict[str, str], query: dict[str, Any]) -> None:
+        """Where to begin."""
+        self.cursor = query["cursor"]
+
+    async def go(self) -> None:
+        """Snapshot and records as they come."""
+        frames = self.house.feed.follow(self.who, cursor=self.cursor, watch=self.watched)
+        async with contextlib.aclosing(frames):  # type: ignore[type-var]
+            async for frame in frames:
+                # Waits until the frame has left for the network: this is the back-pressure.
+                await self.write_message(frame)
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Take the new set of watched processes; what is not the caller's own is as if it were not there."""
+        try:
+            wanted = set(_WATCH.decode(message).watch)
+        except (msgspec.DecodeError, RecursionError):
+            self.close(POLICY, 'send {"watch": [pid, ...]}')
+            return
+        self.watched &= wanted
+        for pid in wanted - self.watched:
+            with contextlib.suppress(NotFound):
+                await self.house.processes.get(self.who, pid)
+                self.watched.add(pid)
+
+
+class DisplaySocket(Socket):
+    """`/aether/displays/{pid}?view_only=`: the RFB protocol of an agent's desktop, which is started if need be.
+
+    Bytes pass both ways as they come; what acts on the desktop passes only from the person who has control.
+    """
+
+    scope = "displays:view"
+    arguments = (Argument("view_only", bool, False),)
+    what = "desktop"
+    view: DisplayView | None = None
+
+    @property
+    def max_message_size(self) -> int:
+        """Room for a large clipboard."""
+        return DISPLAY_BYTES
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """What VNC clients for browsers ask for."""
+        return "binary" if "binary" in subprotocols else None
+
+    async def prepared(self, in_path: dict[str, str], query: dict[str, Any]) -> None:
+        """The desktop; refused before the upgrade if it cannot be had."""
+        pid = int(in_path["pid"])
+        allowed = await ensure_async(
+            self.authorizer.is_authorized(self, self.current_user, "write", self.auth_resource)
+        )
+        self.view = await self.house.displays.view(self.who, pid, view_only=query["view_only"] or not allowed)
+
+    async def open(self, *args: Any, **kwargs: Any) -> None:
+        """Small messages must not wait for large ones."""
+        self.set_nodelay(True)
+        await super().open(*args, **kwargs)
+
+    async def go(self) -> None:
+        """What the desktop shows, for as long as it runs."""
+        assert self.view is not None
+        while data := await self.view.read():
+            # Waits until it has left for the network, and meanwhile the desktop's server waits for us.
+            await self.write_message(data, binary=True)
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Pass on what the viewer sends; the next message is read when this one is through."""
+        if self.view is None:
+            return
+        try:
+            await self.view.write(message.encode() if isinstance(message, str) else message)
+        except ValueError as error:
+            self.close(POLICY, str(error)[:100])
+        except OSError:
+            self.close(GOING_AWAY, "the desktop has ended")
+
+    def on_close(self) -> None:
+        """The view goes with its socket."""
+        if self.view is not None:
+            self.view.close()
+        super().on_close()
+
+    def on_finish(self) -> None:
+        """Refused after all, by its Origin for one: the view must not stay open."""
+        if self.view is not None and self.pump is None:
+            self.view.close()
+
+
+async def close_all(sockets: set[Socket]) -> None:
     """Say goodbye to every client and wait for the pumps, so that the kernel can close after this."""
     pumps = [socket.pump for socket in sockets if socket.pump is not None]
     for socket in list(sockets):

@@ -19,6 +19,8 @@ from ..model.events import (
     AuxiliaryAnswered,
     AuxiliaryRequested,
     ContextCompacted,
+    ControlReturned,
+    ControlTaken,
     Event,
     FeedbackGiven,
     Guidance,
@@ -44,7 +46,6 @@ from ..model.events import (
 )
 from ..model.feedback import Judgement
 from ..model.harmless import code, formatted, line, markdown, plain
-from ..model.image import captions
 from ..model.memory import Alike, Consolidated, Memory, MemoryPage, MemoryUse, Merged, Recall
 from ..model.memory_file import ImportReport
 from ..model.message import AGENT, Text, Thinking
@@ -247,8 +248,8 @@ def call_text(approval: Approval) -> str:
 def event_text(event: Event) -> tuple[str, str]:
     """An event as `(kind, words)`; kind is empty for what is not shown in a timeline."""
     match event:
-        case ProcessSpawned(process=process, spec=spec):
-            return "start", process.goal + captions(spec.images)
+        case ProcessSpawned(process=process):
+            return "start", process.goal
         case ModelRequested(step=step, model=model, why=why, since=since) if why and step == since:
             return "model", f"{model}. {why}"
         case ModelChosen(model=model, by=by):
@@ -261,9 +262,9 @@ def event_text(event: Event) -> tuple[str, str]:
         case ToolStarted(call=call):
             return "action", describe(call)
         case ToolEnded(tool=tool, outcome=outcome):
-            return ("result" if outcome.ok else "error"), f"{tool}: {outcome.content}{captions(outcome.images)}"
-        case MessageSent(sender=sender, text=text, images=images):
-            return "message", f"{sender}: {text}{captions(images)}"
+            return ("result" if outcome.ok else "error"), f"{tool}: {outcome.content}"
+        case MessageSent(sender=sender, text=text):
+            return "message", f"{sender}: {text}"
         case ModelFailed(message=message):
             return "error", message
         case Guidance(text=text):
@@ -298,6 +299,11 @@ def event_text(event: Event) -> tuple[str, str]:
             return "plan", f"by {by}\n{outline(changed)}"
         case Reflected(rating=rating, lessons=lessons):
             return "reflects", f"{rating} of 5. {' '.join(lessons)}".strip()
+        case ControlTaken(by=by):
+            return "control", f"{by} took over"
+        case ControlReturned(by=by, why=why, note=note):
+            ended = f"{by} handed back" if why == "returned" else f"{by} is gone; the agent has control again"
+            return "control", f"{ended}{f': {note}' if note else ''}"
         case FeedbackGiven(step=step, by=by, thumb=thumb, comment=comment):
             judged = {"up": "thumb up", "down": "thumb down", "none": "comment"}[thumb]
             return "feedback", f"{by} on step {step}: {judged}{f', {comment}' if comment else ''}"

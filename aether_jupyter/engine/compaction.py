@@ -26,7 +26,7 @@ from ..model.message import (
     UserTurn,
 )
 from . import tokens
-from .loop import QUESTION_TOOL, AgentState
+from .loop import QUESTION_TOOLS, AgentState
 
 FULL = 0.7
 """The share of a model's window, less its answer, that a context may fill. An estimate may be a fifth too low."""
@@ -128,7 +128,7 @@ def _said(covered: Iterable[Turn]) -> Iterable[UserTurn]:
             if turn.source not in (KERNEL, MEMORY, SUMMARY) and not turn.source.startswith("agent:"):
                 yield turn
         elif isinstance(turn, ModelTurn):
-            calls = (part for part in turn.parts if isinstance(part, ToolCall) and part.tool == QUESTION_TOOL)
+            calls = (part for part in turn.parts if isinstance(part, ToolCall) and part.tool in QUESTION_TOOLS)
             questions.update({call.id: str((call.arguments or {}).get("question", "")) for call in calls})
         elif turn.call_id in questions and turn.ok:
             asked = clipped(questions[turn.call_id], CAPS[2])

@@ -14,6 +14,7 @@ from typing import Literal, TypeGuard, assert_never
 import msgspec
 
 from ..model.agent import AgentSpec, Limits
+from ..model.control import HELP_TOOL
 from ..model.events import (
     MODEL_INTERRUPTED,
     ApprovalClosed,
@@ -22,6 +23,8 @@ from ..model.events import (
     AuxiliaryAnswered,
     AuxiliaryRequested,
     ContextCompacted,
+    ControlReturned,
+    ControlTaken,
     Event,
     FeedbackGiven,
     Guidance,
@@ -52,12 +55,14 @@ from ..model.process import ExitStatus, Signal, State, WaitReason
 from ..model.request import UNSETTLED, Request
 from ..model.routing import Route
 from .routing import STUMBLES
+from .takeover import handed_back
 
 REPAIRS = 3
 MODEL_TRIES = 3
 REPEATS_ASK, REPEATS_END = 3, 6
 RESULT_TOOL = "final_result"
-QUESTION_TOOL = "ask_person"
+QUESTION_TOOLS = ("ask_person", HELP_TOOL)
+"""Tools whose calls are questions to a person, and never run."""
 INTERRUPTED = MODEL_INTERRUPTED
 NOBODYS_FAULT = ("tool_refused", "tool_interrupted")
 CHANGES, CHANGE_CHARS = 20, 200
@@ -91,6 +96,7 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     first and last of its steps, `unsaid` counts what was said in it, `past_calls` are the ids of its calls. `aside` is
     a model call beside the steps that is under way, `crowded` how many turns there were when a summary last failed,
     `overflows` how often in a row a provider refused the context as too long, `room` the tokens below which it stays.
+    `held` is the person who has control of its desktop, '' while the agent has it.
     """
 
     spec: AgentSpec
@@ -137,6 +143,7 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     route: Route | None = None
     stumbles: int = 0
     stumbled: int = 0
+    held: str = ""
     head: int = 0
     ended: bool = False
 
@@ -324,6 +331,11 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             s = replace(s, inbox=(*s.inbox, turn), redirected=s.interrupted, touched=touched)
             s = replace(s, pictured=True) if images else s
             return s if s.calls or s.thinking else _flush(s)
+        case ControlTaken(by=by):
+            return replace(s, held=by)
+        case ControlReturned():
+            s = replace(s, held="", inbox=(*s.inbox, *handed_back(event)), touched=True)
+            return s if s.calls or s.thinking else _flush(s)
         case RequestOpened(request=request):
             return replace(s, awaited=(*s.awaited, request))
         case RequestMoved(request_id=request_id, status=status):
@@ -433,7 +445,7 @@ def _decide_calls(s: AgentState) -> Instruction | None:
     if any(c.status == "started" for c in s.calls):
         return None
     asking = [c for c in s.calls if c.status == "asking"]
-    question = all(c.call.tool == QUESTION_TOOL for c in asking)
+    question = all(c.call.tool in QUESTION_TOOLS for c in asking)
     names = ", ".join(sorted({c.call.tool for c in asking}))
     detail = "It asks you something." if question else f"It asks to run {names}."
     return Hold(WaitReason("answer" if question else "approval", detail, tuple(c.approval for c in asking)))

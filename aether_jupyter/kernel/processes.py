@@ -21,7 +21,7 @@ from ..engine.lifecycle import deliver, move
 from ..engine.permissions import inherited
 from ..model.access import RUNTIME, Principal, may_see, require
 from ..model.agent import PERMISSIONS, AgentSpec, Limits
-from ..model.errors import AetherError, BadRequest, Fenced, IllegalTransition, ProcessNotFound, TooMany
+from ..model.errors import AetherError, BadRequest, ControlHeld, Fenced, IllegalTransition, ProcessNotFound, TooMany
 from ..model.events import (
     MODEL_INTERRUPTED,
     ApprovalClosed,
@@ -29,6 +29,7 @@ from ..model.events import (
     ApprovalRequested,
     AuxiliaryAnswered,
     AuxiliaryRequested,
+    ControlReturned,
     Event,
     LimitsExtended,
     MemoriesGiven,
@@ -224,6 +225,7 @@ class Processes:
             goal=spec.goal,
             model=spec.model,
             sandbox=spec.sandbox.kind,
+            display="" if spec.sandbox.desktop == "none" else spec.sandbox.desktop,
             mode=spec.mode,
             limits=spec.limits,
             parent=parent,
@@ -629,6 +631,9 @@ class Processes:
                     pictures.name(tx, process.owner, process.pid, outcome.images)
                 case MessageSent(images=images) if images:
                     pictures.name(tx, process.owner, process.pid, images)
+                case ControlReturned(turn=turn):
+                    seen = tuple(image for image in (turn.before, turn.after) if image is not None)
+                    pictures.name(tx, process.owner, process.pid, seen)
                 case PlanChanged(plan=plan, by=by) if by == AGENT:
                     planned = plan
                 case _:
@@ -740,18 +745,30 @@ class Processes:
             raise ProcessNotFound(
                 f"Process {pid} is not a child of {actor.pid}; an agent signals only its own children"
             )
-        events = deliver(row.process, signal)
-        # A CONT that finds a decision already made goes to READY: what was decided must not wait for the rest.
-        wait = row.process.wait
-        if signal is Signal.CONT and row.process.state is State.STOPPED and wait is not None and wait.approvals:
-            waiting = {found.id for found in tx.all(_WAITING, {"k": pid})}
-            if not waiting.issuperset(wait.approvals):
-                events = (events[0], StateChanged(State.READY))
+        if signal is Signal.CONT and (holder := row.process.control):
+            raise ControlHeld(f"{holder} has control of agent {pid}; it goes on when they hand it back", holder=holder)
+        events = self.going_on(tx, row) if signal is Signal.CONT else deliver(row.process, signal)
         reserved = row.process.reserved_usd
         if reserved and any(isinstance(event, ProcessExited) for event in events):
             # The provider may charge for what nobody hears any more.
             events = (self._charged(tx, row.process), *events)
         return self.append(tx, row, actor.name, events)
+
+    def going_on(self, tx: Transaction, row: Row) -> Sequence[Event]:
+        """What is written when a process is continued; empty if it goes on already."""
+        process = row.process
+        events = deliver(process, Signal.CONT)
+        wait = process.wait
+        # A CONT that finds a decision already made goes to READY: what was decided must not wait for the rest.
+        if process.state is State.STOPPED and wait is not None and wait.approvals:
+            waiting = {found.id for found in tx.all(_WAITING, {"k": process.pid})}
+            if not waiting.issuperset(wait.approvals):
+                return (events[0], StateChanged(State.READY))
+        return events
+
+    def asked(self, tx: Transaction, pid: int) -> Sequence[Approval]:
+        """What the process waits for a person to decide."""
+        return [_approval(found.body) for found in tx.all(_WAITING, {"k": pid})]
 
     def _charged(self, tx: Transaction, process: Process) -> Event:
         """The end of the model call that is under way: its own step, or one beside the steps."""

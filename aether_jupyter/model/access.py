@@ -14,6 +14,8 @@ SCOPES: dict[str, str] = {
     "processes:plan": "change the plans of agents",
     "processes:limits": "extend the limits of agents",
     "processes:model": "choose another model for agents",
+    "displays:view": "watch the desktops of agents",
+    "displays:control": "take agents' desktops over, and hand them back",
     "processes:reap": "remove ended agents and their files",
     "processes:terminal": "open terminals in the sandboxes of agents",
     "approvals:read": "see what waits for a decision",

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from .image import Image
+
 ActKind = Literal["click", "drag", "scroll", "type", "key"]
 ReturnReason = Literal["returned", "gone", "ended"]
 """Why control went back: the person handed it back, was not there any more, or the agent ended."""
@@ -52,3 +54,15 @@ class DisplayStatus(msgspec.Struct, frozen=True, kw_only=True):
     holder: str = ""
     since: float | None = None
     viewers: tuple[Viewer, ...] = ()
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person's turn came to: what they did, the picture before and after it, and the titles of the windows then.
+
+    Pictures and titles are what programs show, so they are words of strangers.
+    """
+
+    did: tuple[Act, ...] = ()
+    before: Image | None = None
+    after: Image | None = None
+    windows: tuple[str, ...] = ()

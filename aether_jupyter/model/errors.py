@@ -134,6 +134,10 @@ class IllegalTransition(Conflict):
     """The state table has no such move."""
 
 
+class ControlHeld(Conflict):
+    """A person has control of the agent's desktop; `details["holder"]` says who."""
+
+
 class AlreadyDecided(Conflict):
     """Somebody decided first."""
 

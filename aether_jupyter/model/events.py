@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from .agent import AgentSpec, Limits
+from .control import Act, ReturnReason, Turn
 from .feedback import Thumb
 from .image import GivenImages
 from .memory import Weighed
@@ -242,6 +243,22 @@ class FeedbackGiven(msgspec.Struct, frozen=True, tag="feedback.given", tag_field
     memories: tuple[int, ...] = ()
 
 
+class ControlTaken(msgspec.Struct, frozen=True, tag="control.taken", tag_field="type"):
+    """A person took the agent's desktop over; the agent is to stop at once."""
+
+    by: str
+
+
+class ControlReturned(msgspec.Struct, frozen=True, tag="control.returned", tag_field="type", omit_defaults=True):
+    """The agent has control again. `note` are the person's words, `turn` what their turn came to."""
+
+    by: str
+    why: ReturnReason
+    duration_s: float
+    note: str = ""
+    turn: Turn = Turn()
+
+
 class Guidance(msgspec.Struct, frozen=True, tag="model.guided", tag_field="type"):
     """The kernel answers a malformed, empty or doubtful turn; `attempt` counts from 1 to at most 3."""
 
@@ -315,6 +332,8 @@ Event = (
     | PlanChanged
     | Reflected
     | FeedbackGiven
+    | ControlTaken
+    | ControlReturned
     | Guidance
     | ToolStarted
     | ToolEnded
@@ -367,4 +386,18 @@ class Preparing(msgspec.Struct, frozen=True, tag="notice.preparing", tag_field="
     done: float | None = None
 
 
-Notice = TextDelta | OutputDelta | Preparing
+class PersonActed(msgspec.Struct, frozen=True, tag="notice.person_acted", tag_field="type"):
+    """What the person who has control has just done. It has nothing of what was typed."""
+
+    pid: Pid
+    act: Act
+
+
+class ControlAsked(msgspec.Struct, frozen=True, tag="notice.control_asked", tag_field="type"):
+    """`by` asks whoever has control to hand it over."""
+
+    pid: Pid
+    by: str
+
+
+Notice = TextDelta | OutputDelta | Preparing | PersonActed | ControlAsked

@@ -34,7 +34,7 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     `file`, `folder` and `path` (where all below counts too), `host`, `url`, and `command` or `code` (which may touch
     whatever the sandbox holds). `fields` gives the label of each field of its result (`system`, `registry`, `text`):
     who could have written that value. `repeatable` says that running it twice does no harm, so a call cut off by a
-    crash is run again rather than reported as interrupted.
+    crash is run again rather than reported as interrupted. `needs` is what an agent must have to be given it.
     """
 
     name: str
@@ -46,6 +46,7 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str] = {}
     repeatable: bool = False
     default: bool = True
+    needs: Literal["", "desktop"] = ""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,6 +18,8 @@ from .events import (
     AuxiliaryAnswered,
     AuxiliaryRequested,
     ContextCompacted,
+    ControlReturned,
+    ControlTaken,
     Event,
     FeedbackGiven,
     Guidance,
@@ -107,6 +109,7 @@ def _advance(p: Process, event: Event, at: float, n: int) -> Process:
                 reserved_tokens=0,
                 voice=voice,
                 strip=strip,
+                control="",
                 **_clock(p, State.ZOMBIE, at),
             )
         case ProcessReaped():
@@ -173,6 +176,10 @@ def _advance(p: Process, event: Event, at: float, n: int) -> Process:
         case PlanChanged(plan=plan):
             done, steps = progress(plan)
             return replace(p, plan_done=done, plan_steps=steps, plan_n=n)
+        case ControlTaken(by=by):
+            return replace(p, control=by)
+        case ControlReturned(note=note):
+            return replace(p, control="", voice=_voice("message", note) if note else p.voice, strip=_strip(p, "m"))
         case Reflected(rating=rating):
             return replace(p, rating=rating)
         case (

@@ -32,10 +32,11 @@ _UTF8, _CAPS, _REQUEST, _PEEK, _NOTIFY, _PROVIDE = 1, 1 << 24, 1 << 25, 1 << 26,
 
 
 class RfbClient:
-    """An open connection. `size` is the screen's in pixels; `name` what the server calls itself."""
+    """An open connection. `size` is the screen's in pixels, `at` where this client put the pointer last."""
 
     def __init__(self, reader: Reader, writer: Writer) -> None:
         self.size = (0, 0)
+        self.at = (0, 0)
         self.lost = False
         self._reader = reader
         self._writer = writer
@@ -98,6 +99,7 @@ class RfbClient:
         """Put the pointer there with these buttons down: 1 left, 2 middle, 4 right, 8 to 64 the wheel's directions."""
         width, height = self.size
         x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+        self.at = (x, y)
         await self._send(struct.pack(">BBHH", 5, buttons, x, y))
 
     async def key(self, keysym: int, *, down: bool) -> None:
@@ -132,35 +134,37 @@ class RfbClient:
     # --- the conversation ------------------------------------------------------------------------------------------
 
     async def _shake(self) -> None:
-        read, write = self._reader.readexactly, self._writer.write
+        read = self._reader.readexactly
         if not (await read(12)).startswith(b"RFB 003."):
             raise OSError("no RFB server")
-        write(b"RFB 003.008\n")
+        await self._say(b"RFB 003.008\n")
         count = (await read(1))[0]
         kinds = await read(count)
         if 1 not in kinds:
             raise OSError("it wants a password")
-        write(b"\x01")
+        await self._say(b"\x01")
         if await read(4) != b"\0\0\0\0":
             raise OSError("it refuses")
-        write(b"\x01")
+        await self._say(b"\x01")
         width, height, _, length = struct.unpack(">HH16sI", await read(24))
         if length > 10_000:
             raise OSError("its name has no end")
         await read(length)
         self._resize(width, height)
         encodings = (RAW, COPY, DESKTOP_SIZE, EXTENDED_SIZE, CLIPBOARD)
-        write(_FORMAT + struct.pack(f">BxH{len(encodings)}i", 2, len(encodings), *encodings))
+        await self._say(_FORMAT + struct.pack(f">BxH{len(encodings)}i", 2, len(encodings), *encodings))
         # What the server may ask and tell of the clipboard, and the most it may send unasked: nothing.
-        write(_clip(_CAPS | _REQUEST | _PEEK | _NOTIFY | _PROVIDE | _UTF8, struct.pack(">I", 0)))
+        await self._say(_clip(_CAPS | _REQUEST | _PEEK | _NOTIFY | _PROVIDE | _UTF8, struct.pack(">I", 0)))
+
+    async def _say(self, message: bytes) -> None:
+        self._writer.write(message)
         await self._writer.drain()
 
     async def _send(self, message: bytes) -> None:
         if self.lost:
             raise ToolFailed(_ENDED)
         try:
-            self._writer.write(message)
-            await self._writer.drain()
+            await self._say(message)
         except OSError:
             self.lost = True
             raise ToolFailed(_ENDED) from None
@@ -169,14 +173,13 @@ class RfbClient:
         """Ask for the screen, or for what changes on it, and wait for it. Returns the pixels that were drawn."""
         updated: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._updated = updated
-        self._ask(whole=whole)
-        await self._send(b"")
+        await self._send(self._request(whole=whole))
         if (drawn := await updated) < 0:
             raise ToolFailed(_ENDED)
         return drawn
 
-    def _ask(self, *, whole: bool) -> None:
-        self._writer.write(struct.pack(">BBHHHH", 3, not whole, 0, 0, *self.size))
+    def _request(self, *, whole: bool) -> bytes:
+        return struct.pack(">BBHHHH", 3, not whole, 0, 0, *self.size)
 
     async def _listen(self) -> None:
         read = self._reader.readexactly
@@ -232,7 +235,7 @@ class RfbClient:
             self._tell(area)
         elif self._updated is not None and not self._updated.done():
             # TigerVNC answers a request for the whole with the size alone; the next one gets the pixels.
-            self._ask(whole=False)
+            await self._say(self._request(whole=False))
 
     async def _draw(self, x: int, y: int, width: int, height: int) -> None:
         from PIL import Image
@@ -271,13 +274,13 @@ class RfbClient:
         if flags & _CAPS:
             return
         if flags & _NOTIFY and flags & _UTF8:
-            self._writer.write(_clip(_REQUEST | _UTF8))
+            await self._say(_clip(_REQUEST | _UTF8))
         elif flags & _NOTIFY:
             self._clipboard = ""
             self._copied.set()
         elif flags & _REQUEST and flags & _UTF8 and self._offered:
             text = self._offered + b"\0"
-            self._writer.write(_clip(_PROVIDE | _UTF8, zlib.compress(struct.pack(">I", len(text)) + text)))
+            await self._say(_clip(_PROVIDE | _UTF8, zlib.compress(struct.pack(">I", len(text)) + text)))
         elif flags & _PROVIDE and flags & _UTF8:
             plain = zlib.decompressobj().decompress(data[4:], MOST_TEXT)
             (said,) = struct.unpack_from(">I", plain)

@@ -121,6 +121,18 @@ class Recorder:
         self._buttons = 0
         self._pressed = (0, 0)
         self._held: set[int] = set()
+        self._down: set[int] = set()
+        self._at = (0, 0)
+
+    def released(self) -> list[bytes]:
+        """The messages that let go of every key and button that is down."""
+        down, self._down = self._down, set()
+        up = [struct.pack(">BBxxI", 4, 0, symbol) for symbol in down]
+        if self._buttons:
+            up.append(struct.pack(">BBHH", 5, 0, *self._at))
+        self._buttons = 0
+        self._held.clear()
+        return up
 
     def hear(self, message: Message, at: float) -> Act | None:
         """The act that this message completes."""
@@ -137,7 +149,7 @@ class Recorder:
 
     def _pointer(self, buttons: int, x: int, y: int, at: float) -> Act | None:
         pressed, released = buttons & ~self._buttons, self._buttons & ~buttons
-        self._buttons = buttons
+        self._buttons, self._at = buttons, (x, y)
         if pressed & 0b0111_1000:
             return Act(kind="scroll", at=at, x=x, y=y)
         if pressed & 0b111:
@@ -149,6 +161,7 @@ class Recorder:
         return None
 
     def _key(self, symbol: int, down: bool, at: float) -> Act | None:
+        (self._down.add if down else self._down.discard)(symbol)
         if symbol in _HELD:
             (self._held.add if down else self._held.discard)(symbol)
             return None

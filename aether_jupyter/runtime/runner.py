@@ -13,13 +13,12 @@ import math
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from uuid_utils import uuid7
 
-from ..abc import Browser, Clock, ToolContext
+from ..abc import Clock, ToolContext
 from ..config import Settings
 from ..engine import compaction, context, journal, loop, permissions, policy, provenance
 from ..engine import tokens as sizes
@@ -83,7 +82,7 @@ from ..model.message import KERNEL, ModelTurn, Part, Text, ToolCall, Turn, UserT
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
-from .browsers import Browsers, state_of
+from .displays import Displays
 from .language import Answer, Language
 from .machines import Machines
 from .onlooker import Onlooker
@@ -122,7 +121,7 @@ class Runner:
     language: Language
     toolbox: Toolbox
     machines: Machines
-    browsers: Browsers
+    displays: Displays
     settings: Settings
     clock: Clock
     lease: Callable[[], Awaitable[None]]
@@ -176,6 +175,15 @@ class Run:
         self._heard = (n, signal)
         self._listen()
         if signal is Signal.INT and self._deed is not None:
+            self._interrupted = True
+            self._deed.cancel()
+
+    def taken_over(self, by: str, n: int) -> None:
+        """A person took control as event `n`: the deed in flight is dropped, and none begins before they hand back."""
+        if n <= self._process.head:
+            return
+        self._process = msgspec.structs.replace(self._process, control=by)
+        if self._deed is not None:
             self._interrupted = True
             self._deed.cancel()
 
@@ -604,7 +612,7 @@ class Run:
                 continue
             if call.tool == loop.RESULT_TOOL:
                 self._note(self._result(call, arguments))
-            elif call.tool == loop.QUESTION_TOOL:
+            elif call.tool in loop.QUESTION_TOOLS:
                 ruling, _ = await self._ruling(call)
                 denied = ruling.verdict == "deny"
                 asked = ApprovalRequested(self._question(call, arguments))
@@ -733,9 +741,9 @@ class Run:
             self._note(self._dropped(call) if task.cancelled() else self._came_to(call, task.result()))
 
     async def _perform(self, deed: Coroutine[Any, Any, Any]) -> Any:
-        """Await a deed that INT may cut off; None if it did."""
+        """Await a deed that INT or a person who takes over may cut off; None if so."""
         self._interrupted = False
-        if self._process.signal is Signal.INT:
+        if self._process.signal is Signal.INT or self._process.control:
             # It came between two deeds, when there was none to cut off.
             deed.close()
             return None
@@ -878,6 +886,8 @@ class Run:
 
     def _dropped(self, call: ToolCall) -> ToolEnded:
         words = "A person interrupted this call. Whether it took effect is not known."
+        if self._process.control:
+            words = "A person took over while this call ran. Whether it took effect is not known: look again."
         return self._ended(call, Outcome(ok=False, content=words, error="tool_interrupted"))
 
     def _approval(self, call: ToolCall, ruling: policy.Ruling, resolved: str) -> Approval:
@@ -944,7 +954,6 @@ class Run:
             step=self._state.step,
             home=r.machines.home(pid),
             sandbox=lambda: r.machines.open(pid, self._spec.sandbox, self._workspaces),
-            browser=self._browser,
             workspaces=self._workspaces,
             notify=self._notify,
             peers=AgentPeers(r.processes, r.requests, self._principal),
@@ -955,6 +964,7 @@ class Run:
             given_image=lambda beginning: r.eyes.given(self._claim.owner, pid, beginning),
             look=self._onlooker.look,
             sees=r.language.knows(self._model) and r.language.sees(self._model),
+            desktop=lambda: r.displays.hands(pid, self._spec.sandbox, self._workspaces),
             # What an agent tells its child to do may come from what it has read.
             tainted=self._state.touched or bool(self._claim.parents),
             timeout_s=r.settings.command_timeout_s,
@@ -963,19 +973,6 @@ class Run:
             folder=self._state.folder,
             disk_bytes=None if self._spec.sandbox.disk_mb is None else self._spec.sandbox.disk_mb << 20,
         )
-
-    async def _browser(self) -> Browser:
-        """The process's browser, under the permissions of this run."""
-        r, pid = self._r, self._claim.pid
-        kept = state_of(r.settings, self._claim.owner, self._memory_name) if self._spec.keep_profile else None
-
-        def rules(host: str) -> permissions.Applied | None:
-            return permissions.reached(self._policy, host, self._caller(self._model))
-
-        async def home() -> Path:
-            return await r.machines.homes.ready(pid, self._spec.sandbox)
-
-        return await r.browsers.open(pid, home, self._spec.sandbox, kept, rules)
 
     async def _remind(self) -> None:
         """Put before the model what it remembers of what was newly said, if it has the tool to ask for more."""

@@ -23,11 +23,11 @@ from ..kernel.profiles import Profiles
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME
 from ..model.errors import AetherError, Fenced
-from ..model.events import ProcessExited, ProcessReaped, ProcessSpawned, SignalSent, StateChanged
+from ..model.events import ControlTaken, ProcessExited, ProcessReaped, ProcessSpawned, SignalSent, StateChanged
 from ..model.process import Process, State
 from ..store.journal import Entry, Journal
-from .browsers import Browsers
 from .dispatch import Lease
+from .displays import Displays
 from .language import Language
 from .machines import Machines
 from .runner import Run, Runner
@@ -61,7 +61,7 @@ class Supervisor:
         language: Language,
         toolbox: Toolbox,
         machines: Machines,
-        browsers: Browsers,
+        displays: Displays,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -70,7 +70,6 @@ class Supervisor:
         self._images = images
         self._journal = journal
         self._machines = machines
-        self._browsers = browsers
         self._settings = settings
         self._clock = clock
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
@@ -95,7 +94,7 @@ class Supervisor:
             language=language,
             toolbox=toolbox,
             machines=machines,
-            browsers=browsers,
+            displays=displays,
             settings=settings,
             clock=clock,
             lease=self._lease.fresh,
@@ -145,7 +144,6 @@ class Supervisor:
             await asyncio.gather(*tasks, *self._chores, return_exceptions=True)
             # Before another server opens sandboxes of its own for what is given back.
             await self._machines.close_all()
-            await self._browsers.close_all()
             with suppress(AetherError):
                 await self._processes.retire(RUNTIME, self._lease.worker)
 
@@ -204,12 +202,13 @@ class Supervisor:
                 self._wake.set()
             case SignalSent(signal=signal) if held is not None:
                 held[0].deliver(signal, entry.n)
+            case ControlTaken(by=by) if held is not None:
+                held[0].taken_over(by, entry.n)
             case ProcessExited(status=status):
                 # Ended by somebody else's KILL: the claim is fenced already, and nothing more must be done.
                 if held is not None and status.reason in ("killed", "terminated"):
                     held[1].cancel()
                 self._later(self._machines.close(entry.pid))
-                self._later(self._browsers.close(entry.pid))
             case ProcessReaped(home_kept=False):
                 self._later(self._remove_homes([entry.pid]))
             case _:
@@ -253,9 +252,7 @@ class Supervisor:
         return self._clock.monotonic() >= self._trust_at
 
     async def _reap(self) -> None:
-        alive = await self._processes.alive()
-        await self._machines.reap(alive, list(self._runs))
-        await self._browsers.reap(alive)
+        await self._machines.reap(await self._processes.alive(), list(self._runs))
         await self._processes.reap_old(RUNTIME, self._settings.keep_ended_s)
         await self._images.drop_unnamed(RUNTIME)
         homes = await asyncio.to_thread(self._machines.homes.pids)

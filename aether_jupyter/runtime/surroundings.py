@@ -26,7 +26,6 @@ from ..model.process import Process, State
 from ..model.routing import is_auto, pinned
 from ..model.tool import ToolSpec
 from ..store.database import Database
-from .browsers import Browsers
 from .consolidation import Consolidation
 from .health import checks
 from .hosts import check_hosts
@@ -49,7 +48,6 @@ class LiveSurroundings:
         language: Language,
         toolbox: Toolbox,
         machines: Machines,
-        browsers: Browsers,
         memories: Memories,
     ) -> None:
         self._settings = settings
@@ -57,7 +55,6 @@ class LiveSurroundings:
         self._language = language
         self._toolbox = toolbox
         self._machines = machines
-        self._browsers = browsers
         self._memories = memories
         self.supervisor: Supervisor | None = None
         self.consolidation: Consolidation | None = None
@@ -130,7 +127,6 @@ class LiveSurroundings:
             self._database,
             self._language,
             self._machines,
-            self._browsers,
             self._toolbox,
             self._memories,
             self.supervisor,
@@ -175,6 +171,17 @@ class LiveSurroundings:
         except SandboxUnavailable as error:
             log.warning("%s", error.message)
 
+    def _check_desktop(self, spec: AgentSpec) -> None:
+        """Raise `BadRequest` if the spec names tools that need a desktop and has none, or a desktop where none runs."""
+        if spec.sandbox.desktop == "none":
+            needing = [tool.name for tool in self._toolbox.specs(spec.tools or ()) if tool.needs == "desktop"]
+            if needing:
+                raise BadRequest(
+                    f"tools: {', '.join(needing)}: needs a desktop; set sandbox.desktop to xfce or openbox"
+                )
+        elif spec.sandbox.kind not in ("auto", "docker"):
+            raise BadRequest(f"sandbox: a desktop runs in docker only, not in {spec.sandbox.kind}")
+
     def admit(self, spec: AgentSpec, names: tuple[str, ...]) -> AgentSpec:
         """The spec as it will run: model chosen, mode clamped. Raises what a person can mend before anything starts.
 
@@ -192,6 +199,7 @@ class LiveSurroundings:
             self._permitted(spec, names)
         fallbacks = spec.fallbacks or tuple(each for each in self._settings.fallback_models if each not in denied)
         self._toolbox.specs(spec.tools)
+        self._check_desktop(spec)
         if spec.output_schema is not None:
             check_schema(spec.output_schema)
         for line in spec.permissions:
@@ -205,6 +213,8 @@ class LiveSurroundings:
         check_hosts(spec.sandbox)
         kind = self._settings.sandbox if spec.sandbox.kind == "auto" else spec.sandbox.kind
         kind = self._automatic if kind == "auto" else kind
+        if spec.sandbox.desktop != "none":
+            kind = "docker"
         if spec.sandbox.network == "allowed" and kind not in ("docker", "auto"):
             raise BadRequest(
                 f"sandbox.network: 'allowed' needs the sandbox docker, and this agent would run in {kind}; take 'none' "

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-HEAD = "0011"
+HEAD = "0012"
 
 
 def upgrade(path: Path) -> None:

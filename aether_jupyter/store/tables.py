@@ -288,6 +288,17 @@ outcome = Table(
 )
 Index("outcome_agent", outcome.c.owner, outcome.c.agent, outcome.c.ended_at)
 
+control = Table(
+    "control",
+    metadata,
+    Column("pid", Key, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("holder", String(200), nullable=False),
+    Column("taken_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("stopped", Boolean, nullable=False),
+)
+
 feedback = Table(
     "feedback",
     metadata,

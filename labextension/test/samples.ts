@@ -41,6 +41,8 @@ export function aProcess(given: Partial<Process> = {}): Process {
     plan_done: 0,
     plan_steps: 0,
     plan_n: 0,
+    display: '',
+    control: '',
     rating: null,
     ...given
   };

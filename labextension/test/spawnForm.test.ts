@@ -54,7 +54,10 @@ const explore: Template = {
       network: 'none',
       memory_mb: 2048,
       cpus: 2,
-      pids: 512
+      pids: 512,
+      desktop: 'none',
+      hosts: [],
+      disk_mb: null
     },
     limits: { steps: 40, tokens: null, cost_usd: 2, wall_s: 1800 },
     output_schema: null,

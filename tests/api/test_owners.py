@@ -23,6 +23,7 @@ BODIES: dict[str, Any] = {
     "extendLimits": {"steps": 5},
     "decideApproval": {"verdict": "approve"},
     "changeMemory": {"text": "mine"},
+    "returnControl": {"note": "mine"},
 }
 
 

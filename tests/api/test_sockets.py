@@ -37,26 +37,67 @@ async def frames(socket: Any, wanted: str, within_s: float = 30.0) -> dict[str, 
 
 @pytest.fixture
 def knock(jp_serverapp: Any, jp_http_port: int, http_server_client: Any) -> Any:
-    async def knock(query: str = "", **headers: str) -> Any:
-        url = f"ws://127.0.0.1:{jp_http_port}{jp_serverapp.base_url}aether/feed{query}"
+    async def knock(query: str = "", door: str = "feed", **headers: str) -> Any:
+        url = f"ws://127.0.0.1:{jp_http_port}{jp_serverapp.base_url}aether/{door}{query}"
         return await websocket_connect(HTTPRequest(url, headers=headers))
 
     return knock
 
 
+DOORS = ("feed", "displays/1")
+
+
+@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example", "http://127.0.0.1"])
-async def test_foreign_pages_get_no_feed(raw: Any, knock: Any, jp_serverapp: Any, origin: str) -> None:
+async def test_foreign_pages_get_nothing(
+    raw: Any, knock: Any, jp_serverapp: Any, origin: str, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    async def view(self: Any, who: Any, pid: int, *, view_only: bool = False) -> Any:
+        opened.append(Blank())
+        return opened[-1]
+
+    monkeypatch.setattr("aether_jupyter.runtime.displays.Displays.view", view)
     cookies = await cookie(raw, jp_serverapp)
     with pytest.raises(HTTPClientError) as refused:
-        await knock(Cookie=cookies, Origin=origin)
+        await knock(door=door, Cookie=cookies, Origin=origin)
     assert refused.value.code == 403
+    # The Origin is looked at last: what was opened until then is closed again.
+    assert all(each.closed for each in opened)
 
 
+class Blank:
+    """A view of a desktop that shows nothing."""
+
+    closed = False
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(("query", "headers"), [("", {}), ("?token=wrong", {}), ("", {"Authorization": "token wrong"})])
-async def test_nobody_gets_a_feed_without_a_login(knock: Any, query: str, headers: dict[str, str]) -> None:
+async def test_nobody_gets_in_without_a_login(knock: Any, query: str, headers: dict[str, str], door: str) -> None:
     with pytest.raises(HTTPClientError) as refused:
-        await knock(query, **headers)
+        await knock(query, door, **headers)
     assert refused.value.code == 403
+
+
+async def test_the_desktop_of_an_agent_without_one_is_not_there(
+    call: Any, knock: Any, jp_auth_header: dict[str, str]
+) -> None:
+    pid = (await call("POST", "processes", {"goal": "hi", "model": "scripted:slow"})).json["pid"]
+    for door, code in ((f"displays/{pid}", 404), ("displays/999", 404), (f"displays/{pid}?view_only=maybe", 400)):
+        with pytest.raises(HTTPClientError) as refused:
+            await knock(door=door, **jp_auth_header)
+        assert refused.value.code == code
+        assert json.loads(refused.value.response.body)["status"] == code
+    await call("POST", f"processes/{pid}/signals", {"signal": "KILL"})
 
 
 async def test_a_failure_keeps_the_token_out_of_the_log(

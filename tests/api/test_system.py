@@ -106,7 +106,7 @@ async def test_requests_that_come_early_wait_and_a_fault_is_told_and_mended(
             yield app
 
     monkeypatch.setattr(aether_jupyter.app, "open_app", stubborn)
-    tenure = Tenure(Settings(home=tmp_path, durability="NORMAL"), logging.getLogger("tenure"))
+    tenure = Tenure(Settings(home=tmp_path, durability="NORMAL"), logging.getLogger("tenure"), {})
     with pytest.raises(StorageBusy):
         await asyncio.gather(tenure.house(), tenure.house())
     async with asyncio.timeout(10):

@@ -121,7 +121,7 @@ def test_a_second_summary_covers_the_first() -> None:
 
 def test_what_people_said_and_answered_stays_word_for_word() -> None:
     life = walked(5).see(MessageSent("1", "ana", "Leave shelf 13 alone."), MessageSent("2", "agent:9", "I am done."))
-    asked = ToolCall("q", loop.QUESTION_TOOL, {"question": "Which colour?"})
+    asked = ToolCall("q", loop.QUESTION_TOOLS[0], {"question": "Which colour?"})
     life.step(asked, result="Blue, please.")
     for _ in range(40):
         life.step()

@@ -31,7 +31,7 @@ from aether_jupyter.model.process import Signal, State
 from aether_jupyter.model.request import Request
 from aether_jupyter.model.tool import Approval, ApprovalKind, Decision, Outcome
 
-TOOLS = ("read_file", "run_command", loop.QUESTION_TOOL, loop.RESULT_TOOL)
+TOOLS = ("read_file", "run_command", *loop.QUESTION_TOOLS, loop.RESULT_TOOL)
 FAILURES = ("model_unavailable", "model_rate_limited", "model_answer_cut", "model_refused", loop.INTERRUPTED)
 WILD, SOUND = 40, 60
 
@@ -105,7 +105,7 @@ class Walk:
         elif way == "start":
             self.fold(ToolStarted(self.state.step, call))
         else:
-            kind: ApprovalKind = "question" if call.tool == loop.QUESTION_TOOL else "call"
+            kind: ApprovalKind = "question" if call.tool in loop.QUESTION_TOOLS else "call"
             self.fold(self.asks(kind, call))
 
     def asks(self, kind: ApprovalKind, call: ToolCall | None) -> ApprovalRequested:

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from aether_jupyter.abc import Browser, Sandbox, Seen, ToolContext
+from aether_jupyter.abc import Desktop, Sandbox, Seen, ToolContext
 from aether_jupyter.config import Settings
 from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import SandboxSpec
-from aether_jupyter.model.errors import NotFound, ToolFailed
+from aether_jupyter.model.errors import NotFound, SandboxUnavailable
 from aether_jupyter.model.events import Notice
 from aether_jupyter.model.feedback import Judgement
 from aether_jupyter.model.image import Image
@@ -129,9 +129,6 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
     async def give() -> Sandbox:
         return sandbox
 
-    async def browse() -> Browser:
-        raise ToolFailed("there is no browser here")
-
     async def said(most: int) -> Sequence[Judgement]:
         return ()
 
@@ -141,6 +138,9 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
     async def looks(image: Image, content: bytes, media_type: str, question: str) -> Seen:
         return Seen("", "", "nobody is here")
 
+    async def nowhere() -> Desktop:
+        raise SandboxUnavailable("this agent has no desktop")
+
     context = ToolContext(
         pid=7,
         owner="ada",
@@ -148,7 +148,6 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
         step=1,
         home=home,
         sandbox=give,
-        browser=browse,
         notify=notices.append,
         peers=Remembering(),
         memory=AgentMemory(Memories(database, None, 1_000), Principal.agent(7, "ada"), "clerk", 1),
@@ -157,6 +156,7 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
         keep_image=Sight().keep,
         given_image=given,
         look=looks,
+        desktop=nowhere,
         workspaces={"team": tmp_path / "shared"},
     )
     context.notices = notices  # type: ignore[attr-defined]

@@ -504,11 +504,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter.
-         *
-         *     Images are in the notebook, the newest ones up to 30 MB; the other two name them by their digest
-         */
+        /** The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter */
         get: operations["exportProcess"];
         put?: never;
         post?: never;
@@ -601,6 +597,100 @@ export interface paths {
         post?: never;
         /** Withdraw a standing approval; the next such call asks again */
         delete: operations["revokeRule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/display": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The desktop of an agent: whether it runs, how large it is, who has control and who looks */
+        get: operations["getDisplay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/display/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the desktop shows, at most two seconds old
+         * @description One that does not run is not started for it.
+         */
+        get: operations["getDisplayPicture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/control": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the agent's desktop over
+         * @description The agent stops at once, and goes on when control is handed back.
+         */
+        post: operations["takeControl"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/control/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand control back
+         * @description The agent is told what changed, and the note.
+         */
+        post: operations["returnControl"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/control/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask whoever has control to hand it over; they see it on their screens */
+        post: operations["askForControl"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1039,15 +1129,34 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Act
+         * @description One thing a person did. `count` is of clicks, turns of the wheel, or typed characters, which are never kept.
+         *
+         *     `x` and `y` are pixels of the desktop, where it began; `key` names a key that types nothing, with what was held.
+         */
+        Act: {
+            /** @enum {unknown} */
+            kind: "click" | "drag" | "key" | "scroll" | "type";
+            at: number;
+            /** @default 0 */
+            x?: number;
+            /** @default 0 */
+            y?: number;
+            /** @default 1 */
+            count?: number;
+            /** @default  */
+            key?: string;
+        };
+        /**
          * AgentSpec
          * @description The request for one agent.
          *
          *     `model` is `provider:model`, empty for the server's default; `fallbacks` are tried in order when it is not to be
          *     reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
-         *     the result must satisfy. `keep_home` keeps the files after the process is reaped, `keep_profile` the cookies and
-         *     storage of its browser for later agents of its name. `reflect` says whether it looks back on its run when that has
-         *     ended, `None` as the server is set. `workspaces` names folders that the owner's agents share; each is made on first
-         *     use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes were kept beforehand (`POST /images`).
+         *     the result must satisfy. `keep_home` keeps the files after the process is reaped. `reflect` says whether it
+         *     looks back on its run when that has ended, `None` as the server is set. `workspaces` names folders that the owner's
+         *     agents share; each is made on first use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes
+         *     were kept beforehand (`POST /images`).
          */
         AgentSpec: {
             goal: string;
@@ -1099,8 +1208,6 @@ export interface components {
             max_output_tokens: number;
             /** @default false */
             keep_home: boolean;
-            /** @default false */
-            keep_profile: boolean;
             /** @default null */
             reflect: boolean | null;
             /** @default [] */
@@ -1472,6 +1579,41 @@ export interface components {
             abridged: boolean;
         };
         /**
+         * ControlAsked
+         * @description `by` asks whoever has control to hand it over.
+         */
+        ControlAsked: {
+            /** @enum {unknown} */
+            type: "notice.control_asked";
+            pid: number;
+            by: string;
+        };
+        /**
+         * ControlReturned
+         * @description The agent has control again. `note` are the person's words, `turn` what their turn came to.
+         */
+        ControlReturned: {
+            /** @enum {unknown} */
+            type: "control.returned";
+            by: string;
+            /** @enum {unknown} */
+            why: "ended" | "gone" | "returned";
+            duration_s: number;
+            /** @default  */
+            note?: string;
+            /** @default {} */
+            turn?: components["schemas"]["Turn"];
+        };
+        /**
+         * ControlTaken
+         * @description A person took the agent's desktop over; the agent is to stop at once.
+         */
+        ControlTaken: {
+            /** @enum {unknown} */
+            type: "control.taken";
+            by: string;
+        };
+        /**
          * Decide
          * @description What a person says to the very call that was shown, named by `digest`.
          *
@@ -1520,6 +1662,27 @@ export interface components {
              * @enum {unknown}
              */
             remember?: "always" | "once" | "session";
+        };
+        /**
+         * DisplayStatus
+         * @description The desktop of an agent: `running` is false until somebody first looks or acts. Sizes are pixels.
+         *
+         *     `holder` is the person who has control since `since`, '' while the agent has it.
+         */
+        DisplayStatus: {
+            pid: number;
+            desktop: string;
+            running: boolean;
+            /** @default 0 */
+            width: number;
+            /** @default 0 */
+            height: number;
+            /** @default  */
+            holder: string;
+            /** @default null */
+            since: number | null;
+            /** @default [] */
+            viewers: components["schemas"]["Viewer"][];
         };
         /**
          * Evidence
@@ -1689,6 +1852,14 @@ export interface components {
             reason: "arguments" | "doubt" | "empty" | "output" | "stuck";
             text: string;
             attempt: number;
+        };
+        /**
+         * HandBack
+         * @description Words for the agent whose desktop is handed back.
+         */
+        HandBack: {
+            /** @default  */
+            note?: string;
         };
         /**
          * Health
@@ -2163,7 +2334,7 @@ export interface components {
          * @description What is shown and forgotten, of the watched processes only.
          */
         NoticesFrame: {
-            notices: (components["schemas"]["TextDelta"] | components["schemas"]["OutputDelta"] | components["schemas"]["Preparing"])[];
+            notices: (components["schemas"]["TextDelta"] | components["schemas"]["OutputDelta"] | components["schemas"]["Preparing"] | components["schemas"]["PersonActed"] | components["schemas"]["ControlAsked"])[];
         };
         /**
          * Outcome
@@ -2297,6 +2468,16 @@ export interface components {
             why?: string;
         };
         /**
+         * PersonActed
+         * @description What the person who has control has just done. It has nothing of what was typed.
+         */
+        PersonActed: {
+            /** @enum {unknown} */
+            type: "notice.person_acted";
+            pid: number;
+            act: components["schemas"]["Act"];
+        };
+        /**
          * Plan
          * @description What an agent means to do. An empty one is no plan.
          */
@@ -2384,7 +2565,8 @@ export interface components {
          *     `strip` holds the kinds of the last 20 timeline entries, oldest first: `t` thought, `a` action, `o` observation,
          *     `p` approval, `m` message, `e` error. `run_s` is the time spent RUNNING in claims that ended; while RUNNING add
          *     the time since `run_since`. `plan_done` of `plan_steps` are done, and event `plan_n` says so; `rating` is what a
-         *     reflection gave, from 1 to 5.
+         *     reflection gave, from 1 to 5. `display` is its kind of desktop, '' where it has none; `control` is the
+         *     person who has taken control, '' while the agent has it.
          */
         Process: {
             pid: number;
@@ -2445,6 +2627,10 @@ export interface components {
             plan_n: number;
             /** @default null */
             rating: number | null;
+            /** @default  */
+            display: string;
+            /** @default  */
+            control: string;
         };
         /**
          * ProcessErased
@@ -2592,7 +2778,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["ControlTaken"] | components["schemas"]["ControlReturned"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList
@@ -2945,8 +3131,6 @@ export interface components {
             max_output_tokens?: number;
             /** @default false */
             keep_home?: boolean;
-            /** @default false */
-            keep_profile?: boolean;
             /** @default null */
             reflect?: boolean | null;
             /** @default [] */
@@ -3166,7 +3350,7 @@ export interface components {
          *     `file`, `folder` and `path` (where all below counts too), `host`, `url`, and `command` or `code` (which may touch
          *     whatever the sandbox holds). `fields` gives the label of each field of its result (`system`, `registry`, `text`):
          *     who could have written that value. `repeatable` says that running it twice does no harm, so a call cut off by a
-         *     crash is run again rather than reported as interrupted.
+         *     crash is run again rather than reported as interrupted. `needs` is what an agent must have to be given it.
          */
         ToolSpec: {
             name: string;
@@ -3190,6 +3374,11 @@ export interface components {
             repeatable: boolean;
             /** @default true */
             default: boolean;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            needs: "" | "desktop";
         };
         /**
          * ToolStarted
@@ -3208,6 +3397,22 @@ export interface components {
             sources?: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Turn
+         * @description What a person's turn came to: what they did, the picture before and after it, and the titles of the windows then.
+         *
+         *     Pictures and titles are what programs show, so they are words of strangers.
+         */
+        Turn: {
+            /** @default [] */
+            did?: components["schemas"]["Act"][];
+            /** @default null */
+            before?: components["schemas"]["Image"] | null;
+            /** @default null */
+            after?: components["schemas"]["Image"] | null;
+            /** @default [] */
+            windows?: string[];
         };
         /**
          * Usage
@@ -3289,6 +3494,14 @@ export interface components {
              *     }
              */
             spend: components["schemas"]["Spend"];
+        };
+        /**
+         * Viewer
+         * @description One open view of a desktop: whose it is, and whether it may type.
+         */
+        Viewer: {
+            name: string;
+            controls: boolean;
         };
         /**
          * Voice
@@ -5681,6 +5894,346 @@ export interface operations {
             };
             /** @description `rule_not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDisplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisplayStatus"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDisplayPicture: {
+        parameters: {
+            query?: {
+                width?: number;
+            };
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a file */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    takeControl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisplayStatus"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `control_held` or `illegal_transition` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    returnControl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandBack"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisplayStatus"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `control_held` or `illegal_transition` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    askForControl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,7 +2,13 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import type { Frame, JournalRecord, Notice, View } from '../api/types';
+import type {
+  Frame,
+  JournalRecord,
+  Notice,
+  PersonActed,
+  View
+} from '../api/types';
 import { Pace } from './pace';
 import { applyAll } from './view';
 
@@ -26,6 +32,10 @@ export interface Live {
   /** Output of running commands by call id; the last 20,000 characters. */
   readonly output: Readonly<Record<string, string>>;
   readonly preparing: { what: string; done: number | null } | null;
+  /** What the person who has control did since they took it; never what they typed. */
+  readonly acts: readonly PersonActed['act'][];
+  /** Who asks for control, '' if nobody does. */
+  readonly asked: string;
 }
 
 /** What a screen shows, as it was at the last paint. */
@@ -65,7 +75,15 @@ export interface IAetherStore {
 
 const PAINT_MS = 250;
 const OUTPUT_CHARS = 20_000;
-const NOTHING: Live = { text: '', thinking: '', output: {}, preparing: null };
+const ACTS = 200;
+const NOTHING: Live = {
+  text: '',
+  thinking: '',
+  output: {},
+  preparing: null,
+  acts: [],
+  asked: ''
+};
 
 /** Runs a paint after a wait; the product waits for a frame of the screen, tests need none. */
 export type PaintLater = (paint: () => void, waitMs: number) => void;
@@ -250,6 +268,12 @@ export class AetherStore implements IAetherStore {
           preparing: { what: notice.what, done: notice.done ?? null }
         };
         break;
+      case 'notice.person_acted':
+        after = { ...before, acts: [...before.acts, notice.act].slice(-ACTS) };
+        break;
+      case 'notice.control_asked':
+        after = { ...before, asked: notice.by };
+        break;
     }
     this._live = { ...this._live, [notice.pid]: after };
   }
@@ -278,6 +302,13 @@ export class AetherStore implements IAetherStore {
         };
         break;
       }
+      case 'control.taken':
+      case 'control.returned':
+        this._live = {
+          ...this._live,
+          [pid]: { ...before, acts: [], asked: '' }
+        };
+        break;
       case 'process.exited':
         this._forget(pid);
         break;

@@ -1,6 +1,7 @@
 /** The journal of one process as people read it: steps with their entries, messages, and how it ended. Pure. */
 import type {
   Approval,
+  ControlReturned,
   Decision,
   ExitStatus,
   JournalRecord,
@@ -174,6 +175,13 @@ export interface NoteBlock {
     | { readonly type: 'limits'; readonly limits: LimitsExtended['limits'] }
     | { readonly type: 'why'; readonly text: string }
     | { readonly type: 'model'; readonly model: string }
+    | { readonly type: 'taken' }
+    | {
+        readonly type: 'returned';
+        readonly why: ControlReturned['why'];
+        readonly durationS: number;
+        readonly note: string;
+      }
     | { readonly type: 'no-lookback'; readonly text: string }
     | { readonly type: 'plan'; readonly plan: PlanEntry }
     | { readonly type: 'reaped'; readonly kept: boolean };
@@ -347,6 +355,29 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           at,
           actor,
           what: { type: 'model', model: event.model }
+        });
+        break;
+      case 'control.taken':
+        blocks.push({
+          kind: 'note',
+          key,
+          at,
+          actor: event.by,
+          what: { type: 'taken' }
+        });
+        break;
+      case 'control.returned':
+        blocks.push({
+          kind: 'note',
+          key,
+          at,
+          actor: event.by,
+          what: {
+            type: 'returned',
+            why: event.why,
+            durationS: event.duration_s,
+            note: event.note ?? ''
+          }
         });
         break;
       case 'plan.changed': {

@@ -143,6 +143,7 @@ function step(p: Process, event: AetherEvent, at: number, n: number): Process {
         voice: status.message
           ? voice(well ? 'answer' : 'error', status.message)
           : p.voice,
+        control: '',
         strip: well ? p.strip : strip(p, 'e'),
         ...clock(p, 'ZOMBIE', at)
       };
@@ -235,6 +236,15 @@ function step(p: Process, event: AetherEvent, at: number, n: number): Process {
       const { done, steps } = progress(event.plan);
       return { ...p, plan_done: done, plan_steps: steps, plan_n: n };
     }
+    case 'control.taken':
+      return { ...p, control: event.by };
+    case 'control.returned':
+      return {
+        ...p,
+        control: '',
+        voice: event.note ? voice('message', event.note) : p.voice,
+        strip: strip(p, 'm')
+      };
     case 'process.reflected':
       return { ...p, rating: event.rating };
     case 'memory.given':

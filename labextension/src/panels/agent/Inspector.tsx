@@ -576,6 +576,13 @@ function logLine(
         source: 'person',
         text: `${event.by} on step ${event.step}: ${event.thumb ?? 'comment'} ${event.comment ?? ''}`
       };
+    case 'control.taken':
+      return { source: 'person', text: `${event.by} took over` };
+    case 'control.returned':
+      return {
+        source: 'person',
+        text: `${event.by} ${event.why === 'gone' ? 'is gone' : 'handed back'} after ${figures.duration(event.duration_s)}: ${event.note ?? ''}`
+      };
     case 'model.guided':
       return {
         source: 'model',

@@ -977,6 +977,21 @@ function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
             .filter(part => part)
             .join(', ') || trans.__('none')
         );
+      case 'taken':
+        return trans.__('%1 took over', who);
+      case 'returned': {
+        const time = figures.duration(what.durationS);
+        if (what.why === 'gone') {
+          return trans.__(
+            '%1 was gone; the agent has control again, after %2',
+            who,
+            time
+          );
+        }
+        return what.note
+          ? trans.__('%1 handed back after %2: %3', who, time, what.note)
+          : trans.__('%1 handed back after %2', who, time);
+      }
       case 'reaped':
         return what.kept
           ? trans.__('%1 put it away; its files are kept', who)

@@ -1,1 +1,0 @@
-"""Leaves: browsers that agents can drive."""

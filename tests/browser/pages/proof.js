@@ -1,1 +1,0 @@
-function proof(text) { document.getElementById('proof').textContent = text; }
