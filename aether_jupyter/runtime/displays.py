@@ -135,6 +135,7 @@ class Displays:
         self._held: dict[int, _Held] = {}
         self._small: dict[tuple[int, int], tuple[float, asyncio.Future[bytes]]] = {}
         journal.on_entry(self._hear)
+        machines.in_use.append(self.watched)
 
     # --- the agent's side ------------------------------------------------------------------------------------------
 

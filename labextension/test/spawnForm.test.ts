@@ -21,6 +21,7 @@ const form: Form = {
   model: '',
   mode: 'ask_risky',
   sandbox: 'auto',
+  desktop: 'none',
   steps: '50',
   cost: '$2.50',
   time: '30 min',
@@ -76,7 +77,7 @@ test('a full form becomes a spec in the units of the server', () => {
     spec: {
       goal: 'Fix it',
       mode: 'ask_risky',
-      sandbox: { kind: 'auto' },
+      sandbox: { kind: 'auto', desktop: 'none' },
       limits: { steps: 50, cost_usd: 2.5, wall_s: 1800 },
       permissions: [],
       workspaces: [],
@@ -267,5 +268,17 @@ test('a choice is asked for with what the form says, also before it is whole', (
     labels: { template: 'explore' },
     tools: ['run_command'],
     limits: { cost_usd: 2.5 }
+  });
+});
+
+test('a desktop needs docker', () => {
+  const asks = (sandbox: Form['sandbox']) =>
+    specOf({ ...form, sandbox, desktop: 'xfce' }, {}, null, plain);
+  const refused = asks('bubblewrap');
+  assert.equal('field' in refused && refused.field, 'desktop');
+  const granted = asks('docker');
+  assert.deepEqual('spec' in granted && granted.spec.sandbox, {
+    kind: 'docker',
+    desktop: 'xfce'
   });
 });

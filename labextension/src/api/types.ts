@@ -50,6 +50,9 @@ export type LimitsExtended = Schemas['LimitsExtended'];
 export type ControlReturned = Schemas['ControlReturned'];
 export type PersonActed = Schemas['PersonActed'];
 export type ControlAsked = Schemas['ControlAsked'];
+export type DesktopKind = NonNullable<
+  NonNullable<AgentSpec['sandbox']>['desktop']
+>;
 export type DisplayStatus = Schemas['DisplayStatus'];
 export type ProcessExited = Schemas['ProcessExited'];
 export type ProcessReaped = Schemas['ProcessReaped'];

@@ -1,7 +1,13 @@
 /** What the form of a new agent holds, and the spec it asks for. No page here, so tests can read it. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { AgentSpec, Mode, SandboxName, Template } from '../../api/types';
+import type {
+  AgentSpec,
+  DesktopKind,
+  Mode,
+  SandboxName,
+  Template
+} from '../../api/types';
 
 export interface Form {
   goal: string;
@@ -9,6 +15,8 @@ export interface Form {
   model: string;
   mode: Mode;
   sandbox: SandboxName;
+  /** What it sees, and people can take over. */
+  desktop: DesktopKind;
   steps: string;
   cost: string;
   time: string;
@@ -33,6 +41,7 @@ export function emptyForm(
     model: first.model ?? preferred.model,
     mode: first.mode ?? preferred.mode,
     sandbox: first.sandbox?.kind ?? 'auto',
+    desktop: first.sandbox?.desktop ?? 'none',
     steps: limits.steps ? String(limits.steps) : '',
     cost: limits.cost_usd ? `$${limits.cost_usd}` : '',
     time: limits.wall_s ? `${limits.wall_s / 60} min` : '',
@@ -97,6 +106,7 @@ export function fieldOf(error: unknown): keyof Form | null {
     model: 'model',
     mode: 'mode',
     sandbox: 'sandbox',
+    'sandbox.desktop': 'desktop',
     role: 'role',
     permissions: 'permissions',
     workspaces: 'folders',
@@ -178,6 +188,14 @@ export function specOf(
       )
     };
   }
+  if (form.desktop !== 'none' && !['auto', 'docker'].includes(form.sandbox)) {
+    return {
+      field: 'desktop',
+      text: trans.__(
+        'A desktop runs in Docker only. Choose that sandbox, or no desktop.'
+      )
+    };
+  }
   const base: Partial<AgentSpec> = { ...first, ...template?.spec };
   const lines = form.permissions
     .split('\n')
@@ -187,7 +205,11 @@ export function specOf(
     ...base,
     goal,
     mode: form.mode,
-    sandbox: { ...base.sandbox, kind: form.sandbox },
+    sandbox: {
+      ...base.sandbox,
+      kind: form.sandbox,
+      desktop: form.desktop
+    },
     limits: { ...base.limits, steps, cost_usd: cost, wall_s: time },
     permissions: [...(base.permissions ?? []), ...lines],
     workspaces: folders,
