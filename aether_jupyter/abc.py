@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from .model.access import Principal
 from .model.agent import AgentSpec, SandboxSpec
+from .model.browsing import Deed, DialogAnswer, Happened, Reading, ReadingKind, Tab, Target
 from .model.control import DisplayStatus
 from .model.events import Notice
 from .model.feedback import Judgement
@@ -176,6 +177,63 @@ class SandboxKind(Protocol):
         ...
 
 
+class Browser(Protocol):
+    """One agent's browser: tabs of its own, cookies of its own, and nothing but the gate to reach the world by.
+
+    Whatever goes wrong on a page is raised as a `ToolError` with what to do.
+    """
+
+    @property
+    def idle_s(self) -> float: ...
+    async def act(self, deed: Deed, answer: DialogAnswer) -> Happened:
+        """Do it, and tell what came of it when the page rests."""
+        ...
+
+    async def read(self, kind: ReadingKind, where: Target | None) -> Reading: ...
+    async def picture(self, where: Target | None, whole: bool) -> bytes:
+        """The window as a JPEG, a CSS pixel a pixel; one element of it; or the `whole` page."""
+        ...
+
+    async def tabs(self) -> Sequence[Tab]: ...
+    async def rest(self) -> None:
+        """Give memory back until the next deed, which finds the same tabs."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class BrowserSeat:
+    """What one agent's browser is given: its way to the gate, and where its cookies are kept, if they are.
+
+    `home` gives the agent's home when something is to be written there, which may hold `home_bytes`. `refusals` gives
+    what the gate has refused it since it was last asked; `vouch` takes the host of each address that was opened by
+    name, and so was put before policy and permissions.
+    """
+
+    pid: int
+    home: Callable[[], Awaitable[Path]]
+    home_bytes: int
+    gate: str
+    user: str
+    secret: str
+    state: Path | None
+    refusals: Callable[[], Sequence[str]]
+    vouch: Callable[[str], None]
+
+
+class BrowserKind(Protocol):
+    """One kind of browser: says whether it is there, and seats agents in it."""
+
+    name: str
+
+    async def available(self) -> Availability: ...
+    async def open(self, seat: BrowserSeat) -> Browser: ...
+    async def close(self) -> None:
+        """End its process. Browsers that are open start it again when they are used."""
+        ...
+
+
 class Desktop(Protocol):
     """An agent's own hands on its desktop. Sizes and places are pixels of the screen; see `rfb.client`."""
 
@@ -237,7 +295,8 @@ class Seen:
 class ToolContext:
     """What a tool may touch while one call runs. `sandbox()` opens the process's sandbox on first use.
 
-    `folder` is where shell lines begin: that in which the one of an earlier step ended, '' for the home.
+    `browser()` opens the process's browser on first use, or raises why it has none. `folder` is where shell lines
+    begin: that in which the one of an earlier step ended, '' for the home.
     `disk_bytes` is what the home may hold, None as much as the server allows.
     `tainted` says that the agent has read words of strangers. `feedback` gives so many of the last judgements of the
     agent's runs, the newest first. `keep_image` keeps a PNG, JPEG, WebP or GIF for `Outcome.images`, and raises
@@ -253,6 +312,7 @@ class ToolContext:
     step: int
     home: Path
     sandbox: Callable[[], Awaitable[Sandbox]]
+    browser: Callable[[], Awaitable[Browser]]
     notify: Callable[[Notice], None]
     peers: Peers
     memory: OwnMemory

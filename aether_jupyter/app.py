@@ -34,6 +34,7 @@ from .kernel.reflections import Reflections
 from .kernel.requests import Requests
 from .model.errors import ModelNotConfigured
 from .plugins import load_plugins
+from .runtime.browsers import Browsers
 from .runtime.consolidation import Consolidation
 from .runtime.displays import Displays
 from .runtime.embedding import Embedding
@@ -104,7 +105,9 @@ async def open_app(
             parts.append(Embedding(memories, embedder).run)
         toolbox = Toolbox(loaded.tools)
         machines = await stack.enter_async_context(Machines(loaded.sandboxes, settings))
-        surroundings = LiveSurroundings(settings, database, language, toolbox, machines, memories)
+        browsers = await stack.enter_async_context(Browsers(loaded.browsers, settings))
+        parts.append(browsers.sweep)
+        surroundings = LiveSurroundings(settings, database, language, toolbox, machines, browsers, memories)
         processes = Processes(database, journal, budgets, surroundings.admit)
         processes.on_exit(memories.ended)
         contexts = Contexts(database, processes, language.window)
@@ -139,6 +142,7 @@ async def open_app(
             language,
             toolbox,
             machines,
+            browsers,
             displays,
             settings,
             clock,
@@ -173,7 +177,7 @@ async def open_app(
             contexts=contexts,
             memory_files=memory_files,
             notes=notes,
-            personal=PersonalData(erasure, processes, memory_files, machines, settings, supervisor.left),
+            personal=PersonalData(erasure, processes, memory_files, machines, browsers, settings, supervisor.left),
             feedback=feedback,
             profiles=profiles,
             plans=plans,

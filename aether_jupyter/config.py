@@ -13,6 +13,7 @@ from traitlets import Any as Anything
 from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
+from .gate import pattern
 from .model.agent import Mode
 from .model.errors import BadRequest
 from .model.permission import Permission, parse_permission
@@ -47,6 +48,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit_bytes: int = 16_000
     home_quota_bytes: int = 2_000_000_000
     home_volumes: Literal["auto", "always", "never"] = "auto"
+    browser: str = ""
+    browser_sandbox: bool = True
+    browser_idle_s: float = 900.0
+    private_hosts: tuple[str, ...] = ()
     keep_ended_s: float = 7 * 86_400.0
     compact_at_tokens: int = 0
     memory_limit: int = 50_000
@@ -192,6 +197,24 @@ class Aether(Configurable):
         help="Whether homes are volumes of fixed size. auto: where the server is root on Linux with loop devices; "
         "elsewhere what a home holds is measured while commands run. always: without volumes nothing runs.",
     ).tag(config=True)
+    browser = Unicode(
+        "",
+        help="Chromium for agents that browse: a path or a name on PATH. Empty: the system's, else Playwright's own.",
+    ).tag(config=True)
+    browser_sandbox = Bool(
+        True,
+        help="Whether Chromium holds pages in its own sandbox. It cannot where the server runs as root; turn it off "
+        "only where the server has a container of its own.",
+    ).tag(config=True)
+    browser_idle_s = Float(
+        900.0,
+        help="Seconds after which a browser that is not used gives its memory back; its tabs come back when it is.",
+    ).tag(config=True)
+    private_hosts = List(
+        Unicode(),
+        help="Hosts of this machine and its networks that agents with a network may reach through the gate, such as "
+        "'intranet.example.org', '10.0.0.0/8:443' or 'localhost:8000'; without a port 80 and 443. Others are refused.",
+    ).tag(config=True)
     keep_ended_s = Float(7 * 86_400.0, help="Seconds an ended agent is kept before it is reaped.").tag(config=True)
     compact_at_tokens = Int(
         0,
@@ -260,6 +283,15 @@ class Aether(Configurable):
                 raise TraitError(f"c.Aether.routing[{place}]: {error.message}") from None
         return found
 
+    @validate("private_hosts")
+    def _reachable(self, proposal: Any) -> list[str]:
+        for each in proposal["value"]:
+            try:
+                pattern(each)
+            except ValueError as error:
+                raise TraitError(f"c.Aether.private_hosts: {error}") from None
+        return list(proposal["value"])
+
     @validate("default_model", "cheap_models", "standard_models", "frontier_models", "fallback_models")
     def _named(self, proposal: Any) -> Any:
         trait, value = proposal["trait"].name, proposal["value"]
@@ -289,5 +321,6 @@ class Aether(Configurable):
         changes["routing"] = tuple(self.routing)
         changes["seeing_models"] = tuple(self.seeing_models)
         changes["permissions"] = tuple(self.permissions)
+        changes["private_hosts"] = tuple(self.private_hosts)
         changes["daily_budget_usd"] = self.daily_budget_usd or None
         return from_environment(environ, **changes)

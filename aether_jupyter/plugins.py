@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from .abc import Embedder, ModelProvider, SandboxKind, Tool
+    from .abc import BrowserKind, Embedder, ModelProvider, SandboxKind, Tool
     from .config import Settings
 
 hookspec = pluggy.HookspecMarker("aether_jupyter")
@@ -28,6 +28,7 @@ BUILT_IN = (
     "aether_jupyter.tools.feedback",
     "aether_jupyter.tools.plan",
     "aether_jupyter.tools.vision",
+    "aether_jupyter.tools.browser",
     "aether_jupyter.tools.desktop",
     "aether_jupyter.providers.models",
     "aether_jupyter.providers.embedded",
@@ -37,6 +38,7 @@ BUILT_IN = (
     "aether_jupyter.sandboxes.docker",
     "aether_jupyter.sandboxes.bubblewrap",
     "aether_jupyter.sandboxes.host",
+    "aether_jupyter.browsers.chromium",
 )
 
 
@@ -59,6 +61,11 @@ class Hooks:
         return ()
 
     @hookspec
+    def register_browsers(self, settings: Settings) -> Iterable[BrowserKind]:
+        """Kinds of browser; the first one that can be used here is."""
+        return ()
+
+    @hookspec
     def register_embedders(self, settings: Settings) -> Iterable[Embedder]:
         """Embedding models that can be used here, the best first."""
         return ()
@@ -71,6 +78,7 @@ class Plugins:
     tools: dict[str, Tool]
     models: dict[str, ModelProvider]
     sandboxes: dict[str, SandboxKind]
+    browsers: dict[str, BrowserKind]
     embedders: dict[str, Embedder]
 
 
@@ -93,6 +101,9 @@ def load_plugins(settings: Settings, extra: Iterable[Any] = ()) -> Plugins:
         ),
         sandboxes=_by_name(
             (s.name, s) for offered in reversed(hook.register_sandboxes(settings=settings)) for s in offered
+        ),
+        browsers=_by_name(
+            (b.name, b) for offered in reversed(hook.register_browsers(settings=settings)) for b in offered
         ),
         embedders=_by_name(
             (e.name, e) for offered in reversed(hook.register_embedders(settings=settings)) for e in offered

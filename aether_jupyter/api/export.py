@@ -1,14 +1,16 @@
 """One agent's whole conversation as a file: JSON that loses nothing, text for reading, a notebook for Jupyter.
 
 Agents wrote most of what is in it. So the text holds no control characters, and the notebook's Markdown neither HTML
-nor pictures, which would be fetched from elsewhere when somebody opens it.
+nor pictures that would be fetched from elsewhere when somebody opens it. Images that were kept are in the notebook
+itself; the other two name them by their digest.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -44,6 +46,7 @@ from ..model.events import (
     ToolStarted,
 )
 from ..model.harmless import formatted, line, markdown, plain
+from ..model.image import Image, caption, captions
 from ..model.message import Text, Thinking, ToolCall
 from ..model.plan import outline
 from ..model.process import Process
@@ -52,20 +55,37 @@ from ..model.view import describe
 from .bodies import ExportFormat
 from .routing import Attachment
 
+Shown = Mapping[str, tuple[bytes, str]]
+"""Images by their digest: the bytes, and their type."""
+NONE: Shown = {}
 
-def export(kind: ExportFormat, process: Process, spec: AgentSpec, records: Iterable[Record]) -> Attachment:
+
+def export(
+    kind: ExportFormat, process: Process, spec: AgentSpec, records: Iterable[Record], shown: Shown = NONE
+) -> Attachment:
     """The conversation as a file in one of the formats. Pure: the same records give the same bytes."""
     write, ending = _FORMATS[kind]
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", process.name).strip("-.")[:60] or "agent"
-    return Attachment(f"{process.pid}-{stem}.{ending}", MEDIA_TYPES[kind], write(process, spec, list(records)))
+    return Attachment(f"{process.pid}-{stem}.{ending}", MEDIA_TYPES[kind], write(process, spec, list(records), shown))
 
 
-def as_json(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
+def named(spec: AgentSpec, records: Iterable[Record]) -> Sequence[str]:
+    """The digests of all images that are in it, the newest first."""
+    found = [image.digest for image in spec.images]
+    for record in records:
+        if isinstance(record.event, MessageSent):
+            found += [image.digest for image in record.event.images]
+        elif isinstance(record.event, ToolEnded):
+            found += [image.digest for image in record.event.outcome.images]
+    return list(dict.fromkeys(reversed(found)))
+
+
+def as_json(process: Process, spec: AgentSpec, records: list[Record], shown: Shown = NONE) -> bytes:
     """`{"process", "spec", "records"}` in the encodings of the API."""
     return msgspec.json.format(msgspec.json.encode({"process": process, "spec": spec, "records": records}), indent=2)
 
 
-def as_text(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
+def as_text(process: Process, spec: AgentSpec, records: list[Record], shown: Shown = NONE) -> bytes:
     """A transcript to be read from top to bottom; times are UTC."""
     lines = [
         f"Process {process.pid} · {process.name} · {process.state.value}",
@@ -73,7 +93,7 @@ def as_text(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
         f"Steps: {process.step}   Tokens: {process.tokens}   Cost: ${process.cost_usd:.4f}",
         "",
         "Goal",
-        *_indented(spec.goal),
+        *_indented(spec.goal + captions(spec.images)),
     ]
     for record in records:
         for entry in _entries(record.event):
@@ -81,18 +101,21 @@ def as_text(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
     return plain("\n".join(lines) + "\n").encode(errors="replace")
 
 
-def as_notebook(process: Process, spec: AgentSpec, records: list[Record]) -> bytes:
+def as_notebook(process: Process, spec: AgentSpec, records: list[Record], shown: Shown = NONE) -> bytes:
     """Notebook format 4.5: thoughts as Markdown, tool calls as code cells with what came of them."""
-    cells = [_markdown("goal", f"# {markdown(line(process.name))}\n\n{formatted(spec.goal)}")]
+    title = f"# {markdown(line(process.name))}\n\n{formatted(spec.goal)}"
+    cells = [_markdown("goal", title, spec.images, shown)]
     outcomes = {r.event.call_id: r.event.outcome for r in records if isinstance(r.event, ToolEnded)}
     for record in records:
         event = record.event
         for index, entry in enumerate(_entries(event)):
             name = f"r{record.n}-{index}"
             if isinstance(event, ToolStarted):
-                cells.append(_code(name, event.call, outcomes.get(event.call.id)))
+                cells.append(_code(name, event.call, outcomes.get(event.call.id), shown))
             elif not isinstance(event, ToolEnded):
-                cells.append(_markdown(name, f"**{markdown(line(entry.title))}**\n\n{formatted(entry.text)}".strip()))
+                said = f"**{markdown(line(entry.title))}**\n\n{formatted(entry.text)}".strip()
+                images = event.images if isinstance(event, MessageSent) else ()
+                cells.append(_markdown(name, said, images, shown))
     notebook = {
         "cells": cells,
         "metadata": {
@@ -113,7 +136,7 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
 }
 """What each format is sent as."""
 
-_FORMATS: dict[ExportFormat, tuple[Callable[[Process, AgentSpec, list[Record]], bytes], str]] = {
+_FORMATS: dict[ExportFormat, tuple[Callable[[Process, AgentSpec, list[Record], Shown], bytes], str]] = {
     "json": (as_json, "json"),
     "text": (as_text, "txt"),
     "notebook": (as_notebook, "ipynb"),
@@ -160,9 +183,11 @@ def _entries(event: Event) -> Iterator[_Entry]:
             code = outcome.evidence.exit_code if outcome.evidence else None
             how = "done" if outcome.ok else f"failed ({outcome.error})" if outcome.error else "failed"
             exit_code = f", exit code {code}" if code is not None else ""
-            yield _Entry(f"{tool} {how} in {outcome.duration_s:.2f} s{exit_code}", outcome.content)
-        case MessageSent(sender=sender, text=text, kind=kind):
-            yield _Entry(f"{kind} from {sender}", text)
+            yield _Entry(
+                f"{tool} {how} in {outcome.duration_s:.2f} s{exit_code}", outcome.content + captions(outcome.images)
+            )
+        case MessageSent(sender=sender, text=text, kind=kind, images=images):
+            yield _Entry(f"{kind} from {sender}", text + captions(images))
         case ApprovalRequested(approval=approval):
             asked = describe(approval.call) if approval.call else approval.question
             yield _Entry(f"asks a person · {approval.kind}", "\n".join(t for t in (asked, approval.because) if t))
@@ -205,11 +230,18 @@ def _arguments(call: ToolCall) -> str:
     return json.dumps(call.arguments, indent=2, ensure_ascii=False, sort_keys=True)
 
 
-def _markdown(name: str, text: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+def _markdown(name: str, text: str, images: Sequence[Image], shown: Shown) -> dict[str, Any]:
+    cell: dict[str, Any] = {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+    for image in images:
+        if image.digest in shown:
+            content, media_type = shown[image.digest]
+            file = f"{image.digest[:12]}.{media_type.removeprefix('image/')}"
+            cell.setdefault("attachments", {})[file] = {media_type: base64.b64encode(content).decode()}
+            cell["source"] += f"\n\n![{caption(image)}](attachment:{file})"
+    return cell
 
 
-def _code(name: str, call: ToolCall, outcome: Outcome | None) -> dict[str, Any]:
+def _code(name: str, call: ToolCall, outcome: Outcome | None, shown: Shown) -> dict[str, Any]:
     outputs: list[dict[str, Any]] = []
     if outcome is not None:
         evidence = outcome.evidence
@@ -225,6 +257,13 @@ def _code(name: str, call: ToolCall, outcome: Outcome | None) -> dict[str, Any]:
         outputs = printed or [
             {"output_type": "stream", "name": "stdout" if outcome.ok else "stderr", "text": outcome.content}
         ]
+        for image in outcome.images:
+            data = {"text/plain": f"[{caption(image)}]"}
+            if image.digest in shown:
+                content, media_type = shown[image.digest]
+                data[media_type] = base64.b64encode(content).decode()
+            display: dict[str, Any] = {"output_type": "display_data", "data": data, "metadata": {}}
+            outputs.append(display)
     return {
         "cell_type": "code",
         "id": name,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..abc import Check
+from ..browsers.found import availability
 from ..client.client import Aether
 from ..config import PROVIDER_VARIABLES, aether_home
 from ..model.errors import AetherError
@@ -47,6 +48,7 @@ def local() -> Iterator[Check]:
     yield _bubblewrap()
     yield _docker()
     yield _eyes()
+    yield _browser()
     yield _keys()
     yield _weights()
 
@@ -184,6 +186,11 @@ def _eyes() -> Check:
     if found is None:
         return Check("text on images", False, "nothing here reads it for models that take no images", f"{WAY_OUT}.")
     return Check("text on images", True, f"read by {found.name}")
+
+
+def _browser() -> Check:
+    answer = availability()
+    return Check("chromium", answer.ok, answer.detail, f"{answer.fix}; agents browse with it." if answer.fix else "")
 
 
 def _keys() -> Check:

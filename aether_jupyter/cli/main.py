@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 import click
+import msgspec
 
 from .. import __version__
 from .common import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, client_of, common, put, safe
@@ -53,6 +54,9 @@ def cli() -> None:
     multiple=True,
     help="allow, ask or deny, and conditions: 'deny tool=run_command', 'ask folder=reports'. May be given often.",
 )
+@click.option(
+    "--image", "images", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Image that goes with GOAL."
+)
 @click.option("--role", default="", help="What it is, in a word, such as researcher.")
 @click.option(
     "--workspace",
@@ -78,6 +82,7 @@ def run(
     model: str,
     mode: str,
     permissions: tuple[str, ...],
+    images: tuple[str, ...],
     role: str,
     workspaces: tuple[str, ...],
     sandbox: str,
@@ -97,10 +102,12 @@ def run(
     What it may not do alone is asked for here, if this is a terminal; else the command ends with exit code 6 and the
     agent waits. Without a server to talk to, one is started for the run. Ctrl-C interrupts the agent.
     """
+    from ..client.pictures import contents
     from ..client.run import make_spec
     from .follow import follow
     from .server import found_or_started
 
+    shown = contents(images)
     spec = make_spec(
         goal,
         model=model,
@@ -117,7 +124,8 @@ def run(
         origin="terminal",
     )
     with found_or_started(url, token, detach=detach) as client:
-        process = client.spawn(spec)
+        kept = tuple(client.keep_image(content) for content in shown)
+        process = client.spawn(msgspec.structs.replace(spec, images=kept))
         if detach:
             put(process, str(process.pid), as_json)
             return
@@ -172,12 +180,21 @@ def context(pid: int, step: int | None, url: str, token: str, as_json: bool) -> 
 @click.argument("pid", type=click.IntRange(1))
 @click.argument("words", nargs=-1, required=True)
 @click.option("--interrupt", is_flag=True, help="Drop its present step, so that it reads them at once.")
+@click.option(
+    "--image", "images", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Image that goes with them."
+)
 @common
-def send(pid: int, words: tuple[str, ...], interrupt: bool, url: str, token: str, as_json: bool) -> None:
+def send(
+    pid: int, words: tuple[str, ...], interrupt: bool, images: tuple[str, ...], url: str, token: str, as_json: bool
+) -> None:
     """Write WORDS to agent PID; `-` reads them from standard input."""
+    from ..client.pictures import contents
+
     text = sys.stdin.read() if words == ("-",) else " ".join(words)
+    shown = contents(images)
     with client_of(url, token) as client:
-        key = client.send(pid, text, interrupt=interrupt)
+        kept = [client.keep_image(content) for content in shown]
+        key = client.send(pid, text, interrupt=interrupt, images=kept)
     put({"id": key}, f"Sent to agent {pid}; it reads it before its next step.", as_json)
 
 

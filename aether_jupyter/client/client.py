@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -14,6 +14,7 @@ from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import ServerNotFound
 from ..model.events import Record
 from ..model.feedback import Judgement, Thumb
+from ..model.image import Image
 from ..model.memory import (
     Alike,
     Change,
@@ -191,9 +192,19 @@ class AsyncAether:
         """One signal to many; each that did not get it is named with the reason."""
         return await self.ask(requests.signal_many(signal, pids))
 
-    async def send(self, pid: int, text: str, *, kind: str = "note", interrupt: bool = False) -> str:
-        """Words for it, read before its next model call. Returns the id of the message."""
-        return await self.ask(requests.send(pid, text, kind, interrupt))
+    async def keep_image(self, content: bytes) -> Image:
+        """Keep a PNG, JPEG, WebP or GIF, so that a spec or a message can name it. Raises `BadRequest`, `TooMany`."""
+        return await self.ask(requests.keep_image(content))
+
+    async def image(self, digest: str) -> bytes:
+        """The bytes of an image that one gave, or that a tool of one's agents made."""
+        return await self.ask(requests.image(digest))
+
+    async def send(
+        self, pid: int, text: str, *, kind: str = "note", interrupt: bool = False, images: Sequence[Image] = ()
+    ) -> str:
+        """Words for it, and images that were kept, read before its next model call. Returns the id of the message."""
+        return await self.ask(requests.send(pid, text, kind, interrupt, images))
 
     async def terminal(self, pid: int) -> str:
         """A new terminal in its sandbox; the name under which Jupyter's own terminals have it."""
@@ -543,9 +554,19 @@ class Aether:
         """One signal to many; each that did not get it is named with the reason."""
         return self.ask(requests.signal_many(signal, pids))
 
-    def send(self, pid: int, text: str, *, kind: str = "note", interrupt: bool = False) -> str:
-        """Words for it, read before its next model call. Returns the id of the message."""
-        return self.ask(requests.send(pid, text, kind, interrupt))
+    def keep_image(self, content: bytes) -> Image:
+        """Keep a PNG, JPEG, WebP or GIF, so that a spec or a message can name it. Raises `BadRequest`, `TooMany`."""
+        return self.ask(requests.keep_image(content))
+
+    def image(self, digest: str) -> bytes:
+        """The bytes of an image that one gave, or that a tool of one's agents made."""
+        return self.ask(requests.image(digest))
+
+    def send(
+        self, pid: int, text: str, *, kind: str = "note", interrupt: bool = False, images: Sequence[Image] = ()
+    ) -> str:
+        """Words for it, and images that were kept, read before its next model call. Returns the id of the message."""
+        return self.ask(requests.send(pid, text, kind, interrupt, images))
 
     def terminal(self, pid: int) -> str:
         """A new terminal in its sandbox; the name under which Jupyter's own terminals have it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -39,6 +39,7 @@ from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
 from ..model.feedback import Judgement, Thumb
+from ..model.image import Image
 from ..model.memory import Alike, Change, Consolidated, Layer, Memory, MemoryPage, MemoryUse, Merged, Note, Recall, Sort
 from ..model.memory_file import ImportReport
 from ..model.notes import Notes
@@ -57,8 +58,8 @@ API = "aether/api/v1"
 class Request(Generic[T]):
     """One call. `answer` is the class that the JSON becomes; `bytes` takes the body as it is, `None` no body.
 
-    `unwrap` names the member of the answer that is wanted, where the rest is only its wrapping. A body of bytes is a
-    zip file; any other is sent as JSON.
+    `unwrap` names the member of the answer that is wanted, where the rest is only its wrapping. A body of bytes is
+    sent as `media`; any other as JSON.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -67,6 +68,7 @@ class Request(Generic[T]):
     unwrap: str = ""
     query: dict[str, str] = field(default_factory=dict)
     body: Any = None
+    media: str = "application/zip"
     wait_s: float = 0.0
 
     @property
@@ -79,7 +81,7 @@ class Request(Generic[T]):
         """What the body is; '' where there is none."""
         if self.body is None:
             return ""
-        return "application/zip" if isinstance(self.body, bytes) else "application/json"
+        return self.media if isinstance(self.body, bytes) else "application/json"
 
     def read(self, status: int, content_type: str, body: bytes, where: str) -> T:
         """The answer, or the error that the server raised. `where` is the server's address."""
@@ -195,8 +197,16 @@ def signal_many(what: Signal | str, pids: Iterable[int]) -> Request[SignalReport
     return Request("POST", f"{API}/signals", SignalReport, body={"signal": str(what), "pids": list(pids)})
 
 
-def send(pid: int, text: str, kind: str, interrupt: bool) -> Request[str]:
-    body = {"text": text, "kind": kind, "interrupt": interrupt}
+def keep_image(content: bytes) -> Request[Image]:
+    return Request("POST", f"{API}/images", Image, body=content, media="application/octet-stream", wait_s=60.0)
+
+
+def image(digest: str) -> Request[bytes]:
+    return Request("GET", f"{API}/images/{digest}", bytes, wait_s=60.0)
+
+
+def send(pid: int, text: str, kind: str, interrupt: bool, images: Sequence[Image]) -> Request[str]:
+    body = {"text": text, "kind": kind, "interrupt": interrupt, "images": images}
     return Request("POST", f"{API}/processes/{pid}/messages", Said, "id", body=body)
 
 

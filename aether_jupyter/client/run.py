@@ -17,6 +17,7 @@ from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record, Reflected
 from ..model.feedback import Judgement, Thumb
 from ..model.harmless import line
+from ..model.image import Image
 from ..model.permission import Permission, parse_permission
 from ..model.plan import Plan, PlanAsItStands
 from ..model.process import ExitStatus, Process, Signal, State
@@ -26,6 +27,7 @@ from . import decisions, show
 from .client import Aether, AsyncAether
 from .discover import Address
 from .outputs import output_of
+from .pictures import contents
 
 PAGE = 500
 
@@ -79,6 +81,7 @@ def make_spec(
     temperature: float | None = None,
     max_output_tokens: int | None = None,
     keep_home: bool = False,
+    keep_profile: bool = False,
     reflect: bool | None = None,
     workspaces: Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
@@ -104,6 +107,7 @@ def make_spec(
         "output_schema": output_schema,
         "temperature": temperature,
         "keep_home": keep_home,
+        "keep_profile": keep_profile,
         "reflect": reflect,
         "workspaces": _names(workspaces),
         "labels": dict(labels or {}),
@@ -122,14 +126,16 @@ def _names(given: Iterable[str]) -> Any:
     return given if isinstance(given, str) else list(given)
 
 
-async def spawn(goal: str, *, output: Any = None, on: AsyncAether | None = None, **options: Any) -> Run:
-    """Start an agent and return it as a `Run`.
+async def spawn(
+    goal: str, *, images: Any = (), output: Any = None, on: AsyncAether | None = None, **options: Any
+) -> Run:
+    """Start an agent and return it as a `Run`. `images` go with the goal: paths, bytes or pictures of Pillow's.
 
     `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
     `ask_risky`, `accept_edits`, `autonomous`), `permissions` (lines such as `"deny tool=run_command"`, on top of the
     administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), `name`, `system`,
-    `temperature`, `max_output_tokens`, `keep_home`, `reflect` (whether it looks back on its run), `workspaces`,
-    `labels`, and the limits `steps`, `tokens`,
+    `temperature`, `max_output_tokens`, `keep_home`, `keep_profile` (its browser's cookies, for later agents of its
+    name), `reflect` (whether it looks back on its run), `workspaces`, `labels`, and the limits `steps`, `tokens`,
     `cost_usd`, `wall_s`. `output` is the type that the result must have:
     a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.
 
@@ -145,8 +151,17 @@ async def spawn(goal: str, *, output: Any = None, on: AsyncAether | None = None,
         wanted = output_of(output)
         options["output_schema"], read = wanted.schema, wanted.read
     server = on if on is not None else client()
-    process = await server.spawn(make_spec(goal, **options))
+    spec = make_spec(goal, **options)
+    kept = await keep_images(images, on=server)
+    process = await server.spawn(msgspec.structs.replace(spec, images=tuple(kept)))
     return Run(server, process, read)
+
+
+async def keep_images(given: Any, *, on: AsyncAether) -> list[Image]:
+    """Have the server keep images that an agent is to be given. Raises `BadRequest` for what is none or too large."""
+    if isinstance(given, tuple | list) and not given:
+        return []
+    return [await on.keep_image(content) for content in await asyncio.to_thread(contents, given)]
 
 
 async def attach(pid: int, *, on: AsyncAether | None = None) -> Run:
@@ -367,9 +382,13 @@ class Run:
         return self._process
 
     @_at_once
-    async def send(self, text: str, *, interrupt: bool = False) -> str:
-        """Words for it, read before its next model call; `interrupt` drops its present step."""
-        key = await self._server.send(self.pid, text, interrupt=interrupt)
+    async def send(self, text: str, *, interrupt: bool = False, images: Any = ()) -> str:
+        """Words for it, read before its next model call; `interrupt` drops its present step.
+
+        `images` go with them: paths, bytes or pictures of Pillow's.
+        """
+        kept = await keep_images(images, on=self._server)
+        key = await self._server.send(self.pid, text, interrupt=interrupt, images=kept)
         self._process = await self._server.get(self.pid)
         return key
 

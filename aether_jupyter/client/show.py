@@ -46,6 +46,7 @@ from ..model.events import (
 )
 from ..model.feedback import Judgement
 from ..model.harmless import code, formatted, line, markdown, plain
+from ..model.image import captions
 from ..model.memory import Alike, Consolidated, Memory, MemoryPage, MemoryUse, Merged, Recall
 from ..model.memory_file import ImportReport
 from ..model.message import AGENT, Text, Thinking
@@ -248,8 +249,8 @@ def call_text(approval: Approval) -> str:
 def event_text(event: Event) -> tuple[str, str]:
     """An event as `(kind, words)`; kind is empty for what is not shown in a timeline."""
     match event:
-        case ProcessSpawned(process=process):
-            return "start", process.goal
+        case ProcessSpawned(process=process, spec=spec):
+            return "start", process.goal + captions(spec.images)
         case ModelRequested(step=step, model=model, why=why, since=since) if why and step == since:
             return "model", f"{model}. {why}"
         case ModelChosen(model=model, by=by):
@@ -262,9 +263,9 @@ def event_text(event: Event) -> tuple[str, str]:
         case ToolStarted(call=call):
             return "action", describe(call)
         case ToolEnded(tool=tool, outcome=outcome):
-            return ("result" if outcome.ok else "error"), f"{tool}: {outcome.content}"
-        case MessageSent(sender=sender, text=text):
-            return "message", f"{sender}: {text}"
+            return ("result" if outcome.ok else "error"), f"{tool}: {outcome.content}{captions(outcome.images)}"
+        case MessageSent(sender=sender, text=text, images=images):
+            return "message", f"{sender}: {text}{captions(images)}"
         case ModelFailed(message=message):
             return "error", message
         case Guidance(text=text):

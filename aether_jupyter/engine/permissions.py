@@ -101,10 +101,22 @@ def denied_model(policy: Policy, caller: Caller) -> Applied | None:
     return None
 
 
+def reached(policy: Policy, host: str, caller: Caller) -> Applied | None:
+    """The line about hosts that wins for a request that a page makes by itself, as if the host were opened by name."""
+    lines = Policy(*(tuple(each for each in level if each.host) for level in (policy.administrator, policy.person)))
+    if not lines:
+        return None
+    url = f"//[{host}]" if ":" in host else f"//{host}"
+    return decide(lines, _OPENING, Risk.NETWORK, {"url": url}, caller, Reach())
+
+
 def inherited(parent: AgentSpec, child: AgentSpec) -> AgentSpec:
     """The child's request under all of its parent's permissions, and under its role unless it has one."""
     lines = tuple(dict.fromkeys((*parent.permissions, *child.permissions)))
     return msgspec.structs.replace(child, permissions=lines, role=child.role or parent.role)
+
+
+_OPENING = ToolSpec(name="browser_open", description="", parameters={}, risk=Risk.NETWORK, args={"url": "url"})
 
 
 # --- does a line fit -------------------------------------------------------------------------------------------------

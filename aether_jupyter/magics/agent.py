@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from traitlets import Enum, Unicode
 
-from ..client.run import Run, make_spec, spawn
+from ..client.run import Run, spawn
 from ..model.agent import Mode
 from ..model.errors import AetherError, BadRequest
 from ..model.events import Record
@@ -58,6 +58,13 @@ def options() -> argparse.ArgumentParser:
         default=[],
         dest="permissions",
         help="allow, ask or deny, and conditions, in quotes: 'deny tool=run_command'; may be given often",
+    )
+    add(
+        "--image",
+        action="append",
+        default=[],
+        dest="images",
+        help="image that goes with the goal: a path, or a variable with a path, bytes or a picture; may be given often",
     )
     add("--role", default="", help="what it is, in a word")
     add(
@@ -100,9 +107,9 @@ class AetherMagics(Magics):
     def agent(self, line: str, cell: str) -> None:
         """Run an agent whose goal is the cell.
 
-            %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--role R] [--workspace W] [--sandbox S]
-                    [--name N] [--tools a,b] [--steps 50] [--tokens N] [--cost USD] [--wall S] [--output NAME[:TYPE]]
-                    [--reflect | --no-reflect] [--detach] [--ui KIND]
+            %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--image FILE] [--role R] [--workspace W]
+                    [--sandbox S] [--name N] [--tools a,b] [--steps 50] [--tokens N] [--cost USD] [--wall S]
+                    [--output NAME[:TYPE]] [--reflect | --no-reflect] [--detach] [--ui KIND]
             Count the words in notes.txt and write the number to count.txt.
 
         The cell shows it live and ends with it; the result is bound to NAME (`_agent`). With TYPE (a Pydantic model,
@@ -133,7 +140,7 @@ class AetherMagics(Magics):
         %aether context PID [--step N]        what the model was told
         %aether plan PID [--set FILE]         its plan, or another one for it
         %aether signal PID STOP|CONT|INT|TERM|KILL
-        %aether send PID words …              words for it
+        %aether send PID [--image FILE …] words …   words for it, and images
         %aether extend PID --steps 25         more steps, tokens (--tokens), money (--cost) or time (--wall)
         %aether models                        the models, and the families from which auto chooses
         %aether model PID auto                another model from the next step on; auto lets the server choose
@@ -184,8 +191,8 @@ async def run_cell(shell: Any, line: str, cell: str, *, ui: str = "") -> None:
         for option in _NAMED:
             chosen[option] = getattr(given, option)
         output = _type(shell, type_name) if type_name else None
-        make_spec(cell.strip(), **chosen)
-        run = await spawn(cell.strip(), output=output, **chosen)
+        images = [shell.user_ns.get(each, each) if each.isidentifier() else each for each in given.images]
+        run = await spawn(cell.strip(), images=images, output=output, **chosen)
         view = screen(choose(shell, wanted))
         view.begin(run)
         if given.detach:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ..client import decisions, show
 from ..client.client import Aether
+from ..client.pictures import contents
 from ..client.run import connect, plain_client
 from ..model.errors import BadRequest
 from ..model.feedback import Thumb
@@ -101,10 +102,19 @@ def _signal(client: Aether, rest: str) -> Any:
     return Words(f"Agent {pid} gets {names[0]}; it is {process.state.value} now.")
 
 
+_SEND = "send PID [--image FILE …] words"
+_IMAGE = re.compile(r"""\s*--image[ =]+("[^"]+"|'[^']+'|\S+)\s*""")
+
+
 def _send(client: Aether, rest: str) -> Any:
-    which, words = _said(rest, "send PID words")
-    pid = _pid(which, "send PID words")
-    client.send(pid, words)
+    which, words = _said(rest, _SEND)
+    pid, images = _pid(which, _SEND), []
+    while (found := _IMAGE.match(words)) is not None:
+        images += contents(found[1].strip("'\""))
+        words = words[found.end() :]
+    if not words.strip():
+        raise BadRequest(f"Say it as: %aether {_SEND}")
+    client.send(pid, words.strip(), images=[client.keep_image(content) for content in images])
     return Words(f"Sent to agent {pid}; it reads it before its next step.")
 
 

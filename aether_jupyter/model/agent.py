@@ -74,10 +74,10 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `model` is `provider:model`, empty for the server's default; `fallbacks` are tried in order when it is not to be
     reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
-    the result must satisfy. `keep_home` keeps the files after the process is reaped. `reflect` says whether it
-    looks back on its run when that has ended, `None` as the server is set. `workspaces` names folders that the owner's
-    agents share; each is made on first use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes
-    were kept beforehand (`POST /images`).
+    the result must satisfy. `keep_home` keeps the files after the process is reaped, `keep_profile` the cookies and
+    storage of its browser for later agents of its name. `reflect` says whether it looks back on its run when that has
+    ended, `None` as the server is set. `workspaces` names folders that the owner's agents share; each is made on first
+    use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes were kept beforehand (`POST /images`).
     """
 
     goal: Annotated[str, msgspec.Meta(min_length=1, max_length=200_000)]
@@ -96,6 +96,7 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 4096
     keep_home: bool = False
+    keep_profile: bool = False
     reflect: bool | None = None
     workspaces: tuple[WorkspaceName, ...] = ()
     labels: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -33,6 +34,11 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 GivenImages = Annotated[tuple[Image, ...], msgspec.Meta(max_length=IMAGES)]
+
+
+def captions(images: Iterable[Image]) -> str:
+    """A line for each image, to be put below the words that it came with; '' for none."""
+    return "".join(f"\n[{caption(image)}]" for image in images)
 
 
 def caption(image: Image) -> str:

@@ -20,6 +20,7 @@ from ..model.errors import AetherError
 from ..model.routing import FAMILIES
 from ..reading import WAY_OUT, reader
 from ..store.database import Database
+from .browsers import Browsers
 from .language import Language
 from .machines import Machines
 from .supervisor import Supervisor
@@ -35,6 +36,7 @@ async def checks(
     database: Database,
     language: Language,
     machines: Machines,
+    browsers: Browsers,
     toolbox: Toolbox,
     memories: Memories,
     supervisor: Supervisor | None,
@@ -51,6 +53,7 @@ async def checks(
     ]
     found += await _sandboxes(machines, settings)
     found.append(await _homes(machines, settings))
+    found.append(await _browser(browsers))
     found += await asyncio.to_thread(_models, language, settings)
     found.append(await asyncio.to_thread(_vision, language))
     found.append(_permissions(settings, toolbox))
@@ -190,6 +193,11 @@ async def _homes(machines: Machines, settings: Settings) -> Check:
     detail = f"folders of at most {size}, measured while commands run; volumes of fixed size: {why}"
     fix = "Run the server as root on Linux with loop devices, or set c.Aether.home_volumes = 'auto'."
     return Check("homes", settings.home_volumes != "always", detail, fix)
+
+
+async def _browser(browsers: Browsers) -> Check:
+    answer = await browsers.available()
+    return Check("browser", answer.ok, answer.detail, answer.fix)
 
 
 def _models(language: Language, settings: Settings) -> list[Check]:

@@ -22,6 +22,7 @@ from ..model.message import encodable
 from ..model.personal import Holding
 from ..model.process import Signal
 from ..store.holdings import Whose
+from .browsers import Browsers, state_of, states_of
 from .machines import Machines
 
 BLOCK = 1 << 18
@@ -40,6 +41,7 @@ Taken from Aether Jupyter on {when}.
 - `homes/`: the files of each agent, by its PID.
 - `images/`: what you gave to agents and what their tools made, each named by its SHA-256.
 - `workspaces/`: your shared folders.
+- `browsers/`: cookies and storage that the browsers of agents keep.
 """
 
 
@@ -52,6 +54,7 @@ class PersonalData:
         processes: Processes,
         memory_files: MemoryFiles,
         machines: Machines,
+        browsers: Browsers,
         settings: Settings,
         left: Callable[[Sequence[int]], Awaitable[None]],
     ) -> None:
@@ -60,6 +63,7 @@ class PersonalData:
         self._processes = processes
         self._memory_files = memory_files
         self._machines = machines
+        self._browsers = browsers
         self._settings = settings
         self._left = left
         self._erasing = asyncio.Lock()
@@ -129,6 +133,8 @@ class PersonalData:
                 await self._machines.homes.remove(pid)
             if whose.whole:
                 await asyncio.to_thread(beneath.remove, self._machines.workspaces_of(whose.owner))
+            for _, kept in self._profiles(whose):
+                await asyncio.to_thread(beneath.remove, kept)
             stays = found.stays
             counts = await self._erasure.erase(actor, whose)
             try:
@@ -143,13 +149,23 @@ class PersonalData:
         await self._left(pids)
         for pid in pids:
             await self._machines.close(pid)
+            # It keeps what it has to keep when it closes, and no later.
+            await self._browsers.close(pid)
 
     def _folders(self, whose: Whose, pids: Sequence[int]) -> Sequence[tuple[str, Path]]:
         """The folders that are theirs, by the name they have in an export."""
         found = [(f"homes/{pid}", self._machines.homes.existing(pid)) for pid in pids]
         if whose.whole:
             found.append(("workspaces", self._machines.workspaces_of(whose.owner)))
+        found += self._profiles(whose)
         return [(name, root) for name, root in found if root.is_dir()]
+
+    def _profiles(self, whose: Whose) -> Sequence[tuple[str, Path]]:
+        """Where cookies and storage of their browsers are kept."""
+        if whose.whole:
+            return [("browsers", states_of(self._settings, whose.owner))]
+        kept = [state_of(self._settings, whose.owner, agent).parent for agent in whose.agents]
+        return [(f"browsers/{folder.name}", folder) for folder in kept]
 
     def _stays(self, whose: Whose) -> list[str]:
         stays = [

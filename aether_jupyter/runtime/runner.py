@@ -13,12 +13,13 @@ import math
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from uuid_utils import uuid7
 
-from ..abc import Clock, ToolContext
+from ..abc import Browser, Clock, ToolContext
 from ..config import Settings
 from ..engine import compaction, context, journal, loop, permissions, policy, provenance
 from ..engine import tokens as sizes
@@ -82,6 +83,7 @@ from ..model.message import KERNEL, ModelTurn, Part, Text, ToolCall, Turn, UserT
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
+from .browsers import Browsers, state_of
 from .displays import Displays
 from .language import Answer, Language
 from .machines import Machines
@@ -121,6 +123,7 @@ class Runner:
     language: Language
     toolbox: Toolbox
     machines: Machines
+    browsers: Browsers
     displays: Displays
     settings: Settings
     clock: Clock
@@ -954,6 +957,7 @@ class Run:
             step=self._state.step,
             home=r.machines.home(pid),
             sandbox=lambda: r.machines.open(pid, self._spec.sandbox, self._workspaces),
+            browser=self._browser,
             workspaces=self._workspaces,
             notify=self._notify,
             peers=AgentPeers(r.processes, r.requests, self._principal),
@@ -973,6 +977,19 @@ class Run:
             folder=self._state.folder,
             disk_bytes=None if self._spec.sandbox.disk_mb is None else self._spec.sandbox.disk_mb << 20,
         )
+
+    async def _browser(self) -> Browser:
+        """The process's browser, under the permissions of this run."""
+        r, pid = self._r, self._claim.pid
+        kept = state_of(r.settings, self._claim.owner, self._memory_name) if self._spec.keep_profile else None
+
+        def rules(host: str) -> permissions.Applied | None:
+            return permissions.reached(self._policy, host, self._caller(self._model))
+
+        async def home() -> Path:
+            return await r.machines.homes.ready(pid, self._spec.sandbox)
+
+        return await r.browsers.open(pid, home, self._spec.sandbox, kept, rules)
 
     async def _remind(self) -> None:
         """Put before the model what it remembers of what was newly said, if it has the tool to ask for more."""

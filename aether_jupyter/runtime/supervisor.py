@@ -26,6 +26,7 @@ from ..model.errors import AetherError, Fenced
 from ..model.events import ControlTaken, ProcessExited, ProcessReaped, ProcessSpawned, SignalSent, StateChanged
 from ..model.process import Process, State
 from ..store.journal import Entry, Journal
+from .browsers import Browsers
 from .dispatch import Lease
 from .displays import Displays
 from .language import Language
@@ -61,6 +62,7 @@ class Supervisor:
         language: Language,
         toolbox: Toolbox,
         machines: Machines,
+        browsers: Browsers,
         displays: Displays,
         settings: Settings,
         clock: Clock,
@@ -70,6 +72,7 @@ class Supervisor:
         self._images = images
         self._journal = journal
         self._machines = machines
+        self._browsers = browsers
         self._settings = settings
         self._clock = clock
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
@@ -94,6 +97,7 @@ class Supervisor:
             language=language,
             toolbox=toolbox,
             machines=machines,
+            browsers=browsers,
             displays=displays,
             settings=settings,
             clock=clock,
@@ -144,6 +148,7 @@ class Supervisor:
             await asyncio.gather(*tasks, *self._chores, return_exceptions=True)
             # Before another server opens sandboxes of its own for what is given back.
             await self._machines.close_all()
+            await self._browsers.close_all()
             with suppress(AetherError):
                 await self._processes.retire(RUNTIME, self._lease.worker)
 
@@ -209,6 +214,7 @@ class Supervisor:
                 if held is not None and status.reason in ("killed", "terminated"):
                     held[1].cancel()
                 self._later(self._machines.close(entry.pid))
+                self._later(self._browsers.close(entry.pid))
             case ProcessReaped(home_kept=False):
                 self._later(self._remove_homes([entry.pid]))
             case _:
@@ -252,7 +258,9 @@ class Supervisor:
         return self._clock.monotonic() >= self._trust_at
 
     async def _reap(self) -> None:
-        await self._machines.reap(await self._processes.alive(), list(self._runs))
+        alive = await self._processes.alive()
+        await self._machines.reap(alive, list(self._runs))
+        await self._browsers.reap(alive)
         await self._processes.reap_old(RUNTIME, self._settings.keep_ended_s)
         await self._images.drop_unnamed(RUNTIME)
         homes = await asyncio.to_thread(self._machines.homes.pids)

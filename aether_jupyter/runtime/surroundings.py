@@ -26,6 +26,7 @@ from ..model.process import Process, State
 from ..model.routing import is_auto, pinned
 from ..model.tool import ToolSpec
 from ..store.database import Database
+from .browsers import Browsers
 from .consolidation import Consolidation
 from .health import checks
 from .hosts import check_hosts
@@ -48,6 +49,7 @@ class LiveSurroundings:
         language: Language,
         toolbox: Toolbox,
         machines: Machines,
+        browsers: Browsers,
         memories: Memories,
     ) -> None:
         self._settings = settings
@@ -55,6 +57,7 @@ class LiveSurroundings:
         self._language = language
         self._toolbox = toolbox
         self._machines = machines
+        self._browsers = browsers
         self._memories = memories
         self.supervisor: Supervisor | None = None
         self.consolidation: Consolidation | None = None
@@ -127,6 +130,7 @@ class LiveSurroundings:
             self._database,
             self._language,
             self._machines,
+            self._browsers,
             self._toolbox,
             self._memories,
             self.supervisor,

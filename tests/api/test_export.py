@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import msgspec
 import nbformat
 
-from aether_jupyter.api.export import as_json, as_notebook, as_text, export
+from aether_jupyter.api.export import as_json, as_notebook, as_text, export, named
 from aether_jupyter.model.agent import AgentSpec, Limits, Mode
 from aether_jupyter.model.events import (
     Event,
+    MessageSent,
     ModelAnswered,
     ModelChosen,
     ModelRequested,
@@ -20,9 +22,13 @@ from aether_jupyter.model.events import (
     ToolEnded,
     ToolStarted,
 )
+from aether_jupyter.model.image import caption
 from aether_jupyter.model.message import Text, ToolCall, Usage
 from aether_jupyter.model.process import ExitStatus, Process
 from aether_jupyter.model.tool import Evidence, Outcome
+from aether_jupyter.pictures import examine
+
+from ..drawn import drawn
 
 SPEC = AgentSpec(goal="Build it")
 PROCESS = Process(
@@ -94,6 +100,34 @@ def test_a_notebook_has_a_cell_a_call_and_no_live_html() -> None:
 def test_the_same_records_give_the_same_bytes() -> None:
     for kind in ("json", "text", "notebook"):
         assert export(kind, PROCESS, SPEC, RECORDS) == export(kind, PROCESS, SPEC, RECORDS)
+
+
+def test_a_notebook_holds_the_images_and_the_text_names_them() -> None:
+    content = drawn()
+    image = examine(content)
+    spec = AgentSpec(goal="Look", images=(image,))
+    events: list[Event] = [
+        MessageSent("m1", "ada", "and this", images=(image,)),
+        ToolStarted(1, WRITE),
+        ToolEnded(1, "c2", "write_file", Outcome(ok=True, content="drawn", images=(image,))),
+    ]
+    records = [msgspec.structs.replace(RECORDS[0], n=n, seq=n, event=event) for n, event in enumerate(events, 1)]
+    assert named(spec, records) == [image.digest]
+    data = base64.b64encode(content).decode()
+    book = nbformat.reads(
+        as_notebook(PROCESS, spec, records, {image.digest: (content, "image/png")}).decode(), as_version=4
+    )
+    nbformat.validate(book)
+    goal, message, call = book.cells
+    for cell in (goal, message):
+        [(name, attached)] = cell.attachments.items()
+        assert attached == {"image/png": data}
+        assert f"(attachment:{name})" in cell.source
+    assert call.outputs[-1].data["image/png"] == data
+    # Without the bytes, or without room for them, their place is named.
+    bare = nbformat.reads(as_notebook(PROCESS, spec, records).decode(), as_version=4)
+    assert bare.cells[2].outputs[-1].data == {"text/plain": f"[{caption(image)}]"}
+    assert as_text(PROCESS, spec, records).decode().count(caption(image)) == 3
 
 
 def test_a_filename_is_plain() -> None:

@@ -19,6 +19,7 @@ import pytest
 from aether_jupyter.cli import doctor
 from aether_jupyter.cli.common import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, WAITS
 from aether_jupyter.cli.main import cli
+from tests.drawn import drawn
 from tests.faces import ROOT, Server, clean_environment
 
 
@@ -85,6 +86,20 @@ def test_run_mounts_shared_folders_by_name(server: Server) -> None:
     wrong = aether("run", "hi", "--workspace", "../data", env=server.environment)
     assert wrong.returncode != 0
     assert "workspaces[0]" in wrong.stderr
+
+
+def test_images_go_with_a_goal_and_with_words(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(drawn())
+    (tmp_path / "b.txt").write_text("no image")
+    image = ("--image", str(tmp_path / "a.png"))
+    pid = int(aether("run", "look", "--model", "scripted:ask", *image, "--detach", env=server.environment).stdout)
+    assert aether("send", str(pid), "and this", *image, env=server.environment).returncode == 0
+    with server.client() as client:
+        assert len(client.spec(pid).images) == 1
+    assert aether("logs", str(pid), env=server.environment).stdout.count("64×48, png") == 2
+    wrong = aether("run", "look", "--image", str(tmp_path / "b.txt"), env=server.environment)
+    assert wrong.returncode != 0
+    assert "no PNG" in wrong.stderr
 
 
 def test_what_the_model_was_told_is_shown_by_section(server: Server) -> None:

@@ -6,19 +6,22 @@ import asyncio
 import dataclasses
 import typing
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pydantic
 import pydantic.dataclasses
 import pytest
+from PIL import Image as Pillow
 
 from aether_jupyter.client.client import AsyncAether
 from aether_jupyter.client.feed import Hub
 from aether_jupyter.client.outputs import output_of
 from aether_jupyter.client.run import attach, spawn
 from aether_jupyter.model.errors import BadRequest, Conflict, ProcessFailed, ProcessNotFound
-from aether_jupyter.model.events import ProcessExited, ProcessSpawned, TextDelta
+from aether_jupyter.model.events import MessageSent, ProcessExited, ProcessSpawned, TextDelta
 from aether_jupyter.model.process import State
+from tests.drawn import drawn
 from tests.faces import Server
 
 pytestmark = pytest.mark.anyio
@@ -236,3 +239,29 @@ async def test_a_run_shows_its_plan_and_takes_another(client: AsyncAether) -> No
     with pytest.raises(Conflict, match="changed the plan"):
         await run.set_plan("- mine", seen=plan.n)
     await run.signal("KILL")
+
+
+async def test_images_go_with_a_goal_and_with_words_however_python_has_them(
+    client: AsyncAether, tmp_path: Path
+) -> None:
+    png = drawn("teal")
+    (tmp_path / "a.png").write_bytes(png)
+    picture = Pillow.new("CMYK", (10, 20))
+    run = await spawn("look", model="scripted:ask", images=[tmp_path / "a.png", drawn("gold"), picture], on=client)
+    spec = await client.spec(run.pid)
+    assert [(image.width, image.height) for image in spec.images] == [(64, 48), (64, 48), (10, 20)]
+    assert await client.image(spec.images[0].digest) == png
+    await run.wait(person=True)
+    await run.send("and this", images=str(tmp_path / "a.png"))
+    [message] = [record.event for record in await client.records(run.pid) if isinstance(record.event, MessageSent)]
+    assert message.images == spec.images[:1]
+    before = len(await client.processes())
+    for wrong, words in (
+        ("nothing.png", "nothing.png cannot be read"),
+        (b"hello", "no PNG"),
+        (7, "int is no image"),
+        ([png] * 21, "at most 20"),
+    ):
+        with pytest.raises(BadRequest, match=words):
+            await spawn("look", model="scripted:hello", images=wrong, on=client)
+    assert len(await client.processes()) == before, "nothing was begun"

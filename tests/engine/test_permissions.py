@@ -19,6 +19,7 @@ from aether_jupyter.engine.permissions import (
     denied_model,
     host_of,
     inherited,
+    reached,
 )
 from aether_jupyter.engine.policy import permitted, rule
 from aether_jupyter.model.agent import AgentSpec, Mode, SandboxSpec
@@ -385,3 +386,26 @@ def test_what_is_wrong_with_a_line_is_said(line: Any, words: str) -> None:
 @given(LINES)
 def test_a_line_reads_back_from_its_text(line: Permission) -> None:
     assert parse_permission(str(line)) == line
+
+
+@pytest.mark.parametrize(
+    ("lines", "host", "verdict"),
+    [
+        (("deny host=evil.example",), "evil.example", "deny"),
+        (("deny host=evil.example",), "good.example", None),
+        (("deny host=*.evil.example",), "cdn.evil.example", "deny"),
+        (("ask host=bank.example",), "bank.example", "ask"),
+        (("allow host=bank.example", "ask host=*.example"), "bank.example", "ask"),
+        (("deny host=::1",), "::1", "deny"),
+        (("deny host=evil.example tool=read_file",), "evil.example", None),
+        (("deny host=evil.example agent=other",), "evil.example", None),
+        # What is not about hosts is asked of the call, not of each request that its page makes.
+        (("ask tool=browser_open", "deny risk=network"), "good.example", None),
+    ],
+)
+def test_what_a_page_asks_for_by_itself_falls_under_the_lines_about_hosts(
+    lines: tuple[str, ...], host: str, verdict: str | None
+) -> None:
+    policy = Policy((), tuple(parse_permission(line) for line in lines))
+    applied = reached(policy, host, Caller(("shopper",)))
+    assert (applied.permission.verdict if applied else None) == verdict

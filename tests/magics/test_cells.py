@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from aether_jupyter.client.show import MIME
 from aether_jupyter.magics import words
 from aether_jupyter.magics.agent import AetherMagics
+from tests.drawn import drawn
 from tests.faces import Server
 
 
@@ -73,6 +74,20 @@ def test_shared_folders_are_mounted_by_name(kernel: Kernel) -> None:
     kernel.run("%%agent --model scripted:hello --workspace data --workspace code --detach --output run\nLook around")
     kernel.run("import aether_jupyter as aether\nfrom aether_jupyter.client.client import Aether")
     assert kernel.text("Aether().spec(run.pid).workspaces") == "('data', 'code')"
+
+
+def test_images_go_with_a_cell_and_with_words(kernel: Kernel, tmp_path: Path) -> None:
+    path = tmp_path / "a chart.png"
+    path.write_bytes(drawn())
+    kernel.run(f"from PIL import Image\nfrom pathlib import Path\nchart = Image.open({str(path)!r})")
+    kernel.run(f"%%agent --model scripted:ask --image chart --image '{path}' --detach --output run\nLook")
+    kernel.run("from aether_jupyter.client.client import Aether")
+    assert kernel.text("{(i.width, i.height) for i in Aether().spec(run.pid).images}") == "{(64, 48)}"
+    kernel.run(f"%aether send {{run.pid}} --image '{path}' and this")
+    assert "and this" in kernel.text("Aether().records(run.pid)[-1].event.text + str(Aether().records(run.pid))")
+    assert (
+        kernel.text("[len(r.event.images) for r in Aether().records(run.pid) if hasattr(r.event, 'images')]") == "[1]"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from aether_jupyter.abc import Desktop, Sandbox, Seen, ToolContext
+from aether_jupyter.abc import Browser, Desktop, Sandbox, Seen, ToolContext
 from aether_jupyter.config import Settings
 from aether_jupyter.kernel.memories import Memories
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import SandboxSpec
-from aether_jupyter.model.errors import NotFound, SandboxUnavailable
+from aether_jupyter.model.errors import NotFound, SandboxUnavailable, ToolFailed
 from aether_jupyter.model.events import Notice
 from aether_jupyter.model.feedback import Judgement
 from aether_jupyter.model.image import Image
@@ -129,6 +129,9 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
     async def give() -> Sandbox:
         return sandbox
 
+    async def browse() -> Browser:
+        raise ToolFailed("there is no browser here")
+
     async def said(most: int) -> Sequence[Judgement]:
         return ()
 
@@ -148,6 +151,7 @@ async def context(anyio_backend: str, home: Path, tmp_path: Path, database: Data
         step=1,
         home=home,
         sandbox=give,
+        browser=browse,
         notify=notices.append,
         peers=Remembering(),
         memory=AgentMemory(Memories(database, None, 1_000), Principal.agent(7, "ada"), "clerk", 1),

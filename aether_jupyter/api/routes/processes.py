@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import anyio.to_thread
 import msgspec
 
+from ... import pictures
 from ...answers import FileList, ProcessList, RecordList, RequestList, Said, TerminalOpened
 from ...model.access import Principal
 from ...model.agent import AgentSpec
@@ -40,12 +42,14 @@ from ..bodies import (
     SignalMany,
     Spawn,
 )
-from ..export import MEDIA_TYPES, export
+from ..export import MEDIA_TYPES, export, named
 from ..routing import Attachment, House, route
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 FilePath = Annotated[str, msgspec.Meta(max_length=4096)]
 PIECE_BYTES = 1_000_000
+SHOWN_BYTES = 30_000_000
+"""What the images of a notebook may come to."""
 
 
 @route("GET", "/processes", scope="processes:read")
@@ -245,10 +249,29 @@ async def export_process(
     *,
     format: ExportFormat = "json",  # noqa: A002 (the name in the query)
 ) -> Attachment:
-    """The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter."""
+    """The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter.
+
+    Images are in the notebook, the newest ones up to 30 MB; the other two name them by their digest.
+    """
     process = await house.processes.get(who, pid)
     spec = await house.processes.spec(who, pid)
     records: list[Record] = []
     while page := await house.processes.records(who, pid, after=records[-1].n if records else 0, limit=1000):
         records += page
-    return await anyio.to_thread.run_sync(export, format, process, spec, records)
+    shown = await _shown(house, who, named(spec, records)) if format == "notebook" else {}
+    return await anyio.to_thread.run_sync(export, format, process, spec, records, shown)
+
+
+async def _shown(house: House, who: Principal, digests: Sequence[str]) -> dict[str, tuple[bytes, str]]:
+    """The images as a notebook shows them, as many as there is room for."""
+    found: dict[str, tuple[bytes, str]] = {}
+    left = SHOWN_BYTES
+    for digest in digests:
+        with suppress(NotFound):
+            _, content = await house.images.content(who, digest)
+            made = await anyio.to_thread.run_sync(pictures.for_models, content)
+            left -= len(made[0])
+            if left < 0:
+                break
+            found[digest] = made
+    return found

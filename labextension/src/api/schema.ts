@@ -504,7 +504,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter */
+        /**
+         * The whole conversation: `json` loses nothing, `text` is for reading, `notebook` opens in Jupyter.
+         *
+         *     Images are in the notebook, the newest ones up to 30 MB; the other two name them by their digest
+         */
         get: operations["exportProcess"];
         put?: never;
         post?: never;
@@ -1153,10 +1157,10 @@ export interface components {
          *
          *     `model` is `provider:model`, empty for the server's default; `fallbacks` are tried in order when it is not to be
          *     reached. `tools` names the tools it gets, `None` all of the default set. `output_schema` is a JSON Schema that
-         *     the result must satisfy. `keep_home` keeps the files after the process is reaped. `reflect` says whether it
-         *     looks back on its run when that has ended, `None` as the server is set. `workspaces` names folders that the owner's
-         *     agents share; each is made on first use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes
-         *     were kept beforehand (`POST /images`).
+         *     the result must satisfy. `keep_home` keeps the files after the process is reaped, `keep_profile` the cookies and
+         *     storage of its browser for later agents of its name. `reflect` says whether it looks back on its run when that has
+         *     ended, `None` as the server is set. `workspaces` names folders that the owner's agents share; each is made on first
+         *     use and mounted at `/workspaces/NAME`. `images` go with the goal; their bytes were kept beforehand (`POST /images`).
          */
         AgentSpec: {
             goal: string;
@@ -1208,6 +1212,8 @@ export interface components {
             max_output_tokens: number;
             /** @default false */
             keep_home: boolean;
+            /** @default false */
+            keep_profile: boolean;
             /** @default null */
             reflect: boolean | null;
             /** @default [] */
@@ -3131,6 +3137,8 @@ export interface components {
             max_output_tokens?: number;
             /** @default false */
             keep_home?: boolean;
+            /** @default false */
+            keep_profile?: boolean;
             /** @default null */
             reflect?: boolean | null;
             /** @default [] */

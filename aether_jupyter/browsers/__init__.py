@@ -1,0 +1,1 @@
+"""Leaves: browsers that agents can drive."""

@@ -1,0 +1,1 @@
+function proof(text) { document.getElementById('proof').textContent = text; }
