@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import beneath
 from ..abc import Availability
 from ..model.agent import Desktop, SandboxSpec
-from ..model.errors import SandboxUnavailable
+from ..model.errors import SandboxUnavailable, ToolFailed
 from .command import clean_environment, own_home
+from .fairness import USUAL
 from .seccomp import profile_json
 from .shell import entry_point
 
@@ -225,7 +226,7 @@ class Engine:
             memswap_limit=memory_mb << 20,
             nano_cpus=int(min(cpus, self._cpus) * 1e9),
             # Where processors are short, the server and everybody else go first; where memory is, it ends first.
-            cpu_shares=256,
+            cpu_shares=USUAL,
             oom_score_adj=500,
             ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=4096, hard=4096)],
             # What the server says would otherwise be kept a second time, in the engine's own log.
@@ -256,7 +257,12 @@ class Engine:
         if hasattr(os, "geteuid") and os.geteuid() == 0 and uid != "0":
             for folder in (home, *workspaces.values()):
                 own_home(folder, int(uid), int(gid))
-        beneath.write(home, ".aether/token", token.encode())
+        try:
+            beneath.write(home, ".aether/token", token.encode())
+        except ToolFailed:
+            # What the agent put in its place, a link or a file, leads no word of the server's anywhere.
+            beneath.delete(home, ".aether", recursive=True)
+            beneath.write(home, ".aether/token", token.encode())
         image, desktop = self._images[spec.desktop], spec.desktop != "none"
         host = self.confined(
             memory_mb=spec.memory_mb,
@@ -449,6 +455,23 @@ class Engine:
         except (DockerException, OSError) as error:
             raise SandboxUnavailable(f"docker: no way into the container: {error}") from None
         return getattr(keep, "_sock", keep), keep
+
+    def weigh(self, container: str, shares: int) -> None:
+        """How much a container counts where processors are short. Never raises for what is gone already."""
+        from docker.errors import DockerException
+
+        if self._client is not None:
+            with contextlib.suppress(DockerException, OSError):
+                self._client.update_container(container, cpu_shares=shares)
+
+    def first_process(self, container: str) -> int:
+        """The number of a container's first process on the engine's machine, 0 if that is not known."""
+        from docker.errors import DockerException
+
+        if self._client is not None:
+            with contextlib.suppress(DockerException, OSError):
+                return int(self._client.inspect_container(container)["State"]["Pid"])
+        return 0
 
     def entered(self, container: str) -> bool:
         """Whether a program runs in a container that was begun beside its shell server; False if it is gone."""

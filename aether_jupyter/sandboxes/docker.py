@@ -28,6 +28,7 @@ from .containers import AS_THE_ENGINE, IMAGES, PATH, SUBNETS, WORKDIR, Confineme
 from .desktop import DISPLAY, RunningDesktop, demultiplexed
 from .disk import DiskWatch
 from .egress import Egress
+from .fairness import Fairness
 from .lasting import run_lasting
 from .shell import Call, Connection
 
@@ -68,6 +69,7 @@ class Docker:
         self.quota_bytes = quota_bytes
         self._home = home
         self.engine = Engine(str(home), images, confinement, subnets)
+        self.fairness = Fairness(self.engine.weigh)
         self.egress = Egress(self.engine, private_hosts)
         self._lock = asyncio.Lock()
         self._starting = asyncio.Semaphore(4)
@@ -183,6 +185,7 @@ class DockerSandbox:
         """The connection to the running container, made if there is none. Raises `SandboxUnavailable`."""
         async with self._lock:
             if self._connection is not None and self._connection.lost:
+                self._kind.fairness.drop(self._connection.container)
                 await self._connection.close()
                 self._connection = None
             if self._spec.network == "allowed":
@@ -192,6 +195,8 @@ class DockerSandbox:
                     self._pid, self._spec, self.home, self._workspaces, self._way
                 )
                 await self._disk.close()
+                container = self._started.id
+                self._kind.fairness.add(container, await asyncio.to_thread(self._kind.engine.first_process, container))
             self._disk.start()
             return self._connection
 
@@ -264,6 +269,7 @@ class DockerSandbox:
             if self._ending is not None:
                 await self._ending
             if self._connection is not None:
+                self._kind.fairness.drop(self._connection.container)
                 await self._connection.close()
                 self._connection = None
             await self._kind.egress.close(self._pid)
