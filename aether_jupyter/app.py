@@ -118,6 +118,7 @@ async def open_app(
         profiles = Profiles(database, processes)
         control = Control(database, processes)
         displays = Displays(machines, processes, control, feed, journal, settings, clock)
+        machines.in_use.append(displays.watched)
         stack.push_async_callback(displays.close)
         parts.append(displays.run)
         images = Images(database)

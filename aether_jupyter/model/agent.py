@@ -48,7 +48,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     in Docker only, and from first use.
     With the network `allowed`, commands reach what `hosts` names and nothing else: names, `*.` and a name for all below
     it, each with a port if it is not 80 or 443. That needs Docker. `host` is the network of the machine.
-    `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
+    `disk_mb` is what the home may hold, `None` as much as the server lets a home hold. `gpus` are the agent's
+    alone until it ends or its container is closed; they need Docker.
     """
 
     kind: Literal["auto", "docker", "bubblewrap", "host"] = "auto"
@@ -59,6 +60,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pids: Annotated[int, msgspec.Meta(ge=8, le=32_768)] = 512
     desktop: Desktop = "none"
     disk_mb: Annotated[int, msgspec.Meta(ge=16, le=16_777_216)] | None = None
+    gpus: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
 
 
 PERMISSIONS = 200

@@ -224,6 +224,8 @@ class LiveSurroundings:
                 f"sandbox.network: 'allowed' needs the sandbox docker, and this agent would run in {kind}; take 'none' "
                 "or 'host', or start a Docker engine"
             )
+        if spec.sandbox.gpus and kind not in ("docker", "auto"):
+            raise BadRequest(f"sandbox.gpus: they need the sandbox docker, and this agent would run in {kind}")
         if kind == "host" and not self._settings.allow_host_sandbox:
             raise SandboxUnavailable(
                 "The sandbox 'host' isolates nothing and is not allowed here. "

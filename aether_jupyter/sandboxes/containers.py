@@ -24,6 +24,9 @@ from ..model.agent import Desktop, SandboxSpec
 from ..model.errors import SandboxUnavailable, ToolFailed
 from .command import clean_environment, own_home
 from .fairness import USUAL
+from .gpus import Found as FoundGpus
+from .gpus import Gpu
+from .gpus import found as found_gpus
 from .seccomp import profile_json
 from .shell import entry_point
 
@@ -46,6 +49,8 @@ EGRESS_IMAGE = "aether-egress"
 SUBNETS = "10.213.0.0/16"
 """Where the networks of agents that may reach some hosts lie, eight addresses each."""
 
+GPUS = "aether.gpus"
+"""The label of a container that names the GPUs it has."""
 _NETWORKS = {"none": "none", "host": "bridge"}
 _NOWHERE = "192.0.2.53"
 """An address that is nobody's, for documents. An engine would ask its own resolver for an agent with no way out."""
@@ -118,9 +123,16 @@ class Engine:
     """
 
     def __init__(
-        self, instance: str, images: Mapping[Desktop, str], confinement: Confinement, subnets: str = SUBNETS
+        self,
+        instance: str,
+        images: Mapping[Desktop, str],
+        confinement: Confinement,
+        subnets: str = SUBNETS,
+        find_gpus: FoundGpus = found_gpus,
     ) -> None:
         self.trouble = False
+        self.gpus: Sequence[Gpu] = ()
+        self._find_gpus = find_gpus
         self._instance = instance
         self._confinement = confinement
         self._images = images
@@ -159,6 +171,7 @@ class Engine:
             )
         if (missing := self._missing(info)) is not None:
             return missing
+        self.gpus = self._find_gpus(info)
         try:
             image = self._client.inspect_image(self._images["none"])
         except ImageNotFound:
@@ -246,6 +259,7 @@ class Engine:
         workspaces: Mapping[str, Path],
         token: str,
         way: Way | None = None,
+        gpus: Sequence[Gpu] = (),
     ) -> Started:
         """Make and start a container over this home. Raises `SandboxUnavailable`.
 
@@ -270,6 +284,7 @@ class Engine:
             pids=spec.pids,
             network=way.network if way is not None else _NETWORKS[spec.network],
             # Nobody there is asked for names: what an agent may reach, it reaches by the gate, which looks them up.
+            device_requests=_requests(gpus),
             **({"dns": [_NOWHERE], "dns_opt": ["timeout:1", "attempts:1"], "sysctls": _NO_IPV6} if way else {}),
             mounts=[
                 Mount(WORKDIR, str(home), type="bind"),
@@ -282,7 +297,7 @@ class Engine:
             image,
             entry_point(),
             host,
-            {"aether.pid": str(pid)},
+            {"aether.pid": str(pid)} | ({GPUS: ",".join(gpu.id for gpu in gpus)} if gpus else {}),
             folders=desktop,
             hostname="sandbox",
             working_dir=WORKDIR,
@@ -456,6 +471,17 @@ class Engine:
             raise SandboxUnavailable(f"docker: no way into the container: {error}") from None
         return getattr(keep, "_sock", keep), keep
 
+    def gpus_elsewhere(self) -> set[str]:
+        """The GPUs that containers have, of whichever server. Raises `SandboxUnavailable`."""
+        from docker.errors import DockerException
+
+        assert self._client is not None
+        try:
+            found = self._client.containers(filters={"label": GPUS})
+        except (DockerException, OSError) as error:
+            raise SandboxUnavailable(f"docker: the engine does not say who has GPUs: {error}") from None
+        return {each for container in found for each in container["Labels"][GPUS].split(",")}
+
     def weigh(self, container: str, shares: int) -> None:
         """How much a container counts where processors are short. Never raises for what is gone already."""
         from docker.errors import DockerException
@@ -510,6 +536,14 @@ class Engine:
         except (DockerException, OSError) as error:
             log.warning("containers could not be listed: %s", error)
         return gone
+
+
+def _requests(gpus: Sequence[Gpu]) -> list[Any] | None:
+    from docker.types import DeviceRequest
+
+    if not gpus:
+        return None
+    return [DeviceRequest(driver="nvidia", device_ids=[gpu.id for gpu in gpus], capabilities=[["gpu"]])]
 
 
 def _socket_folder(uid: str, gid: str) -> Any:

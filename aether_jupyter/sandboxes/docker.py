@@ -15,6 +15,7 @@ import posixpath
 import secrets
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, Reader, SandboxKind, Writer
@@ -29,6 +30,9 @@ from .desktop import DISPLAY, RunningDesktop, demultiplexed
 from .disk import DiskWatch
 from .egress import Egress
 from .fairness import Fairness
+from .gpus import Found as FoundGpus
+from .gpus import Gpus
+from .gpus import found as found_gpus
 from .lasting import run_lasting
 from .shell import Call, Connection
 
@@ -65,10 +69,12 @@ class Docker:
         quota_bytes: int = 2_000_000_000,
         private_hosts: Sequence[str] = (),
         subnets: str = SUBNETS,
+        find_gpus: FoundGpus = found_gpus,
     ) -> None:
         self.quota_bytes = quota_bytes
         self._home = home
-        self.engine = Engine(str(home), images, confinement, subnets)
+        self.engine = Engine(str(home), images, confinement, subnets, find_gpus)
+        self.gpus = Gpus()
         self.fairness = Fairness(self.engine.weigh)
         self.egress = Egress(self.engine, private_hosts)
         self._lock = asyncio.Lock()
@@ -83,7 +89,9 @@ class Docker:
             if self._answer is None or self.engine.trouble or age > (30 if self._answer.ok else 5):
                 self._answer = await asyncio.to_thread(self.engine.ask)
                 self._asked_at = time.monotonic()
-            return self._answer
+                self.gpus.know(self.engine.gpus)
+            told = str(self.gpus)
+            return replace(self._answer, detail=f"{self._answer.detail}; {told}") if told else self._answer
 
     async def open(
         self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path] = NO_WORKSPACES
@@ -114,10 +122,12 @@ class Docker:
     ) -> tuple[Connection, Started]:
         """Start a container and its shell server. Raises `SandboxUnavailable`."""
         token = secrets.token_hex(8)
+        others = await asyncio.to_thread(self.engine.gpus_elsewhere) if spec.gpus else ()
+        gpus = self.gpus.take(pid, spec.gpus, others)
         name = f"aether-{hashlib.sha256(str(self._home).encode()).hexdigest()[:10]}-{pid}"
         async with self._starting:
             starting = asyncio.ensure_future(
-                asyncio.to_thread(self.engine.start, name, pid, spec, home, workspaces, token, way)
+                asyncio.to_thread(self.engine.start, name, pid, spec, home, workspaces, token, way, gpus)
             )
             try:
                 started = await asyncio.shield(starting)
@@ -272,6 +282,7 @@ class DockerSandbox:
                 self._kind.fairness.drop(self._connection.container)
                 await self._connection.close()
                 self._connection = None
+            self._kind.gpus.give_back(self._pid)
             await self._kind.egress.close(self._pid)
 
     async def _run(

@@ -1191,7 +1191,8 @@ export interface components {
              *       "cpus": 2,
              *       "pids": 512,
              *       "desktop": "none",
-             *       "disk_mb": null
+             *       "disk_mb": null,
+             *       "gpus": 0
              *     }
              */
             sandbox: components["schemas"]["SandboxSpec"];
@@ -2400,7 +2401,8 @@ export interface components {
          *     in Docker only, and from first use.
          *     With the network `allowed`, commands reach what `hosts` names and nothing else: names, `*.` and a name for all below
          *     it, each with a port if it is not 80 or 443. That needs Docker. `host` is the network of the machine.
-         *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
+         *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold. `gpus` are the agent's
+         *     alone until it ends or its container is closed; they need Docker.
          */
         PartialSandboxSpec: {
             /**
@@ -2428,6 +2430,8 @@ export interface components {
             desktop?: "none" | "openbox" | "xfce";
             /** @default null */
             disk_mb?: number | null;
+            /** @default 0 */
+            gpus?: number;
         };
         /**
          * PastTask
@@ -2930,7 +2934,8 @@ export interface components {
          *     in Docker only, and from first use.
          *     With the network `allowed`, commands reach what `hosts` names and nothing else: names, `*.` and a name for all below
          *     it, each with a port if it is not 80 or 443. That needs Docker. `host` is the network of the machine.
-         *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold.
+         *     `disk_mb` is what the home may hold, `None` as much as the server lets a home hold. `gpus` are the agent's
+         *     alone until it ends or its container is closed; they need Docker.
          */
         SandboxSpec: {
             /**
@@ -2958,6 +2963,8 @@ export interface components {
             desktop: "none" | "openbox" | "xfce";
             /** @default null */
             disk_mb: number | null;
+            /** @default 0 */
+            gpus: number;
         };
         /**
          * Say
@@ -3116,7 +3123,8 @@ export interface components {
              *       "cpus": 2,
              *       "pids": 512,
              *       "desktop": "none",
-             *       "disk_mb": null
+             *       "disk_mb": null,
+             *       "gpus": 0
              *     }
              */
             sandbox?: components["schemas"]["PartialSandboxSpec"];
