@@ -203,8 +203,8 @@ class Aether(Configurable):
     ).tag(config=True)
     browser_sandbox = Bool(
         True,
-        help="Whether Chromium holds pages in its own sandbox. It cannot where the server runs as root; turn it off "
-        "only where the server has a container of its own.",
+        help="Whether Chromium must hold pages in its own sandbox. Turn it off only where the server has a container "
+        "of its own. A server that is root has Chromium run by the user nobody, with a sandbox where there can be one.",
     ).tag(config=True)
     browser_idle_s = Float(
         900.0,

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -59,6 +60,11 @@ KEPT_ENVIRONMENT = (
 """What Chromium gets of the environment: it shows strangers' pages, and the server's has keys."""
 
 
+FOLDER = "aether-browser-"
+RUN = "run"
+NOBODY = 65534
+
+
 @hookimpl
 def register_browsers(settings: Settings) -> Iterable[BrowserKind]:
     """Chromium."""
@@ -103,25 +109,22 @@ class Chromium:
         import playwright.async_api as pw
 
         path = await asyncio.to_thread(found.chromium, self._chosen)
-        own_sandbox = self._own_sandbox and not found.as_root()
-        self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="aether-browser-")
-        environ = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        root = found.as_root()
+        lesser = root and path is not None and not await asyncio.to_thread(found.rooted, path)
+        folder = await asyncio.to_thread(_folder, path if lesser else None)
+        self._folder = str(folder)
+        runner = folder / RUN
+        # Root's Chromium has no sandbox of its own, nobody's has.
+        own_sandbox = self._own_sandbox and (not root or runner.exists())
         try:
             self._driver = await pw.async_playwright().start()
-            self._browser = await self._driver.chromium.launch(
-                executable_path=path,
-                headless=True,
-                chromium_sandbox=own_sandbox,
-                args=list(FLAGS),
-                # What belongs to no agent's context has no secret for the gate, and so goes nowhere.
-                proxy={"server": gate},
-                env={**environ, "HOME": self._folder},
-                downloads_path=Path(self._folder) / "downloads",
-                handle_sigint=False,
-                handle_sigterm=False,
-                handle_sighup=False,
-                timeout=LAUNCH_S * 1000,
-            )
+            try:
+                self._browser = await self._launch(runner if runner.exists() else path, gate, own_sandbox)
+            except pw.Error as error:
+                if not (root and own_sandbox and "sandbox" in error.message.lower()):
+                    raise
+                # In most containers nobody makes a sandbox; to be nobody there is what is left.
+                self._browser = await self._launch(runner, gate, own_sandbox=False)
         except pw.Error as error:
             await self._stop()
             words = error.message
@@ -131,10 +134,29 @@ class Chromium:
                     "(sysctl kernel.apparmor_restrict_unprivileged_userns=0, or kernel.unprivileged_userns_clone=1), "
                     "or, where the server runs in a container of its own, set c.Aether.browser_sandbox = False"
                 ) from None
-            last = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "no reason was given")
-            raise ToolFailed(f"Chromium ({path}) did not start: {last[:300]}") from None
+            said = [line.partition("[err]")[2].strip() for line in words.splitlines() if "[err]" in line]
+            reason = said[-1] if said else words.strip().split("\n", 1)[0]
+            raise ToolFailed(f"Chromium ({path}) did not start: {reason[:300]}") from None
         log.info("Chromium %s runs for the agents (%s)", self._browser.version, path)
         return self._browser
+
+    async def _launch(self, path: str | Path | None, gate: str, own_sandbox: bool) -> pw.Browser:
+        assert self._driver is not None
+        environ = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        return await self._driver.chromium.launch(
+            executable_path=path,
+            headless=True,
+            chromium_sandbox=own_sandbox,
+            args=list(FLAGS),
+            # What belongs to no agent's context has no secret for the gate, and so goes nowhere.
+            proxy={"server": gate},
+            env={**environ, "HOME": f"{self._folder}/home"},
+            downloads_path=f"{self._folder}/downloads",
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+            timeout=LAUNCH_S * 1000,
+        )
 
     async def close(self) -> None:
         """End the process; agents that are seated in it find it gone."""
@@ -153,3 +175,32 @@ class Chromium:
                         await ending
         if folder:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _folder(stepping_down: str | None) -> Path:
+    """A folder for what Chromium writes; with a program there that runs it as nobody, if it is to be `stepping_down`.
+
+    Those of servers that were killed go: half of a download may be large.
+    """
+    import psutil
+
+    above = (found.temporary() if stepping_down else None) or Path(tempfile.gettempdir())
+    for old in above.glob(f"{FOLDER}*-*"):
+        pid = old.name.removeprefix(FOLDER).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=above))
+    for name in ("home", "downloads"):
+        (folder / name).mkdir(mode=0o700)
+        if stepping_down is not None:
+            os.chown(folder / name, NOBODY, NOBODY)
+    if stepping_down is not None:
+        run = folder / RUN
+        # Playwright makes a folder for the profile that is root's; of two such flags the last one counts.
+        words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", stepping_down]
+        profile = shlex.quote(f"--user-data-dir={folder}/home/profile")
+        run.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@" {profile}\n')
+        run.chmod(0o755)
+        # It passes through to what is its own, and sees nothing else here.
+        folder.chmod(0o711)
+    return folder

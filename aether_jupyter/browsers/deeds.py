@@ -35,7 +35,7 @@ from ..model.browsing import (
     told,
 )
 from ..model.errors import ToolFailed, ToolTimeout
-from .page_scripts import LINKS, QUIET, SCROLLED, TEXT
+from .page_scripts import LINKS, QUIET, SAVE, SCROLLED, TEXT
 
 if TYPE_CHECKING:
     import playwright.async_api as pw
@@ -104,6 +104,7 @@ class Sheet:
         self.loading = False
         self.pending = 0
         self.status: int | None = None
+        self.media = ""
         self.lines: tuple[str, ...] = ()
         self.chooser: pw.FileChooser | None = None
 
@@ -135,6 +136,7 @@ class Sheet:
     def _status(self, response: pw.Response) -> None:
         if _leads(response.request, self.page):
             self.status = response.status
+            self.media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def _loaded(self, _: pw.Page) -> None:
         self.loading = False
@@ -490,6 +492,13 @@ async def settle(sheet: Sheet) -> None:
                 if not sheet.loading and not sheet.pending:
                     return
         await asyncio.sleep(0.05)
+
+
+async def save(sheet: Sheet) -> None:
+    """Download what the tab shows."""
+    with contextlib.suppress(Exception):
+        await sheet.page.evaluate(SAVE)
+        await asyncio.sleep(0.2)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from .. import beneath
 from ..model.errors import ToolFailed
@@ -32,7 +34,19 @@ def harmless(suggested: str) -> str:
 
 def kept(home: Path, suggested: str, file: Path, quota_bytes: int) -> str:
     """Put a finished file into the home under a free name; returns its path. Raises `ToolFailed` if it is full."""
-    size = file.stat().st_size
+    try:
+        # Chromium's user owns the folder: what lies there may be a link to what only the server may read.
+        fd = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except OSError:
+        raise ToolFailed("it is no file") from None
+    with os.fdopen(fd, "rb") as opened:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ToolFailed("it is no file")
+        return _put(home, suggested, opened, status.st_size, quota_bytes)
+
+
+def _put(home: Path, suggested: str, file: IO[bytes], size: int, quota_bytes: int) -> str:
     used = beneath.usage(home)
     if used + size > quota_bytes:
         raise ToolFailed(f"the home holds {used} of {quota_bytes} bytes, and {size} more do not fit")
@@ -45,11 +59,5 @@ def kept(home: Path, suggested: str, file: Path, quota_bytes: int) -> str:
         if not beneath.exists(home, path):
             break
         path = f"{FOLDER}/{stem} ({number}){dot}{ending}"
-    beneath.write(home, path, _blocks(file))
+    beneath.write(home, path, iter(lambda: file.read(_BLOCK), b""))
     return path
-
-
-def _blocks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        while block := opened.read(_BLOCK):
-            yield block

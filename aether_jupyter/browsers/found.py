@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -36,13 +37,39 @@ def availability(chosen: str = "") -> Availability:
         return Availability(False, f"{chosen} is no program", f"Mend c.Aether.browser, or leave it empty. {INSTALL}")
     if path is None:
         return Availability(False, "no Chromium is installed", INSTALL)
-    held = ", without its own sandbox, since the server runs as root" if as_root() else ""
-    return Availability(True, f"{path}{held}")
+    if not as_root():
+        return Availability(True, path)
+    if hindrance := rooted(path):
+        return Availability(True, f"{path}, run as root and without its own sandbox: {hindrance}")
+    return Availability(True, f"{path}, run as the user nobody")
 
 
 def as_root() -> bool:
     """Whether this is root, for whom Chromium's sandbox does not work."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def rooted(path: str) -> str:
+    """Why root cannot have the program run as nobody, '' where it can."""
+    if shutil.which("setpriv") is None:
+        return "there is no setpriv (util-linux)"
+    if not open_to_all(Path(path)):
+        return "it lies where only root may go"
+    return "" if temporary() else "no folder for temporary files is open to nobody; set TMPDIR to one that is"
+
+
+def temporary() -> Path | None:
+    """A folder for temporary files that everybody may pass through, or None."""
+    return next((path for path in map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp")) if open_to_all(path)), None)  # noqa: S108 (nobody's files there have a folder of their own)
+
+
+def open_to_all(path: Path) -> bool:
+    """Whether everybody may enter all folders above it and use it."""
+    path = path.resolve()
+    try:
+        return all(each.stat().st_mode & 0o001 for each in (path, *path.parents))
+    except OSError:
+        return False
 
 
 def _apps() -> Iterator[str | None]:

@@ -18,6 +18,16 @@ SCROLLED = """() => {
 }"""
 """How far the page is scrolled, how much of it is shown, and how high it is, in CSS pixels."""
 
+SAVE = """() => {
+  const link = document.createElement('a');
+  link.href = location.href;
+  link.download = '';
+  (document.body || document.documentElement).append(link);
+  link.click();
+  link.remove();
+}"""
+"""Has the browser download the document itself."""
+
 _WALK = """
   const children = node => node.shadowRoot ? node.shadowRoot.childNodes
     : node.localName === 'slot' && node.assignedNodes().length ? node.assignedNodes() : node.childNodes;

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 WINDOW = {"width": 1280, "height": 800}
 MOST_TABS = 20
+PDF = "application/pdf"
 SHOWN_LINES = 40
 FIRST_LINES = 80
 DOWNLOAD_WAIT_S = 5.0
@@ -91,6 +92,10 @@ class SeatedBrowser:
                         # A window that it opened, or closed, is heard of a little later.
                         sheet = await self._some_tab()
                         await deeds.settle(sheet)
+                    if sheet.media == PDF and sheet.document != (document if sheet is before else 0):
+                        # Chromium shows it as pictures, in which there is nothing to read.
+                        self._notes.append("It is a PDF, and is downloaded to be read.")
+                        await deeds.save(sheet)
                     await self._downloads(DOWNLOAD_WAIT_S)
                 if sheet is not before or sheet.document != document:
                     lines = ()

@@ -10,6 +10,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 PAGES = Path(__file__).parent / "pages"
+PAPER = (
+    b"%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
+    b"trailer<</Root 1 0 R>>\n%%EOF"
+)
 SCRIPT = (PAGES / "proof.js").read_text()
 
 
@@ -93,6 +97,8 @@ class Site:
                 sent += len(block)
                 if "endless" in query:
                     await asyncio.sleep(0.002)
+        elif path == "/paper.pdf":
+            send(PAPER, kind="application/pdf")
         elif path == "/upload":
             self.uploads.append(body)
             names = [part.split(b'"')[0].decode() for part in body.split(b'filename="')[1:]]

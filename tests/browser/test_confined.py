@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import stat
+import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from aether_jupyter.abc import Availability
 from aether_jupyter.browsers import found
 from aether_jupyter.browsers.chromium import Chromium
-from aether_jupyter.browsers.downloads import harmless
+from aether_jupyter.browsers.downloads import harmless, kept
 from aether_jupyter.config import Settings
 from aether_jupyter.engine.permissions import Caller, Policy, reached
 from aether_jupyter.model.agent import SandboxSpec
@@ -25,7 +27,7 @@ from aether_jupyter.model.permission import parse_permission
 from aether_jupyter.runtime.browsers import Browsers, state_of
 
 from .conftest import QUOTA, Agent
-from .site import Site
+from .site import PAPER, Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -103,8 +105,18 @@ async def test_downloads_come_into_the_home_under_names_that_are_free(agent: Age
     assert sorted(path.name for path in folder.iterdir()) == ["direct.bin", "made.txt", "report (2).csv", "report.csv"]
 
 
+async def test_a_pdf_is_downloaded_since_there_is_nothing_to_read_in_what_is_shown(agent: Agent, site: Site) -> None:
+    told = await agent.do("open", url=f"{site.origin}/paper.pdf")
+    assert "It is a PDF, and is downloaded to be read." in told
+    assert "Downloaded downloads/paper.pdf." in told
+    assert (agent.home / "downloads" / "paper.pdf").read_bytes() == PAPER
+    await agent.do("open", url=f"{site.origin}/download")
+    assert "Downloaded downloads/paper (2).pdf." in await agent.do("click", target="The paper")
+    assert "Downloaded" not in await agent.do("press", keys="End")
+
+
 @pytest.mark.parametrize(
-    ("name", "kept"),
+    ("name", "becomes"),
     [
         ("../../../etc/cron.d/evil", "evil"),
         ("..\\..\\evil.exe", "evil.exe"),
@@ -121,8 +133,8 @@ async def test_downloads_come_into_the_home_under_names_that_are_free(agent: Age
         ("con  fig .txt", "con fig.txt"),
     ],
 )
-def test_names_of_downloads_are_harmless(name: str, kept: str) -> None:
-    assert harmless(name) == kept
+def test_names_of_downloads_are_harmless(name: str, becomes: str) -> None:
+    assert harmless(name) == becomes
 
 
 async def test_a_download_cannot_leave_the_home_by_a_link(agent: Agent, site: Site, tmp_path: Path) -> None:
@@ -294,6 +306,59 @@ async def test_browsers_that_are_idle_give_their_memory_back_and_so_does_chromiu
         assert len(await browser.tabs()) == 1
 
 
+async def test_what_a_killed_server_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o711)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = subprocess.Popen(["true"])
+    done.wait()
+    left, others = tmp_path / f"aether-browser-{done.pid}-x", tmp_path / f"aether-browser-{os.getpid()}-y"
+    for folder in (left, others):
+        (folder / "downloads").mkdir(parents=True)
+    async with Browsers({"chromium": Chromium()}, Settings(home=tmp_path)) as browsers:
+        await browsers.open(1, nowhere, SandboxSpec(network="host"), None, lambda host: None)
+        assert not left.exists()
+        assert others.exists()
+    assert [path.name for path in tmp_path.glob("aether-browser-*")] == [others.name]
+
+
+@pytest.mark.skipif(not found.as_root(), reason="only root has something to lose here")
+async def test_chromium_of_a_server_that_is_root_is_run_by_nobody_and_has_its_own_sandbox(
+    agent: Agent, site: Site, tmp_path: Path
+) -> None:
+    await agent.do("open", url=f"{site.origin}/form")
+    (main,) = chromiums()
+    family = [psutil.Process(main), *psutil.Process(main).children(recursive=True)]
+    assert {process.uids().effective for process in family} == {65534}
+    # Whether nobody may make a sandbox is the kernel's to say.
+    unshared = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", "unshare", "-Ur", "true"], check=False)
+    if unshared.returncode == 0:
+        assert not [part for process in family for part in process.cmdline() if part == "--no-sandbox"]
+
+
+def test_a_chromium_where_only_root_may_go_is_run_as_root_and_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "closed" / "chrome"
+    program.parent.mkdir(mode=0o700)
+    program.touch(0o755)
+    monkeypatch.setattr(found, "as_root", lambda: True)
+    answer = found.availability(str(program))
+    assert answer.ok
+    assert "run as root and without its own sandbox: it lies where only root may go" in answer.detail
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "there is no setpriv" in found.availability(str(program)).detail
+
+
+def test_a_download_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("canary")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "guid").symlink_to(tmp_path / "secret")
+    with pytest.raises(ToolFailed, match="it is no file"):
+        kept(tmp_path / "home", "x.txt", tmp_path / "guid", 1_000)
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 async def test_chromium_finds_nothing_of_the_servers_environment(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,5 +404,5 @@ async def test_a_program_that_is_no_chromium_is_told_as_such(tmp_path: Path) -> 
     fake.write_text("#!/bin/sh\necho no browser at all >&2\nexit 3\n")
     fake.chmod(0o755)
     async with Browsers({"chromium": Chromium(str(fake))}, Settings(home=tmp_path)) as browsers:
-        with pytest.raises(ToolFailed, match=rf"Chromium \({re.escape(str(fake))}\) did not start: "):
+        with pytest.raises(ToolFailed, match=rf"Chromium \({re.escape(str(fake))}\) did not start: no browser at all"):
             await browsers.open(1, nowhere, SandboxSpec(network="host"), None, lambda host: None)
