@@ -65,6 +65,7 @@ const explore: Template = {
     temperature: null,
     max_output_tokens: 4096,
     keep_home: false,
+    keep_profile: false,
     reflect: null,
     workspaces: ['data'],
     labels: {},

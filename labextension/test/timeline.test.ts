@@ -462,3 +462,40 @@ test('older steps that are told in short stand in the timeline with their summar
   assert.ok(note.kind === 'note' && note.what.type === 'why');
   assert.match(note.what.text, /could not be told in short/);
 });
+
+test('images stand with the goal, with messages and with what a call came to', () => {
+  const image = {
+    digest: '5e'.repeat(32),
+    media_type: 'image/png' as const,
+    width: 64,
+    height: 48,
+    size_bytes: 155
+  };
+  const given = spawned as ProcessSpawned;
+  const blocks = timeline(
+    records(
+      { ...given, spec: { ...given.spec, images: [image] } },
+      ...answered(1, call('c1')),
+      { type: 'tool.started', step: 1, call: call('c1') },
+      {
+        type: 'tool.ended',
+        step: 1,
+        call_id: 'c1',
+        tool: 'run_command',
+        outcome: { ok: true, content: 'drawn', images: [image] }
+      },
+      {
+        type: 'message.sent',
+        id: 'm',
+        sender: 'ana',
+        text: 'and this',
+        images: [image]
+      }
+    )
+  );
+  const [goal, step, message] = blocks;
+  assert.deepEqual(goal.kind === 'message' && goal.images, [image]);
+  assert.deepEqual(message.kind === 'message' && message.images, [image]);
+  const entry = (step as StepBlock).entries[0] as ActionEntry;
+  assert.deepEqual(entry.outcome?.images, [image]);
+});

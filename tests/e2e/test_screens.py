@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from ..drawn import drawn
 from .axe import violations
 from .lab import Lab, begin, open_lab, run, run_all_cells, wait_for
 
@@ -538,3 +539,44 @@ def test_a_step_is_judged_by_keyboard_and_a_result_in_its_cell(stage: Lab, chrom
     page.wait_for_function("button => button.getAttribute('aria-pressed') === 'true'", arg=thumb.element_handle())
     wait_for(lambda: len(stage.get(f"aether/api/v1/processes/{pid}/feedback")["feedback"]) == 2)
     assert stage.get("aether/api/v1/profile?agent=judged")["thumbs_up"] == 1
+
+
+def test_an_image_is_pasted_sent_shown_and_opened(stage: Lab, chrome: Any) -> None:
+    pid = stage.spawn(goal="ask", name="Asker", model="scripted:question")
+    wait_for(lambda: stage.process(pid)["state"] == "WAITING")
+    page = open_lab(chrome, stage)
+    run(page, "aether:open-agent", pid=pid)
+    words = page.get_by_role("textbox", name=f"Message to agent {pid}")
+    words.wait_for()
+    words.evaluate(
+        """(node, bytes) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], 'a.png', { type: 'image/png' }));
+          node.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
+        }""",
+        list(drawn("teal", (640, 480))),
+    )
+    attached = page.locator(".comp .ae-pic img")
+    attached.wait_for()
+    send = page.get_by_role("button", name="Send", exact=True)
+    assert send.get_attribute("aria-disabled") == "true", "an image alone says nothing"
+    words.fill("What is on it?")
+    send.click()
+    attached.wait_for(state="detached")
+    small = page.locator(".step.person .ae-picb").last
+    small.locator("img").wait_for()
+    assert small.locator("img").get_attribute("alt") == "Image, 640 by 480 pixels"
+    assert small.locator("img").get_attribute("src").startswith("blob:")
+    assert small.locator("img").evaluate("node => [node.naturalWidth, node.naturalHeight]") == [640, 480]
+    small.focus()
+    page.keyboard.press("Enter")
+    large = page.get_by_role("dialog", name="Image")
+    large.locator("img").wait_for()
+    assert not violations(page, ".ae-large", ".comp")
+    page.keyboard.press("Escape")
+    large.wait_for(state="detached")
+    assert small.evaluate("node => node === document.activeElement")
+
+    chooser = page.locator(".comp input[type=file]")
+    chooser.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"no image"})
+    page.get_by_role("alert").get_by_text("these bytes are no PNG").wait_for()

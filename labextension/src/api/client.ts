@@ -13,6 +13,7 @@ import type {
   Decision,
   FileInfo,
   Holding,
+  Image,
   ImportReport,
   JournalRecord,
   Judgement,
@@ -156,7 +157,11 @@ export class AetherClient {
   send(
     pid: number,
     text: string,
-    options: { kind?: string; interrupt?: boolean } = {}
+    options: {
+      kind?: string;
+      interrupt?: boolean;
+      images?: readonly Image[];
+    } = {}
   ): Promise<{ id: string }> {
     return this._call(
       'POST',
@@ -164,6 +169,23 @@ export class AetherClient {
       {},
       { text, ...options }
     );
+  }
+
+  /** Keeps an image, so that a goal or a message can name it. What it is, the server tells by its bytes. */
+  async keepImage(content: Blob): Promise<Image> {
+    const response = await this._request(
+      'POST',
+      this._url('images'),
+      content,
+      'application/octet-stream'
+    );
+    return (await response.json()) as Image;
+  }
+
+  /** The bytes of an image, as nothing but an image of its type. */
+  async image(digest: string, type: Image['media_type']): Promise<Blob> {
+    const response = await this._request('GET', this._url(`images/${digest}`));
+    return new Blob([await response.arrayBuffer()], { type });
   }
 
   /** A new terminal in its sandbox; the name under which Jupyter's terminals have it. */
@@ -505,12 +527,13 @@ export class AetherClient {
   private async _request(
     method: string,
     url: string,
-    body?: unknown
+    body?: unknown,
+    media = 'application/zip'
   ): Promise<Response> {
     const init: RequestInit = { method };
     if (body instanceof Blob) {
       init.body = body;
-      init.headers = { 'Content-Type': 'application/zip' };
+      init.headers = { 'Content-Type': media };
     } else if (body !== undefined) {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };

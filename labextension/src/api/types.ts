@@ -30,6 +30,7 @@ export type Part = TextPart | ThinkingPart | ToolCall;
 export type Usage = Schemas['Usage'];
 export type Evidence = Schemas['Evidence'];
 export type Outcome = Schemas['Outcome'];
+export type Image = Schemas['Image'];
 
 export type Decision = Schemas['Decision'];
 export type Verdict = Decision['verdict'];

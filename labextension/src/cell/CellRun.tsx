@@ -4,6 +4,7 @@ import * as React from 'react';
 import { AetherError } from '../api/client';
 import type { Decision, Process, VoiceKind } from '../api/types';
 import { CommandIDs } from '../commands/ids';
+import { Pictures } from '../panels/Pictures';
 import { useCommand, useServices } from '../panels/services';
 import { decide } from '../state/deciding';
 import { approvalOf, runSeconds, standing, tokens } from '../state/selectors';
@@ -485,6 +486,7 @@ function EntryLine(props: { entry: Entry }): React.JSX.Element {
             <code>{stripAnsi(callText(call).split('\n')[0])}</code>
           </span>
           <span className="r">{facts}</span>
+          <Pictures images={outcome?.images} scale="small" />
         </li>
       );
     }

@@ -4,6 +4,7 @@ import type {
   ControlReturned,
   Decision,
   ExitStatus,
+  Image,
   JournalRecord,
   LimitsExtended,
   Outcome,
@@ -156,6 +157,7 @@ export interface MessageBlock {
   readonly text: string;
   /** The first message is the goal itself; what the agent remembers, and older steps in short, are nobody's message. */
   readonly what: 'goal' | 'message' | 'memory' | 'summary';
+  readonly images?: readonly Image[];
   /** The memories that it tells of, by their ids. */
   readonly memories?: readonly number[];
   /** The first and the last of the steps that a summary tells in short; they stay in the timeline as they are. */
@@ -283,7 +285,8 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           at,
           sender: event.process.owner,
           text: event.spec.goal,
-          what: 'goal'
+          what: 'goal',
+          images: event.spec.images
         });
         break;
       case 'message.sent':
@@ -293,7 +296,8 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           at,
           sender: event.sender,
           text: event.text,
-          what: 'message'
+          what: 'message',
+          images: event.images
         });
         break;
       case 'memory.given':

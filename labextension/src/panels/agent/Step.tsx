@@ -35,6 +35,7 @@ import {
 import { Markdown } from '../../ui/Markdown';
 import { diffSize, isDiff, lineCount, stripAnsi } from '../../ui/plainText';
 import { Diff, Found, Inline, Output } from '../../ui/Text';
+import { Pictures } from '../Pictures';
 import { useClock, useCommand } from '../services';
 import { useAgent } from './context';
 import { Changes } from './PlanChanges';
@@ -695,6 +696,7 @@ function OutcomeView(props: { entry: ActionEntry }): React.JSX.Element | null {
         {summary && words && ', '}
         <Found text={words} query={query} />
       </Head>
+      <Pictures images={outcome.images} />
       {open && (
         <>
           {proof &&
@@ -796,6 +798,7 @@ function MessageRow(props: { block: MessageBlock }): React.JSX.Element {
               )}
             </span>
           </Head>
+          <Pictures images={block.images} />
         </Event>
       </div>
       <div className="scost" />

@@ -26,6 +26,7 @@ import {
   useWords
 } from '../../ui';
 import { stripAnsi } from '../../ui/plainText';
+import { Pictures } from '../Pictures';
 import { useClock, useCommand, useServices } from '../services';
 import { useAsked, usePaced } from '../useAsked';
 import {
@@ -611,6 +612,10 @@ function Entry(props: {
   const [whole, setWhole] = React.useState<string | null>(null);
   const [failure, setFailure] = React.useState('');
   const cut = entry.chars > entry.text.length && whole === null;
+  const seen = (entry.shown ?? []).flatMap(
+    place => entry.images?.[place] ?? []
+  );
+  const unseen = (entry.images?.length ?? 0) - seen.length;
   const read = async () => {
     setFailure('');
     try {
@@ -666,6 +671,17 @@ function Entry(props: {
           </>
         )}
         {failure && <span className="ae-2"> {failure}</span>}
+        <Pictures images={seen} scale="small" />
+        {unseen > 0 && (
+          <span className="ae-2">
+            {' '}
+            {trans._n(
+              '(%1 image, not shown any more)',
+              '(%1 images, not shown any more)',
+              unseen
+            )}
+          </span>
+        )}
       </div>
     </div>
   );
