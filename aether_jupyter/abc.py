@@ -6,7 +6,8 @@ sandbox) knows this file and `model`, and nothing above.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from .model.plan import Plan
 from .model.process import Process
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
 from .model.routing import Family
+from .model.snapshot import Branched, Branching, Comparison, Files, Snapshot, SnapshotDetail
 from .model.tool import Outcome, ToolSpec
 
 if TYPE_CHECKING:
@@ -144,6 +146,23 @@ class RestingSandbox(Protocol):
     async def resting(self) -> bool:
         """Whether nothing that somebody began runs in it: no command, no terminal."""
         ...
+
+
+@runtime_checkable
+class Freezable(Protocol):
+    """A sandbox whose processes can be stopped where they stand, so that files do not move while they are copied."""
+
+    async def freeze(self) -> bool:
+        """Stop them. False if there is nothing to stop, or it could not be done."""
+        ...
+
+    async def thaw(self) -> None:
+        """Let them go on. Never raises for what is gone."""
+        ...
+
+
+Showing = Callable[[int], Awaitable[Mapping[str, Sequence[Any]]]]
+"""What a process has open on a screen, by kind (`windows`, `pages`): what a snapshot notes beside its files."""
 
 
 @dataclass(frozen=True)
@@ -480,6 +499,25 @@ class Displays(Protocol):
     async def give_back(self, who: Principal, pid: int, note: str) -> DisplayStatus: ...
     async def ask(self, who: Principal, pid: int) -> None: ...
     async def picture(self, who: Principal, pid: int, width: int) -> bytes: ...
+
+
+class Captures(Protocol):
+    """Snapshots taken, compared, taken elsewhere and gone on from; `app.py` hands it to the doors."""
+
+    async def take(self, actor: Principal, pid: int, *, label: str = "", kept: bool = False) -> Snapshot: ...
+    async def detail(self, actor: Principal, key: int) -> SnapshotDetail: ...
+    async def compare(self, actor: Principal, before: int, after: int) -> Comparison: ...
+    async def restore(self, actor: Principal, key: int, how: Branching) -> Branched: ...
+    async def fork(
+        self, actor: Principal, pid: int, step: int | None, how: Branching, files: Files = "nearest"
+    ) -> Branched: ...
+    async def delete(self, actor: Principal, key: int) -> Snapshot: ...
+    async def export(self, actor: Principal, key: int) -> tuple[str, AsyncGenerator[bytes, None]]: ...
+    def upload(self) -> AbstractContextManager[Path]:
+        """A file for what is to be imported; it is gone when the context is left."""
+        ...
+
+    async def take_in(self, actor: Principal, path: Path) -> Snapshot: ...
 
 
 class Surroundings(Protocol):

@@ -20,6 +20,7 @@ from .model.notes import Notes
 from .model.process import Process
 from .model.profile import Standing
 from .model.request import Request
+from .model.snapshot import Snapshot
 from .model.tool import Approval, ApprovalRule, ToolSpec
 from .model.view import Spend, View
 
@@ -55,6 +56,12 @@ class ProcessList(msgspec.Struct, frozen=True):
     """Processes, newest first."""
 
     processes: list[Process]
+
+
+class SnapshotList(msgspec.Struct, frozen=True):
+    """Snapshots, newest first."""
+
+    snapshots: list[Snapshot]
 
 
 class RecordList(msgspec.Struct, frozen=True):

@@ -32,12 +32,15 @@ from .kernel.processes import Processes
 from .kernel.profiles import Profiles
 from .kernel.reflections import Reflections
 from .kernel.requests import Requests
+from .kernel.snapshots import Snapshots
 from .model.errors import ModelNotConfigured
 from .plugins import load_plugins
 from .runtime.browsers import Browsers
+from .runtime.captures import Captures
 from .runtime.consolidation import Consolidation
 from .runtime.displays import Displays
 from .runtime.embedding import Embedding
+from .runtime.holds import Holds
 from .runtime.language import Language
 from .runtime.machines import Machines
 from .runtime.personal import PersonalData
@@ -76,6 +79,8 @@ class App:
     plans: Plans
     images: Images
     displays: Displays
+    snapshots: Snapshots
+    captures: Captures
 
 
 @asynccontextmanager
@@ -129,6 +134,12 @@ async def open_app(
             profiles,
             partial(wants, settings.reflection),
         )
+        snapshots = Snapshots(database, processes, settings.snapshots_keep)
+        holds = Holds()
+        captures = Captures(
+            snapshots, processes, memories, notes, machines, toolbox, holds, settings, clock, showing=()
+        )
+        await captures.tidy()
         supervisor = Supervisor(
             processes,
             requests,
@@ -145,10 +156,13 @@ async def open_app(
             machines,
             browsers,
             displays,
+            holds,
+            captures.before_destructive,
             settings,
             clock,
         )
         surroundings.supervisor = supervisor
+        captures.runs_here = supervisor.runs
         reflection = Reflection(
             reflections, processes, memories, feedback, language, journal, supervisor.lease, settings, clock
         )
@@ -178,12 +192,16 @@ async def open_app(
             contexts=contexts,
             memory_files=memory_files,
             notes=notes,
-            personal=PersonalData(erasure, processes, memory_files, machines, browsers, settings, supervisor.left),
+            personal=PersonalData(
+                erasure, processes, memory_files, machines, browsers, snapshots, captures, settings, supervisor.left
+            ),
             feedback=feedback,
             profiles=profiles,
             plans=plans,
             images=images,
             displays=displays,
+            snapshots=snapshots,
+            captures=captures,
         )
 
 

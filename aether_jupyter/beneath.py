@@ -245,6 +245,55 @@ def walk(root: Path, path: str = "", *, limit: int = _MOST) -> Iterator[FileInfo
         waiting.extend(tuple(e.path.split("/")) for e in reversed(found) if e.kind == "directory")
 
 
+class Found:
+    """An entry that `survey` came by, with its status. It can be opened until the next one is asked for."""
+
+    def __init__(self, path: str, status: os.stat_result, where: _Where, name: str) -> None:
+        self.path = path
+        self.status = status
+        self._where = where
+        self._name = name
+
+    def open(self) -> int:
+        """A descriptor for reading, the caller's to close. Raises `OSError` for a link or what is gone."""
+        flags = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _NOCTTY | _CLOEXEC | _BINARY
+        if not _NOFOLLOW and modes.S_ISLNK(os.lstat(self._where.at(self._name)).st_mode):
+            raise OSError(errno.ELOOP, "a link", self._name)
+        return os.open(self._where.at(self._name), flags, dir_fd=self._where.fd)
+
+    def target(self) -> str:
+        """Where a link points. Raises `OSError`."""
+        return os.readlink(self._where.at(self._name), dir_fd=self._where.fd)
+
+
+def survey(root: Path, missed: Callable[[str], None]) -> Iterator[Found]:
+    """Everything below a folder with its status, parents before children, links not followed.
+
+    A folder that cannot be entered, or not any more, is handed to `missed`; the root must be there.
+    """
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        names = waiting.pop()
+        path = "/".join(names)
+        try:
+            with (
+                _enter(root, path, names) as where,
+                os.scandir(where.fd if where.fd is not None else where.folder) as it,
+            ):
+                for entry in sorted(it, key=lambda each: each.name):
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    if modes.S_ISDIR(status.st_mode) and len(names) < _DEEPEST:
+                        waiting.append((*names, entry.name))
+                    yield Found(f"{path}/{entry.name}" if path else entry.name, status, where, entry.name)
+        except (FileNotFound, ToolFailed, OSError):
+            if not names:
+                raise
+            missed(path)
+
+
 def usage(root: Path, *, limit: int = 1_000_000) -> int:
     """Bytes of all regular files below the folder."""
     return sum(entry.size_bytes for entry in walk(root, limit=limit) if entry.kind == "file")

@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     consolidate_every_s: float = 86_400.0
     reflection: Literal["auto", "always", "never"] = "auto"
     control_grace_s: float = 60.0
+    snapshots_keep: int = 20
+    snapshot_before_destructive: bool = False
     lease_s: float = 2.0
     model_timeout_s: float = 120.0
     model_attempts: int = 5
@@ -74,6 +76,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def homes(self) -> Path:
         """Where each process has its folder, named by its PID."""
         return self.home / "homes"
+
+    @property
+    def snapshots(self) -> Path:
+        """Where the files of snapshots lie, in a folder for each owner."""
+        return self.home / "snapshots"
 
 
 PROVIDER_VARIABLES = (
@@ -249,6 +256,14 @@ class Aether(Configurable):
         60.0,
         help="Seconds after which a person who has taken an agent's desktop over and is not connected any more loses "
         "control, and the agent goes on.",
+    ).tag(config=True)
+    snapshots_keep = Int(
+        20,
+        help="Snapshots of one agent that stay: of more, those taken by themselves go first, then the oldest; the "
+        "newest and those marked to be kept stay. 0: all.",
+    ).tag(config=True)
+    snapshot_before_destructive = Bool(
+        False, help="Whether an agent is captured before it runs a destructive tool; it does not run if that fails."
     ).tag(config=True)
     model_timeout_s = Float(120.0, help="Seconds a model may stay silent.").tag(config=True)
     model_attempts = Int(5, help="Tries of one model call, the first included.").tag(config=True)

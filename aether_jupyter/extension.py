@@ -81,6 +81,8 @@ class Tenure:
                         feedback=app.feedback,
                         profiles=app.profiles,
                         plans=app.plans,
+                        snapshots=app.snapshots,
+                        captures=app.captures,
                         images=app.images,
                         displays=app.displays,
                         terminals=self._terminals,

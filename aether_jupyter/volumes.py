@@ -64,6 +64,23 @@ class Volumes:
                 return False
             return True
 
+    @contextmanager
+    def filling(self, image: Path, mount: Path, size_bytes: int) -> Iterator[None]:
+        """A new volume that is nobody's yet, mounted to be filled within the block; `give` makes it a process's."""
+        _format(image, size_bytes)
+        _run("mount", "-t", "ext4", "-o", _OPTIONS, str(image), str(mount))
+        try:
+            with contextlib.suppress(OSError):
+                (mount / "lost+found").rmdir()
+            yield
+        finally:
+            _run("umount", str(mount))
+
+    def give(self, image: Path, pid: int) -> None:
+        """Have a volume that was filled be that of a process, which has none."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        image.rename(self._image(pid))
+
     def leave(self, pid: int, mount: Path) -> bool:
         """Unmount it, unless another server uses it or something in it is open; then it can be tried again."""
         with self._lock:

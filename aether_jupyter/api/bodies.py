@@ -16,6 +16,7 @@ from ..model.permission import Permission, parse_permission
 from ..model.plan import Plan, parse_plan
 from ..model.process import Signal
 from ..model.request import NoteKind
+from ..model.snapshot import Branching, Files, Label
 from ..model.tool import Remember, Verdict
 
 Pid = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
@@ -81,6 +82,31 @@ class Extend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: Annotated[int, msgspec.Meta(ge=1, le=10**12)] | None = None
     cost_usd: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
     wall_s: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+
+
+class TakeSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What it shall be called, and whether it is spared when the oldest go."""
+
+    label: Label = ""
+    kept: bool = False
+
+
+class MarkSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is said of a snapshot; what is left out stays."""
+
+    label: Label | None = None
+    kept: bool | None = None
+
+
+class Fork(Branching, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From which step (the present one if none is named), with which files, and what is changed."""
+
+    step: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    files: Files = "nearest"
+
+    def how(self) -> Branching:
+        """The changes alone."""
+        return Branching(**{name: getattr(self, name) for name in Branching.__struct_fields__})
 
 
 class ChooseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,10 +37,13 @@ from ..model.events import (
     ProcessErased,
     ProcessExited,
     ProcessReaped,
+    ProcessRestored,
     ProcessSpawned,
     Record,
     Reflected,
     SignalSent,
+    SnapshotDeleted,
+    SnapshotTaken,
     StateChanged,
     ToolEnded,
     ToolStarted,
@@ -177,6 +180,10 @@ def _entries(event: Event) -> Iterator[_Entry]:
         case FeedbackGiven(step=step, by=by, thumb=thumb, comment=comment):
             judged = {"up": "thumb up", "down": "thumb down", "none": "comment"}[thumb]
             yield _Entry(f"step {step} · {judged} by {by}", comment)
+        case ProcessRestored(process=process, told=told):
+            yield _Entry(f"goes on from here as agent {process.pid}", told)
+        case SnapshotTaken(snapshot=snapshot):
+            yield _Entry(f"snapshot {snapshot.id}", snapshot.label)
         case ToolStarted(step=step, call=call):
             yield _Entry(f"step {step} · {call.tool}", _arguments(call))
         case ToolEnded(tool=tool, outcome=outcome):
@@ -203,7 +210,13 @@ def _entries(event: Event) -> Iterator[_Entry]:
         case ProcessExited(status=status):
             yield _Entry(f"ended · {status.reason} (code {status.code})", status.message)
         case (
-            StateChanged() | ProcessSpawned() | LimitsExtended() | ProcessReaped() | ProcessErased() | ModelRequested()
+            StateChanged()
+            | ProcessSpawned()
+            | LimitsExtended()
+            | ProcessReaped()
+            | ProcessErased()
+            | ModelRequested()
+            | SnapshotDeleted()
         ):
             return
 

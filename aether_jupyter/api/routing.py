@@ -14,6 +14,7 @@ import types
 import typing
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import quote
 
@@ -26,12 +27,12 @@ from tornado.iostream import StreamClosedError
 
 from ..answers import named
 from ..model.access import require
-from ..model.errors import AetherError, BadRequest, Forbidden, NotFound, TooMany
+from ..model.errors import AetherError, BadRequest, Forbidden, NotFound, StorageFull, TooMany
 from ..model.image import IMAGE_BYTES, ImageType
 from .identity import principal
 
 if TYPE_CHECKING:
-    from ..abc import Displays, PersonalData, Surroundings
+    from ..abc import Captures, Displays, PersonalData, Surroundings
     from ..kernel.approvals import Approvals
     from ..kernel.budgets import Budgets
     from ..kernel.catalog import Catalog
@@ -45,12 +46,14 @@ if TYPE_CHECKING:
     from ..kernel.plans import Plans
     from ..kernel.processes import Processes
     from ..kernel.profiles import Profiles
+    from ..kernel.snapshots import Snapshots
     from .terminals import Terminals
 from ..kernel.requests import Requests
 
 PREFIX = "/aether/api/v1"
 BODY_BYTES = 4_000_000
 UPLOAD_BYTES = 256_000_000
+SNAPSHOT_BYTES = 16 << 30
 NESTED = 100
 RESOURCE = "aether"
 PROBLEM = "application/problem+json"
@@ -82,6 +85,8 @@ class House:
     feedback: Feedback
     profiles: Profiles
     plans: Plans
+    snapshots: Snapshots
+    captures: Captures
     images: Images
     displays: Displays
     terminals: Terminals
@@ -119,6 +124,16 @@ class ImageUpload(Upload):
     what: typing.ClassVar[str] = "an image"
     media: typing.ClassVar[tuple[str, ...]] = (*IMAGE_TYPES, "application/octet-stream")
     most_bytes: typing.ClassVar[int] = IMAGE_BYTES
+
+
+@dataclass(frozen=True)
+class SnapshotUpload(Upload):
+    """A body that may be too large for memory: it is in the file at `path`, and `content` is empty."""
+
+    path: Path
+    what: typing.ClassVar[str] = "a snapshot"
+    media: typing.ClassVar[tuple[str, ...]] = (ZIP, "application/octet-stream")
+    most_bytes: typing.ClassVar[int] = SNAPSHOT_BYTES
 
 
 def is_upload(body: Any) -> typing.TypeGuard[type[Upload]]:
@@ -245,6 +260,10 @@ class Door(APIHandler):
     def _request_summary(self) -> str:
         return summary(self.request)
 
+    def received(self, kind: type[Upload]) -> Upload:
+        """The body of bytes, all of it."""
+        return kind(self.request.body)
+
     async def serve(self, chosen: Route, in_path: dict[str, str]) -> None:
         """Answer one request. Nothing that a client sends may end as a 500."""
         try:
@@ -287,7 +306,7 @@ class Door(APIHandler):
             raise web.HTTPError(413, f"the file is larger than {kind.most_bytes} bytes")
         if self._media_type() not in kind.media:
             raise web.HTTPError(415, f"the body must be {kind.what}; send Content-Type: {' or '.join(kind.media)}")
-        return kind(self.request.body)
+        return self.received(kind)
 
     def _body(self, decoder: msgspec.json.Decoder[Any]) -> Any:
         if len(self.request.body) > BODY_BYTES:
@@ -374,6 +393,62 @@ def handlers(routes: Iterable[Route], entrance: Entrance) -> list[tuple[str, typ
     return [(_pattern(path), _door(path, methods), {"entrance": entrance}) for path, methods in by_path.items()]
 
 
+@web.stream_request_body
+class StreamDoor(Door):
+    """A door whose body is written to a file as it comes; whoever sends it is known before the first byte."""
+
+    _file: typing.IO[bytes] | None = None
+    _path = Path()
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Find out who sends it, and make a file for it."""
+        self._leaving = contextlib.ExitStack()
+        await super().prepare()
+        chosen = self.routes.get(self.request.method or "")
+        if self._finished or chosen is None or self.current_user is None:
+            return
+        try:
+            require(principal(self.identity_provider, self.current_user), chosen.scope)
+            house = await self.entrance.house()
+        except AetherError as error:
+            self._problem(error, error.status)
+            return
+        self._path = self._leaving.enter_context(house.captures.upload())
+        self._file = self._leaving.enter_context(self._path.open("wb"))
+        self.request.connection.set_max_body_size(SNAPSHOT_BYTES)  # type: ignore[union-attr]
+
+    def data_received(self, chunk: bytes) -> None:
+        """Write what came."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(chunk)
+        except OSError:
+            self._problem(StorageFull("The disk under AETHER_HOME is full; nothing was kept."), StorageFull.status)
+            self._leave()
+
+    def received(self, kind: type[Upload]) -> Upload:
+        """The file, with all of the body in it."""
+        if self._file is None:
+            raise BadRequest("the body did not come")
+        self._file.flush()
+        return SnapshotUpload(b"", self._path)
+
+    def on_finish(self) -> None:
+        """Drop the file."""
+        self._leave()
+        super().on_finish()
+
+    def on_connection_close(self) -> None:
+        """Drop what came of it."""
+        self._leave()
+        super().on_connection_close()
+
+    def _leave(self) -> None:
+        self._file = None
+        self._leaving.close()
+
+
 def _door(path: str, methods: dict[str, Route]) -> type[Door]:
     def method(chosen: Route) -> Any:
         # `authorized` remembers what it was first asked for unless both are given.
@@ -386,8 +461,9 @@ def _door(path: str, methods: dict[str, Route]) -> type[Door]:
 
     members: dict[str, Any] = {name.lower(): method(chosen) for name, chosen in methods.items()}
     name = "".join(part.strip("{}").capitalize() for part in path.split("/")) + "Door"
-    allowed = (*methods, "OPTIONS")
-    return cast("type[Door]", type(name, (Door,), {**members, "routes": methods, "SUPPORTED_METHODS": allowed}))
+    members |= {"routes": methods, "SUPPORTED_METHODS": (*methods, "OPTIONS")}
+    streams = any(chosen.body is SnapshotUpload for chosen in methods.values())
+    return cast("type[Door]", type(name, (StreamDoor if streams else Door,), members))
 
 
 def _pattern(path: str) -> str:

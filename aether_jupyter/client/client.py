@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -36,6 +37,17 @@ from ..model.plan import Plan, PlanAsItStands
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.profile import Profile, Standing
 from ..model.request import Request as AgentRequest
+from ..model.snapshot import (
+    Branched,
+    Branching,
+    Comparison,
+    EditedMessage,
+    EditedResult,
+    Files,
+    Remembered,
+    Snapshot,
+    SnapshotDetail,
+)
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
 from . import requests
 from .discover import Address, discover
@@ -48,6 +60,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT_S = 15.0
+BLOCK_BYTES = 1 << 20
 
 
 class AsyncAether:
@@ -419,15 +432,92 @@ class AsyncAether:
         """Write MEMORY.md, which every run of this agent is told; '' for none. `version` must be the one seen."""
         return await self.ask(requests.write_notes(agent, text, version))
 
+    async def snapshots(self, pid: int | None = None, *, limit: int = 1000) -> list[Snapshot]:
+        """One's snapshots, or those of one agent; the newest first."""
+        return await self.ask(requests.snapshots(pid, limit))
+
+    async def take_snapshot(self, pid: int, *, label: str = "", kept: bool = False) -> Snapshot:
+        """Capture an agent: files, place in the journal, memory and plan. `kept` spares it when the oldest go."""
+        return await self.ask(requests.take_snapshot(pid, label, kept))
+
+    async def snapshot(self, key: int) -> SnapshotDetail:
+        """One snapshot and what is in it."""
+        return await self.ask(requests.snapshot(key))
+
+    async def mark_snapshot(self, key: int, *, label: str | None = None, kept: bool | None = None) -> Snapshot:
+        """Say what it is, and whether it is spared when the oldest go; what is left out stays."""
+        return await self.ask(requests.mark_snapshot(key, label, kept))
+
+    async def delete_snapshot(self, key: int) -> Snapshot:
+        """Delete a snapshot, and from the disk what no other one holds."""
+        return await self.ask(requests.delete_snapshot(key))
+
+    async def compare_snapshots(self, before: int, after: int) -> Comparison:
+        """What is otherwise in the second: files with their sizes, steps, plan and memories."""
+        return await self.ask(requests.compare_snapshots(before, after))
+
+    async def restore_snapshot(
+        self,
+        key: int,
+        *,
+        name: str = "",
+        model: str = "",
+        memory: Remembered | None = None,
+        message: str = "",
+        paused: bool = False,
+    ) -> Branched:
+        """A new agent that goes on from a snapshot, with its files and what it remembered then (`memory="then"`)."""
+        return await self.ask(requests.restore_snapshot(key, _how(name, model, memory, paused, message)))
+
+    async def fork(
+        self,
+        pid: int,
+        step: int | None = None,
+        *,
+        name: str = "",
+        model: str = "",
+        message: str | EditedMessage = "",
+        result: EditedResult | None = None,
+        files: Files = "nearest",
+        memory: Remembered | None = None,
+        paused: bool = False,
+    ) -> Branched:
+        """A new agent that goes on from a step of this one (the present one if none is named), with one thing changed.
+
+        `message` adds words, or changes those that an `EditedMessage` names; `result` changes what a call of the step
+        came to. The notes of the answer say where its files differ from the step.
+        """
+        return await self.ask(requests.fork(pid, step, _how(name, model, memory, paused, message, result), files))
+
+    async def export_snapshot(self, key: int, file: BinaryIO) -> None:
+        """Write a snapshot to `file`, as it comes; another server takes it."""
+        await self._save(requests.export_snapshot(key), file)
+
+    async def import_snapshot(self, path: str | Path) -> Snapshot:
+        """Bring a snapshot that was taken elsewhere. Raises `BadSnapshot` for what is damaged or no snapshot."""
+        import httpx
+
+        request, address = requests.import_snapshot(), await self.locate()
+        if self._http is None:
+            self._http = httpx.AsyncClient(**_connection(address))
+        try:
+            answer = await self._http.request(**_arguments(request) | _streamed(path, _blocks_async(path)))
+        except httpx.HTTPError as error:
+            raise _unreachable(address, error) from error
+        return request.read(answer.status_code, _type(answer), answer.content, address.url)
+
     async def my_data(self, agent: str = "") -> Holding:
         """How much is kept of oneself, or of an agent and those below it, and what an erasure would leave."""
         return await self.ask(requests.my_data(agent))
 
     async def export_my_data(self, file: BinaryIO, agent: str = "") -> None:
         """Write all of it to `file` as a zip, as it comes."""
+        await self._save(requests.export_my_data(agent), file)
+
+    async def _save(self, request: Request[bytes], file: BinaryIO) -> None:
         import httpx
 
-        request, address = requests.export_my_data(agent), await self.locate()
+        address = await self.locate()
         if self._http is None:
             self._http = httpx.AsyncClient(**_connection(address))
         try:
@@ -781,15 +871,92 @@ class Aether:
         """Write MEMORY.md, which every run of this agent is told; '' for none. `version` must be the one seen."""
         return self.ask(requests.write_notes(agent, text, version))
 
+    def snapshots(self, pid: int | None = None, *, limit: int = 1000) -> list[Snapshot]:
+        """One's snapshots, or those of one agent; the newest first."""
+        return self.ask(requests.snapshots(pid, limit))
+
+    def take_snapshot(self, pid: int, *, label: str = "", kept: bool = False) -> Snapshot:
+        """Capture an agent: files, place in the journal, memory and plan. `kept` spares it when the oldest go."""
+        return self.ask(requests.take_snapshot(pid, label, kept))
+
+    def snapshot(self, key: int) -> SnapshotDetail:
+        """One snapshot and what is in it."""
+        return self.ask(requests.snapshot(key))
+
+    def mark_snapshot(self, key: int, *, label: str | None = None, kept: bool | None = None) -> Snapshot:
+        """Say what it is, and whether it is spared when the oldest go; what is left out stays."""
+        return self.ask(requests.mark_snapshot(key, label, kept))
+
+    def delete_snapshot(self, key: int) -> Snapshot:
+        """Delete a snapshot, and from the disk what no other one holds."""
+        return self.ask(requests.delete_snapshot(key))
+
+    def compare_snapshots(self, before: int, after: int) -> Comparison:
+        """What is otherwise in the second: files with their sizes, steps, plan and memories."""
+        return self.ask(requests.compare_snapshots(before, after))
+
+    def restore_snapshot(
+        self,
+        key: int,
+        *,
+        name: str = "",
+        model: str = "",
+        memory: Remembered | None = None,
+        message: str = "",
+        paused: bool = False,
+    ) -> Branched:
+        """A new agent that goes on from a snapshot, with its files and what it remembered then (`memory="then"`)."""
+        return self.ask(requests.restore_snapshot(key, _how(name, model, memory, paused, message)))
+
+    def fork(
+        self,
+        pid: int,
+        step: int | None = None,
+        *,
+        name: str = "",
+        model: str = "",
+        message: str | EditedMessage = "",
+        result: EditedResult | None = None,
+        files: Files = "nearest",
+        memory: Remembered | None = None,
+        paused: bool = False,
+    ) -> Branched:
+        """A new agent that goes on from a step of this one (the present one if none is named), with one thing changed.
+
+        `message` adds words, or changes those that an `EditedMessage` names; `result` changes what a call of the step
+        came to. The notes of the answer say where its files differ from the step.
+        """
+        return self.ask(requests.fork(pid, step, _how(name, model, memory, paused, message, result), files))
+
+    def export_snapshot(self, key: int, file: BinaryIO) -> None:
+        """Write a snapshot to `file`, as it comes; another server takes it."""
+        self._save(requests.export_snapshot(key), file)
+
+    def import_snapshot(self, path: str | Path) -> Snapshot:
+        """Bring a snapshot that was taken elsewhere. Raises `BadSnapshot` for what is damaged or no snapshot."""
+        import httpx
+
+        request, address = requests.import_snapshot(), self.address
+        if self._http is None:
+            self._http = httpx.Client(**_connection(address))
+        try:
+            answer = self._http.request(**_arguments(request) | _streamed(path, _blocks(path)))
+        except httpx.HTTPError as error:
+            raise _unreachable(address, error) from error
+        return request.read(answer.status_code, _type(answer), answer.content, address.url)
+
     def my_data(self, agent: str = "") -> Holding:
         """How much is kept of oneself, or of an agent and those below it, and what an erasure would leave."""
         return self.ask(requests.my_data(agent))
 
     def export_my_data(self, file: BinaryIO, agent: str = "") -> None:
         """Write all of it to `file` as a zip, as it comes."""
+        self._save(requests.export_my_data(agent), file)
+
+    def _save(self, request: Request[bytes], file: BinaryIO) -> None:
         import httpx
 
-        request, address = requests.export_my_data(agent), self.address
+        address = self.address
         if self._http is None:
             self._http = httpx.Client(**_connection(address))
         try:
@@ -805,6 +972,35 @@ class Aether:
     def erase_my_data(self, confirm: str, *, agent: str = "", force: bool = False) -> Holding:
         """Erase it for good. `confirm` is the agent's name, or one's own for everything; `force` kills what runs."""
         return self.ask(requests.erase_my_data(agent, confirm, force))
+
+
+def _how(
+    name: str,
+    model: str,
+    memory: Remembered | None,
+    paused: bool,
+    message: str | EditedMessage,
+    result: EditedResult | None = None,
+) -> Branching:
+    edited = EditedMessage(message) if isinstance(message, str) and message else message or None
+    assert not isinstance(edited, str)
+    return Branching(name=name, model=model, memory=memory, paused=paused, message=edited, result=result)
+
+
+def _streamed(path: str | Path, blocks: Any) -> dict[str, Any]:
+    headers = {"Content-Type": "application/zip", "Content-Length": str(Path(path).stat().st_size)}
+    return {"content": blocks, "headers": headers}
+
+
+def _blocks(path: str | Path) -> Iterator[bytes]:
+    with Path(path).open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
+async def _blocks_async(path: str | Path) -> AsyncIterator[bytes]:
+    for block in _blocks(path):
+        yield block
 
 
 def _connection(address: Address) -> dict[str, Any]:

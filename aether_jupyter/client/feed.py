@@ -22,6 +22,7 @@ from ..model.events import (
     ApprovalDecided,
     ApprovalRequested,
     Notice,
+    ProcessRestored,
     ProcessSpawned,
     Record,
 )
@@ -298,9 +299,10 @@ class Hub:
     def _fold(self, record: Record) -> None:
         event = record.event
         before = self.processes.get(record.pid)
-        if isinstance(event, ProcessSpawned):
+        born = isinstance(event, ProcessSpawned | ProcessRestored)
+        if isinstance(event, ProcessSpawned | ProcessRestored):
             before = event.process
-        if before is not None and (record.n > before.head or isinstance(event, ProcessSpawned)):
+        if before is not None and (record.n > before.head or born):
             self.processes[record.pid] = advance(before, event, record.at, record.n)
         match event:
             case ApprovalRequested(approval=approval):

@@ -27,6 +27,7 @@ from ..answers import (
     RuleList,
     Said,
     SandboxList,
+    SnapshotList,
     SpaceList,
     TemplateList,
     TerminalOpened,
@@ -48,6 +49,7 @@ from ..model.plan import Plan, PlanAsItStands
 from ..model.process import Process, Signal, SignalReport, State
 from ..model.profile import Profile, Standing
 from ..model.request import Request as AgentRequest
+from ..model.snapshot import Branched, Branching, Comparison, Files, Snapshot, SnapshotDetail
 from ..model.tool import Approval, ApprovalRule, Remember, ToolSpec, Verdict
 
 T = TypeVar("T")
@@ -435,6 +437,55 @@ def notes(agent: str) -> Request[list[Notes]]:
 def write_notes(agent: str, text: str, version: int | None) -> Request[Notes]:
     body = {"agent": agent, "text": text} | ({} if version is None else {"version": version})
     return Request("POST", f"{API}/memories/notes", Notes, body=body)
+
+
+COPYING_S = 600.0
+"""How long a home may take to be copied."""
+
+
+def snapshots(pid: int | None, limit: int) -> Request[list[Snapshot]]:
+    query = {"limit": str(limit)} | ({"pid": str(pid)} if pid is not None else {})
+    return Request("GET", f"{API}/snapshots", SnapshotList, "snapshots", query)
+
+
+def take_snapshot(pid: int, label: str, kept: bool) -> Request[Snapshot]:
+    body = {"label": label, "kept": kept}
+    return Request("POST", f"{API}/processes/{pid}/snapshots", Snapshot, body=body, wait_s=COPYING_S)
+
+
+def snapshot(key: int) -> Request[SnapshotDetail]:
+    return Request("GET", f"{API}/snapshots/{key}", SnapshotDetail)
+
+
+def mark_snapshot(key: int, label: str | None, kept: bool | None) -> Request[Snapshot]:
+    body = {name: value for name, value in (("label", label), ("kept", kept)) if value is not None}
+    return Request("PUT", f"{API}/snapshots/{key}", Snapshot, body=body)
+
+
+def delete_snapshot(key: int) -> Request[Snapshot]:
+    return Request("DELETE", f"{API}/snapshots/{key}", Snapshot, wait_s=COPYING_S)
+
+
+def compare_snapshots(before: int, after: int) -> Request[Comparison]:
+    return Request("GET", f"{API}/snapshots/{after}/compare", Comparison, query={"before": str(before)})
+
+
+def restore_snapshot(key: int, how: Branching) -> Request[Branched]:
+    body = msgspec.to_builtins(how)
+    return Request("POST", f"{API}/snapshots/{key}/restore", Branched, body=body, wait_s=COPYING_S)
+
+
+def fork(pid: int, step: int | None, how: Branching, files: Files) -> Request[Branched]:
+    body = msgspec.to_builtins(how) | {"step": step, "files": files}
+    return Request("POST", f"{API}/processes/{pid}/fork", Branched, body=body, wait_s=COPYING_S)
+
+
+def export_snapshot(key: int) -> Request[bytes]:
+    return Request("GET", f"{API}/snapshots/{key}/export", bytes, wait_s=COPYING_S)
+
+
+def import_snapshot() -> Request[Snapshot]:
+    return Request("POST", f"{API}/snapshots/import", Snapshot, wait_s=COPYING_S)
 
 
 def my_data(agent: str) -> Request[Holding]:

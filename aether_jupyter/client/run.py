@@ -21,6 +21,7 @@ from ..model.image import Image
 from ..model.permission import Permission, parse_permission
 from ..model.plan import Plan, PlanAsItStands
 from ..model.process import ExitStatus, Process, Signal, State
+from ..model.snapshot import EditedMessage, EditedResult, Files, Remembered, Snapshot
 from ..model.tool import Approval, Decision, Remember
 from ..model.view import advance
 from . import decisions, show
@@ -419,6 +420,40 @@ class Run:
         While it works, a comment is a message to it as well; its later runs read it in any case.
         """
         return await self._server.give_feedback(self.pid, step, thumb, comment)
+
+    async def snapshot(self, label: str = "", *, kept: bool = False) -> Snapshot:
+        """Capture it as it stands: files, place in the journal, memory and plan."""
+        return await self._server.take_snapshot(self.pid, label=label, kept=kept)
+
+    async def snapshots(self) -> list[Snapshot]:
+        """Those that were taken of it, the newest first."""
+        return await self._server.snapshots(self.pid)
+
+    async def fork(
+        self,
+        step: int | None = None,
+        *,
+        name: str = "",
+        model: str = "",
+        message: str | EditedMessage = "",
+        result: EditedResult | None = None,
+        files: Files = "nearest",
+        memory: Remembered | None = None,
+        paused: bool = False,
+    ) -> Run:
+        """A new agent that goes on from a step of this one, which goes on as it is; see `Aether.fork`."""
+        made = await self._server.fork(
+            self.pid,
+            step,
+            name=name,
+            model=model,
+            message=message,
+            result=result,
+            files=files,
+            memory=memory,
+            paused=paused,
+        )
+        return Run(self._server, made.process, self._read)
 
     async def plan(self) -> PlanAsItStands:
         """Its plan as it stands, and who changed it last."""

@@ -35,11 +35,14 @@ from ..model.events import (
     ProcessErased,
     ProcessExited,
     ProcessReaped,
+    ProcessRestored,
     ProcessSpawned,
     Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
+    SnapshotDeleted,
+    SnapshotTaken,
     StateChanged,
     ToolEnded,
     ToolStarted,
@@ -251,6 +254,14 @@ def event_text(event: Event) -> tuple[str, str]:
     match event:
         case ProcessSpawned(process=process, spec=spec):
             return "start", process.goal + captions(spec.images)
+        case ProcessRestored(told=told):
+            return "goes on", told
+        case SnapshotTaken(snapshot=snapshot):
+            return "snapshot", f"{snapshot.id} taken by {snapshot.by}" + (
+                f": {snapshot.label}" if snapshot.label else ""
+            )
+        case SnapshotDeleted(snapshot=key):
+            return "snapshot", f"{key} deleted"
         case ModelRequested(step=step, model=model, why=why, since=since) if why and step == since:
             return "model", f"{model}. {why}"
         case ModelChosen(model=model, by=by):

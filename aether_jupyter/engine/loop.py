@@ -39,11 +39,14 @@ from ..model.events import (
     ProcessErased,
     ProcessExited,
     ProcessReaped,
+    ProcessRestored,
     ProcessSpawned,
     Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
+    SnapshotDeleted,
+    SnapshotTaken,
     StateChanged,
     ToolEnded,
     ToolStarted,
@@ -377,7 +380,18 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             )
         case ContextCompacted():
             return _compact(s, event)
-        case ProcessSpawned() | ProcessReaped() | ProcessErased() | ApprovalClosed() | Reflected() | FeedbackGiven():
+        case ProcessRestored():
+            return _restored(s, event)
+        case (
+            ProcessSpawned()
+            | ProcessReaped()
+            | ProcessErased()
+            | ApprovalClosed()
+            | Reflected()
+            | FeedbackGiven()
+            | SnapshotTaken()
+            | SnapshotDeleted()
+        ):
             return s
         case _:
             assert_never(event)
@@ -533,6 +547,39 @@ def _move(s: AgentState, call_id: str, folder: str) -> AgentState:
 def _flush(s: AgentState) -> AgentState:
     """Messages that came in the middle of a step are read after its results, as every model API wants."""
     return msgspec.structs.replace(s, turns=(*s.turns, *s.inbox), inbox=()) if s.inbox else s
+
+
+def _restored(s: AgentState, event: ProcessRestored) -> AgentState:
+    """It goes on from here under another number. What was decided or asked under the old one holds no more."""
+    s = msgspec.structs.replace(
+        s,
+        # Put before the policy anew: an approval binds one call of one process.
+        calls=tuple(OpenCall(each.call, "proposed") for each in s.calls),
+        inbox=(*s.inbox, UserTurn(event.told, KERNEL)),
+        limits=event.process.limits,
+        limit="",
+        finish=False,
+        # Another one spent these; the limits are what that one had left.
+        tokens=0,
+        cost_usd=0.0,
+        run_s=0.0,
+        run_since=None,
+        failure=None,
+        failures=0,
+        overflows=0,
+        result=None,
+        awaited=(),
+        interrupted=False,
+        redirected=False,
+        # Whoever had its desktop has that of the other one.
+        held="",
+        given=frozenset(),
+        touched=s.touched or event.tainted,
+        chosen=event.model or s.chosen,
+        route=None if event.model else s.route,
+        room=None if event.model else s.room,
+    )
+    return s if s.calls else _flush(s)
 
 
 def _compact(s: AgentState, event: ContextCompacted) -> AgentState:

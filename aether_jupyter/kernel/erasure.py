@@ -51,6 +51,8 @@ from .notes import NotesKeeper
 SETTLE_S = 1.0
 """Seconds in which screens and other servers take note that processes are gone."""
 FEW_PIDS = 20
+FIRST = -(2**62)
+"""Before every record of the journal; those of the histories that restored processes began with lie below zero."""
 PAGE = 2_000
 MERGES = 10_000
 
@@ -381,7 +383,7 @@ class Erasure:
             select(uses.c.memory).join(m, m.c.id == uses.c.memory).where(m.c.space.in_(whose.spaces)).distinct()
         )
         given.update(row.memory for row in found)
-        after = 0
+        after = FIRST
         while True:
             changed: MutableMapping[int, list[tuple[int, bytes]]] = {}
             while rows := await self._database.fetch(_OTHERS, {"owner": whose.owner, "after": after}):
@@ -431,7 +433,7 @@ class Erasure:
             # The texts first: each comes in one transaction with the event that names it.
             kept = {row.digest for row in connection.execute(select(t.c.digest).where(t.c.owner == owner))}
             last = connection.execute(select(func.coalesce(func.max(e.c.seq), 0))).scalar_one()
-            rows = connection.execute(_SENT, {"owner": owner, "after": 0})
+            rows = connection.execute(_SENT, {"owner": owner, "after": FIRST})
             return last, kept - {each for row in rows for each in row if each}
 
         last, digests = await self._database.look(unused)

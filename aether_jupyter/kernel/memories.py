@@ -233,6 +233,27 @@ class Memories:
             self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
         return kept
 
+    async def put_back(self, actor: Principal, agent: str, memories: Sequence[Memory]) -> None:
+        """Keep what an agent remembered elsewhere or at another time as new memories, each with its own source."""
+        await self._put_back(actor, agent, memories)
+        self.changed()
+
+    @action("memory:write")
+    def _put_back(self, tx: Transaction, actor: Principal, agent: str, memories: Sequence[Memory]) -> None:
+        for source, same in itertools.groupby(memories, key=lambda each: each.source):
+            notes = [
+                Note(
+                    text=each.text,
+                    layer=each.layer,
+                    importance=each.importance,
+                    tags=each.tags,
+                    at=each.created_at,
+                    pinned=each.pinned,
+                )
+                for each in same
+            ]
+            self.keep(tx, actor.owner, agent, notes, source)
+
     def annotate(self, tx: Transaction, owner: str, key: int, **fields: Any) -> None:
         """Set where a memory came from; what it says stays, so it is no new version."""
         row = tx.one(_ONE.where(m.c.id == key, s.c.owner == owner))

@@ -42,6 +42,7 @@ from ..model.events import (
     ProcessErased,
     ProcessExited,
     ProcessReaped,
+    ProcessRestored,
     ProcessSpawned,
     Record,
     StateChanged,
@@ -244,6 +245,56 @@ class Processes:
         tx.run(_BODY, {"k": pid, "body": _encode(process)})
         pictures.name(tx, process.owner, pid, spec.images)
         self._write(tx, Row(process, 0, None), actor.name, (ProcessSpawned(process, spec),), 1)
+        return process
+
+    def admissible(self, spec: AgentSpec, names: tuple[str, ...]) -> AgentSpec:
+        """The spec as it would run, for an agent of this name and those above it. Raises what a spawn would."""
+        return self._admit(spec, names)
+
+    def begin_from(
+        self,
+        tx: Transaction,
+        actor: Principal,
+        process: Process,
+        history: Sequence[tuple[float, str, Event]],
+        restored: Callable[[Process], ProcessRestored],
+        place: Callable[[int], None],
+    ) -> Process:
+        """Record a process that goes on from another one, whose events become its `history`.
+
+        `place` puts its files where its PID wants them. The history is no news: it is numbered below zero, where no
+        follower reads, and the event of `restored` tells of the process as it stands.
+        """
+        first = history[0][2]
+        if not isinstance(first, ProcessSpawned):
+            raise BadRequest("its history does not begin with its birth")
+        spec = self._admit(restored(process).spec, (process.name, *self._names_from(tx, process.parent)))
+        process = msgspec.structs.replace(
+            process,
+            model=process.model or spec.model,
+            sandbox=spec.sandbox.kind,
+            display="" if spec.sandbox.desktop == "none" else spec.sandbox.desktop,
+            control="",
+            mode=spec.mode,
+            created_at=tx.now,
+            head=len(history) + 1,
+        )
+        values = self._columns(process, tx.now, 0, None, False) | {
+            "owner": process.owner,
+            "name": process.name[:200],
+            "parent": process.parent,
+            "spec": _encode(spec),
+        }
+        pid = tx.run(_INSERT, values).inserted_primary_key[0]
+        process = msgspec.structs.replace(process, pid=pid)
+        tx.run(_BODY, {"k": pid, "body": _encode(process)})
+        born = msgspec.structs.replace(first.process, pid=pid, owner=process.owner)
+        past = [(history[0][0], history[0][1], ProcessSpawned(born, first.spec)), *history[1:]]
+        self._journal.put_before(tx, pid=pid, owner=process.owner, history=past)
+        pictures.name(tx, process.owner, pid, [*spec.images, *_shown(history)])
+        told = msgspec.structs.replace(restored(process), process=process, spec=spec)
+        self._write(tx, Row(process, 0, None), actor.name, (told,), process.head)
+        place(pid)
         return process
 
     @action("processes:signal")
@@ -554,6 +605,10 @@ class Processes:
             row.epoch += 1
             self.append(tx, row, actor.name, (StateChanged(State.READY, why="The server that ran it stopped."),))
         tx.run(delete(tables.worker).where(tables.worker.c.id == worker))
+
+    async def newest(self) -> int:
+        """The highest PID that there is, 0 before the first."""
+        return int((await self._database.fetch(select(func.coalesce(func.max(p.c.pid), 0))))[0][0])
 
     async def alive(self) -> Alive:
         """The PIDs that have not ended: whose sandboxes may live."""
@@ -888,7 +943,9 @@ class Processes:
 
     def _tell_parent(self, tx: Transaction, child: Process) -> None:
         assert child.exit is not None
-        row = self.row(tx, child.parent) if child.parent is not None else None
+        # The parent did not start what a person branched off its child.
+        asked = child.parent is not None and child.came_from is None
+        row = self.row(tx, child.parent) if asked and child.parent is not None else None
         if row is None or row.process.state is State.ZOMBIE:
             return
         text = f"Agent {child.pid} ({child.name}) ended with {child.exit.code}: {child.exit.message[:2000]}"
@@ -930,6 +987,17 @@ def _home_kept(body: bytes | None) -> bool:
     except msgspec.DecodeError:
         return True
     return not isinstance(event, ProcessReaped) or event.home_kept
+
+
+def _shown(history: Iterable[tuple[float, str, Event]]) -> Iterable[Image]:
+    """The images that a history names."""
+    for _, _, event in history:
+        if isinstance(event, MessageSent):
+            yield from event.images
+        elif isinstance(event, ToolEnded):
+            yield from event.outcome.images
+        elif isinstance(event, ControlReturned):
+            yield from (image for image in (event.turn.before, event.turn.after) if image is not None)
 
 
 def _plans(events: Iterable[Event]) -> bool:

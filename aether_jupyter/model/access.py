@@ -25,6 +25,8 @@ SCOPES: dict[str, str] = {
     "feedback:give": "judge what agents did",
     "memory:read": "see what agents remember",
     "memory:write": "add, edit, pin, share and forget memories",
+    "snapshots:read": "see and take away snapshots of agents",
+    "snapshots:write": "take, restore, fork, import and delete snapshots of agents",
     "usage:read": "see tokens and money spent",
     "me:read": "see and take away all that is kept about oneself",
     "me:erase": "erase all that is kept about oneself",

@@ -2,7 +2,8 @@
 
     AetherError                     500
     ├── BadRequest                  400  the request does not fit; the message names the field
-    │   └── UnknownName             400  no such tool, model, sandbox or signal
+    │   ├── UnknownName             400  no such tool, model, sandbox or signal
+    │   └── BadSnapshot             422  a snapshot's file is damaged or not to be trusted; nothing of it was kept
     ├── Forbidden                   403
     ├── NotFound                    404
     │   ├── ProcessNotFound
@@ -10,6 +11,7 @@
     │   ├── RuleNotFound
     │   ├── RequestNotFound
     │   ├── MemoryNotFound
+    │   ├── SnapshotNotFound
     │   └── FileNotFound
     │       └── FolderNotFound           a command was to begin in it; nothing ran
     ├── Conflict                    409
@@ -90,6 +92,10 @@ class UnknownName(BadRequest):
     """No such tool, model, sandbox or signal."""
 
 
+class BadSnapshot(BadRequest, status=422):
+    """A snapshot's file is damaged, or holds what no snapshot may; nothing of it was kept."""
+
+
 class Forbidden(AetherError, status=403):
     """The principal may not do that."""
 
@@ -116,6 +122,10 @@ class RequestNotFound(NotFound):
 
 class MemoryNotFound(NotFound):
     """No such memory."""
+
+
+class SnapshotNotFound(NotFound):
+    """No such snapshot."""
 
 
 class FileNotFound(NotFound):

@@ -20,6 +20,7 @@ from .plan import Plan
 from .process import ExitStatus, Pid, Process, Signal, State, WaitReason
 from .request import Request, RequestStatus
 from .routing import Family
+from .snapshot import Snapshot
 from .tool import Approval, Decision, Outcome
 
 MODEL_INTERRUPTED = "model_interrupted"
@@ -31,6 +32,21 @@ class ProcessSpawned(msgspec.Struct, frozen=True, tag="process.spawned", tag_fie
 
     process: Process
     spec: AgentSpec
+
+
+class ProcessRestored(msgspec.Struct, frozen=True, tag="process.restored", tag_field="type", omit_defaults=True):
+    """It was recorded as one that goes on from another (`process.came_from`): what lies before is that one's journal.
+
+    `told` is what the agent reads of it, `edited` what a person changed in the history, in a sentence. `model` is asked
+    from here on, '' for the one it had. `tainted`: the history came from elsewhere.
+    """
+
+    process: Process
+    spec: AgentSpec
+    told: str
+    edited: str = ""
+    model: str = ""
+    tainted: bool = False
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="process.state", tag_field="type", omit_defaults=True):
@@ -259,6 +275,19 @@ class ControlReturned(msgspec.Struct, frozen=True, tag="control.returned", tag_f
     turn: Turn = Turn()
 
 
+class SnapshotTaken(msgspec.Struct, frozen=True, tag="snapshot.taken", tag_field="type"):
+    """All of it was captured as it stood after event `snapshot.n`."""
+
+    snapshot: Snapshot
+
+
+class SnapshotDeleted(msgspec.Struct, frozen=True, tag="snapshot.deleted", tag_field="type"):
+    """A snapshot of it is gone; `why` is `asked`, or `retention` where newer ones took its place."""
+
+    snapshot: int
+    why: Literal["asked", "retention"]
+
+
 class Guidance(msgspec.Struct, frozen=True, tag="model.guided", tag_field="type"):
     """The kernel answers a malformed, empty or doubtful turn; `attempt` counts from 1 to at most 3."""
 
@@ -312,6 +341,7 @@ class ApprovalClosed(msgspec.Struct, frozen=True, tag="approval.closed", tag_fie
 
 Event = (
     ProcessSpawned
+    | ProcessRestored
     | StateChanged
     | SignalSent
     | LimitsExtended
@@ -334,6 +364,8 @@ Event = (
     | FeedbackGiven
     | ControlTaken
     | ControlReturned
+    | SnapshotTaken
+    | SnapshotDeleted
     | Guidance
     | ToolStarted
     | ToolEnded

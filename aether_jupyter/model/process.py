@@ -90,6 +90,19 @@ class Voice(msgspec.Struct, frozen=True):
     text: str
 
 
+class CameFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That a process goes on from another one: whose journal up to event `n` (its step `step`) is its history.
+
+    `pid` is None where that came from elsewhere. `files_step` is the step as of which the files are, None for no files.
+    """
+
+    pid: Pid | None = None
+    n: int
+    step: int
+    snapshot: int | None = None
+    files_step: int | None = None
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One agent as every screen shows it. Times are seconds since the epoch, money is US dollars.
 
@@ -135,6 +148,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     rating: int | None = None
     display: str = ""
     control: str = ""
+    came_from: CameFrom | None = None
 
     @property
     def tokens(self) -> int:

@@ -34,12 +34,15 @@ from .events import (
     ProcessErased,
     ProcessExited,
     ProcessReaped,
+    ProcessRestored,
     ProcessSpawned,
     Record,
     Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
+    SnapshotDeleted,
+    SnapshotTaken,
     StateChanged,
     ToolEnded,
     ToolStarted,
@@ -83,7 +86,7 @@ def advance(process: Process, event: Event, at: float, n: int) -> Process:
 def _advance(p: Process, event: Event, at: float, n: int) -> Process:
     replace = msgspec.structs.replace
     match event:
-        case ProcessSpawned():
+        case ProcessSpawned() | ProcessRestored():
             return event.process
         case StateChanged(state=state, wait=wait):
             running = _clock(p, state, at)
@@ -191,6 +194,8 @@ def _advance(p: Process, event: Event, at: float, n: int) -> Process:
             | MemoriesGiven()
             | ContextCompacted()
             | FeedbackGiven()
+            | SnapshotTaken()
+            | SnapshotDeleted()
         ):
             return p
         case _:
@@ -207,7 +212,7 @@ def apply(view: View, record: Record) -> View:
     if isinstance(event, ProcessErased):
         processes = {pid: process for pid, process in processes.items() if pid != record.pid}
         approvals = {key: approval for key, approval in approvals.items() if approval.pid != record.pid}
-    elif isinstance(event, ProcessSpawned):
+    elif isinstance(event, ProcessSpawned | ProcessRestored):
         processes = {**processes, record.pid: advance(event.process, event, record.at, record.n)}
     elif before is not None:
         processes = {**processes, record.pid: advance(before, event, record.at, record.n)}

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import beneath
@@ -88,6 +89,30 @@ class Homes:
             del self._ready[pid]
         self._looked = {pid for pid in self._looked if pid in needed}
 
+    @contextmanager
+    def filling(self, folder: Path, spec: SandboxSpec) -> Iterator[Path]:
+        """A home that is nobody's yet, in this folder, to be filled within the block; `put` gives it to a process."""
+        home = folder / "home"
+        home.mkdir(mode=0o700)
+        if self._setting == "never" or self._volumes.missing():
+            yield home
+            return
+        with self._volumes.filling(folder / "home.img", home, self._size(spec)):
+            yield home
+
+    def put(self, folder: Path, pid: int) -> None:
+        """Give what was filled to a process that was just recorded. Quick: a writer waits for it."""
+        home = self._root / str(int(pid))
+        # A server that was cut off in this very place has left it under a number that was not given.
+        self._volumes.remove(pid, home)
+        beneath.remove(home)
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (folder / "home.img").exists():
+            self._volumes.give(folder / "home.img", pid)
+            home.mkdir(mode=0o700)
+        else:
+            (folder / "home").rename(home)
+
     async def remove(self, pid: int) -> None:
         """Delete the home and its volume. Raises `ToolFailed`, `SandboxUnavailable`, `OSError`."""
         self._ready.pop(pid, None)
@@ -116,9 +141,12 @@ class Homes:
                 if not left:
                     log.warning("the volume of process %s stays mounted: it is in use", pid)
 
+    def _size(self, spec: SandboxSpec) -> int:
+        return self._most if spec.disk_mb is None else spec.disk_mb << 20
+
     def _prepare(self, pid: int, spec: SandboxSpec) -> None:
         home = self.path(pid)
-        size = self._most if spec.disk_mb is None else spec.disk_mb << 20
+        size = self._size(spec)
         why = self._setting if self._setting == "never" else self._volumes.missing()
         if not why and self._volumes.use(pid, home, size):
             return

@@ -6,12 +6,13 @@ import asyncio
 import difflib
 import logging
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from ..abc import NO_WORKSPACES, RestingSandbox, Sandbox, SandboxInfo, SandboxKind
+from ..abc import NO_WORKSPACES, Freezable, RestingSandbox, Sandbox, SandboxInfo, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable, UnknownName
@@ -85,6 +86,24 @@ class Machines:
         argv = await sandbox.terminal()
         self._shown.setdefault(pid, []).append(ending)
         return argv
+
+    def freezable(self, pid: int) -> bool:
+        """Whether the process has an open sandbox that can be frozen."""
+        return isinstance(self._open.get(pid), Freezable)
+
+    @asynccontextmanager
+    async def frozen(self, pid: int) -> AsyncIterator[bool]:
+        """Stop whatever runs in the process's sandbox within the block. False if that cannot be done."""
+        found: object = self._open.get(pid)
+        if not isinstance(found, Freezable):
+            yield False
+            return
+        frozen = await found.freeze()
+        try:
+            yield frozen
+        finally:
+            if frozen:
+                await asyncio.shield(found.thaw())
 
     async def close(self, pid: int) -> None:
         """End the process's sandbox, if one is open."""

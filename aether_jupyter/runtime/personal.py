@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 import msgspec
@@ -16,6 +17,7 @@ from ..config import Settings
 from ..kernel.erasure import Erasure
 from ..kernel.memory_files import MemoryFiles
 from ..kernel.processes import Processes
+from ..kernel.snapshots import Snapshots
 from ..model.access import Principal, require
 from ..model.errors import BadRequest, Conflict, FileNotFound, StorageBusy, StorageFull, ToolFailed
 from ..model.message import encodable
@@ -23,6 +25,7 @@ from ..model.personal import Holding
 from ..model.process import Signal
 from ..store.holdings import Whose
 from .browsers import Browsers, state_of, states_of
+from .captures import Captures
 from .machines import Machines
 
 BLOCK = 1 << 18
@@ -42,6 +45,7 @@ Taken from Aether Jupyter on {when}.
 - `images/`: what you gave to agents and what their tools made, each named by its SHA-256.
 - `workspaces/`: your shared folders.
 - `browsers/`: cookies and storage that the browsers of agents keep.
+- `snapshots/`: agents as they stood, each as one file; `aether snapshot import FILE` takes it.
 """
 
 
@@ -55,6 +59,8 @@ class PersonalData:
         memory_files: MemoryFiles,
         machines: Machines,
         browsers: Browsers,
+        snapshots: Snapshots,
+        captures: Captures,
         settings: Settings,
         left: Callable[[Sequence[int]], Awaitable[None]],
     ) -> None:
@@ -64,6 +70,8 @@ class PersonalData:
         self._memory_files = memory_files
         self._machines = machines
         self._browsers = browsers
+        self._snapshots = snapshots
+        self._captures = captures
         self._settings = settings
         self._left = left
         self._erasing = asyncio.Lock()
@@ -73,7 +81,13 @@ class PersonalData:
         whose = await self._erasure.whose(actor, agent)
         counts = await self._erasure.counts(whose)
         pids = await self._erasure.pids(whose)
-        files, size = await asyncio.to_thread(lambda: _measured(self._folders(whose, pids)))
+        kept = self._captures.folder(whose.owner)
+
+        def measured() -> tuple[int, int]:
+            snapshots = [("snapshots", kept)] if whose.whole and kept.is_dir() else []
+            return _measured([*self._folders(whose, pids), *snapshots])
+
+        files, size = await asyncio.to_thread(measured)
         return Holding(
             owner=whose.owner,
             agent=agent,
@@ -106,6 +120,13 @@ class PersonalData:
                 content = await asyncio.to_thread(_content, root, path)
                 if content is not None:
                     yield [(f"{name}/{encodable(path)}", content)]
+        for snapshot in await self._snapshots.of(whose):
+            stem, pieces = await self._captures.export(actor, snapshot.id)
+            with TemporaryFile() as file:
+                async for piece in pieces:
+                    await asyncio.to_thread(file.write, piece)
+                file.seek(0)
+                yield [(f"snapshots/{snapshot.id}-{stem}", _blocks(file))]
 
     async def erase(self, actor: Principal, agent: str, *, confirm: str, force: bool = False) -> Holding:
         """Erase it. `confirm` is the name of the agent, or the person's own for everything.
@@ -137,6 +158,7 @@ class PersonalData:
                 await asyncio.to_thread(beneath.remove, kept)
             stays = found.stays
             counts = await self._erasure.erase(actor, whose)
+            await self._captures.swept(whose.owner)
             try:
                 await self._erasure.rewrite()
             except (StorageFull, StorageBusy) as error:

@@ -85,6 +85,7 @@ from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
 from .browsers import Browsers, state_of
 from .displays import Displays
+from .holds import Holds
 from .language import Answer, Language
 from .machines import Machines
 from .onlooker import Onlooker
@@ -109,7 +110,10 @@ STORAGE_RETRY_MOST_S = 5.0
 
 @dataclass(frozen=True)
 class Runner:
-    """What every run needs; `start` makes one. `lease` returns once this server's lease is known to be fresh."""
+    """What every run needs; `start` makes one. `lease` returns once this server's lease is known to be fresh.
+
+    `capture` takes a snapshot of a process as its journal stood after an event, or raises why it cannot.
+    """
 
     processes: Processes
     requests: Requests
@@ -127,6 +131,8 @@ class Runner:
     displays: Displays
     settings: Settings
     clock: Clock
+    holds: Holds
+    capture: Callable[[int, int], Awaitable[None]]
     lease: Callable[[], Awaitable[None]]
     others_wait: Callable[[], bool]
 
@@ -146,6 +152,7 @@ class Run:
         self._deed: asyncio.Future[Any] | None = None
         self._interrupted = False
         self._without_sandbox = ""
+        self._destructive: set[str] = set()
         self._heard: tuple[int, Signal | None] = (0, None)
         self._steps = 0
         self._model = ""
@@ -638,7 +645,7 @@ class Run:
         if ruling.verdict == "ask":
             self._note(ApprovalRequested(self._approval(call, ruling, resolved)))
             return None
-        return self._begin(call, why)
+        return self._begin(call, why, ruling.risk)
 
     async def _ruling(self, call: ToolCall) -> tuple[policy.Ruling, str]:
         """What mode and permissions say to a call, and the sandbox it would run in."""
@@ -688,9 +695,11 @@ class Run:
         if ruling.verdict == "deny":
             self._note(self._refused(call, ruling))
             return None
-        return self._begin(call, "edited by a person" if open_call.edited else "approved by a person")
+        return self._begin(call, "edited by a person" if open_call.edited else "approved by a person", ruling.risk)
 
-    def _begin(self, call: ToolCall, why: str) -> ToolCall:
+    def _begin(self, call: ToolCall, why: str, risk: Risk) -> ToolCall:
+        if risk is Risk.DESTRUCTIVE and self._r.settings.snapshot_before_destructive:
+            self._destructive.add(call.id)
         self._note(ToolStarted(self._state.step, call, why, provenance.sources(self._state.turns, call)))
         return call
 
@@ -698,21 +707,24 @@ class Run:
         """Run calls that have begun, side by side; each end is recorded as it comes."""
         if not calls:
             return
-        if not started:
-            await self._commit()
-        await self._r.lease()
-        try:
-            files = any(map(self._may_write, calls))
-            await self._r.machines.homes.ready(self._claim.pid, self._spec.sandbox, files=files)
-        except SandboxUnavailable as error:
-            for call in calls:
-                self._note(self._ended(call, Outcome(ok=False, content=error.message, error=error.code)))
-            raise
-        if len(calls) == 1:
-            outcome = await self._perform(self._r.toolbox.run(calls[0], self._context(calls[0])))
-            self._note(self._dropped(calls[0]) if outcome is None else self._came_to(calls[0], outcome))
-        else:
-            await self._run_many(calls)
+        if self._destructive and not await self._captured(calls):
+            return
+        async with self._r.holds.working(self._claim.pid):
+            if not started:
+                await self._commit()
+            await self._r.lease()
+            try:
+                files = any(map(self._may_write, calls))
+                await self._r.machines.homes.ready(self._claim.pid, self._spec.sandbox, files=files)
+            except SandboxUnavailable as error:
+                for call in calls:
+                    self._note(self._ended(call, Outcome(ok=False, content=error.message, error=error.code)))
+                raise
+            if len(calls) == 1:
+                outcome = await self._perform(self._r.toolbox.run(calls[0], self._context(calls[0])))
+                self._note(self._dropped(calls[0]) if outcome is None else self._came_to(calls[0], outcome))
+            else:
+                await self._run_many(calls)
         if self._without_sandbox:
             raise SandboxUnavailable(self._without_sandbox)
 
@@ -720,6 +732,21 @@ class Run:
         """Whether a call can touch the home, as far as its declaration says."""
         tool = self._by_name.get(call.tool)
         return tool is None or tool.risk is not Risk.SAFE
+
+    async def _captured(self, calls: Sequence[ToolCall]) -> bool:
+        """Have a snapshot taken of how it stood before these calls. Where that fails none of them runs."""
+        self._destructive.clear()
+        queued = len(self._queue)
+        begun = next((place for place, event in enumerate(self._queue) if isinstance(event, ToolStarted)), queued)
+        await self._commit()
+        try:
+            await self._r.capture(self._claim.pid, self._state.head - (queued - begun))
+        except AetherError as error:
+            words = f"It did not run: the snapshot that is taken before could not be had. {error.message}"
+            for call in calls:
+                self._note(self._ended(call, Outcome(ok=False, content=words, error="tool_failed")))
+            return False
+        return True
 
     async def _run_many(self, calls: Sequence[ToolCall]) -> None:
         tasks = {asyncio.ensure_future(self._r.toolbox.run(call, self._context(call))): call for call in calls}

@@ -23,12 +23,21 @@ from ..kernel.profiles import Profiles
 from ..kernel.requests import Requests
 from ..model.access import RUNTIME
 from ..model.errors import AetherError, Fenced
-from ..model.events import ControlTaken, ProcessExited, ProcessReaped, ProcessSpawned, SignalSent, StateChanged
+from ..model.events import (
+    ControlTaken,
+    ProcessExited,
+    ProcessReaped,
+    ProcessRestored,
+    ProcessSpawned,
+    SignalSent,
+    StateChanged,
+)
 from ..model.process import Process, State
 from ..store.journal import Entry, Journal
 from .browsers import Browsers
 from .dispatch import Lease
 from .displays import Displays
+from .holds import Holds
 from .language import Language
 from .machines import Machines
 from .runner import Run, Runner
@@ -64,6 +73,8 @@ class Supervisor:
         machines: Machines,
         browsers: Browsers,
         displays: Displays,
+        holds: Holds,
+        capture: Callable[[int, int], Awaitable[None]],
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -101,6 +112,8 @@ class Supervisor:
             displays=displays,
             settings=settings,
             clock=clock,
+            holds=holds,
+            capture=capture,
             lease=self._lease.fresh,
             others_wait=lambda: self._ready,
         )
@@ -118,6 +131,10 @@ class Supervisor:
     async def may_open(self, pid: int) -> bool:
         """Whether no other server works on the process now: that one's sandbox would go if one were opened here."""
         return await self._processes.holder(pid) in (None, self._lease.worker)
+
+    def runs(self, pid: int) -> bool:
+        """Whether this server runs the process now."""
+        return pid in self._runs
 
     async def left(self, pids: Iterable[int]) -> None:
         """Return when this server works no more on these processes, which have ended; at the latest after a while."""
@@ -203,7 +220,7 @@ class Supervisor:
     def _heed(self, entry: Entry) -> None:
         held = self._runs.get(entry.pid)
         match entry.event:
-            case ProcessSpawned() | StateChanged(state=State.READY):
+            case ProcessSpawned() | ProcessRestored() | StateChanged(state=State.READY):
                 self._wake.set()
             case SignalSent(signal=signal) if held is not None:
                 held[0].deliver(signal, entry.n)

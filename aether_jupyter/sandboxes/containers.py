@@ -510,6 +510,28 @@ class Engine:
         except (DockerException, OSError):
             return False
 
+    def freeze(self, container: str) -> bool:
+        """Stop all processes of a container where they stand. False if it is gone, or the engine cannot."""
+        from docker.errors import DockerException
+
+        if self._client is None:
+            return False
+        try:
+            self._client.pause(container)
+        except (DockerException, OSError) as error:
+            log.warning("a container could not be frozen: %s", error)
+            return False
+        return True
+
+    def thaw(self, container: str) -> None:
+        """Let them go on. Never raises for what is gone already."""
+        from docker.errors import DockerException
+
+        if self._client is None:
+            return
+        with contextlib.suppress(DockerException, OSError):
+            self._client.unpause(container)
+
     def remove(self, container: str) -> None:
         """Remove a container, by name or id. Never raises for what is gone already."""
         from docker.errors import DockerException

@@ -162,6 +162,14 @@ class Docker:
         stream, keep = await asyncio.to_thread(self.engine.tunnel, container, argv)
         return await demultiplexed(stream, keep)
 
+    async def freeze(self, container: str) -> bool:
+        """Stop all processes of a container where they stand; False if that cannot be done."""
+        return await asyncio.to_thread(self.engine.freeze, container)
+
+    async def thaw(self, container: str) -> None:
+        """Let them go on."""
+        await asyncio.to_thread(self.engine.thaw, container)
+
 
 class DockerSandbox:
     """One process's container. If it ends by itself (memory, engine), the next command starts a new one."""
@@ -182,6 +190,7 @@ class DockerSandbox:
         self._way: Way | None = None
         self._desktop: RunningDesktop | None = None
         self._opening = asyncio.Lock()
+        self._frozen = ""
         most = kind.quota_bytes if spec.disk_mb is None else spec.disk_mb << 20
         self._ending: asyncio.Future[None] | None = None
         self._disk = DiskWatch(home, most, self._full, lambda: self.busy)
@@ -270,6 +279,21 @@ class DockerSandbox:
             return False
         started = self._started
         return started is None or not await asyncio.to_thread(self._kind.engine.entered, started.id)
+
+    async def freeze(self) -> bool:
+        """Stop all that runs in the container where it stands; see `aether_jupyter.abc.Freezable`."""
+        connection = self._connection
+        if connection is None or connection.lost:
+            return False
+        if await self._kind.freeze(connection.container):
+            self._frozen = connection.container
+        return bool(self._frozen)
+
+    async def thaw(self) -> None:
+        """Let it go on."""
+        frozen, self._frozen = self._frozen, ""
+        if frozen:
+            await self._kind.thaw(frozen)
 
     async def close(self) -> None:
         """End what still runs and remove the container."""

@@ -127,4 +127,5 @@ _CALLED = {
     "outcome": "outcomes",
     "feedback": "judgements of steps",
     "reflection": "reflections under way",
+    "snapshot": "snapshots",
 }

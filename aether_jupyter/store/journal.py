@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, insert, select
 from uuid_utils import uuid7
 
 from ..model.events import Event, ProcessErased, Record
@@ -39,6 +39,7 @@ _AFTER = (
     .limit(bindparam("most"))
 )
 _LAST = select(func.coalesce(func.max(tables.event.c.seq), 0))
+_FIRST = select(func.coalesce(func.min(tables.event.c.seq), 0))
 
 
 class Entry(NamedTuple):
@@ -97,6 +98,27 @@ class Journal:
             }
             tx.appended.append(Appended(row, event))
             n += 1
+
+    def put_before(self, tx: Transaction, *, pid: int, owner: str, history: Iterable[tuple[float, str, Event]]) -> None:
+        """Write what a process began with, as its events from 1 on: `(at, actor, event)` each.
+
+        It is no news: its numbers lie below zero, which no follower reads.
+        """
+        rows = [
+            {
+                "pid": pid,
+                "n": n,
+                "id": str(uuid7()),
+                "owner": owner,
+                "actor": actor[:200],
+                "epoch": 0,
+                "at": at,
+                "body": _encode(event),
+            }
+            for n, (at, actor, event) in enumerate(history, 1)
+        ]
+        first = min(0, tx.one(_FIRST)[0]) - len(rows)
+        tx.run(insert(tables.event), [{**row, "seq": first + place} for place, row in enumerate(rows)])
 
     def after(self, seq: int) -> list[Entry] | None:
         """The entries after `seq`, or None where the tail no longer reaches back that far."""

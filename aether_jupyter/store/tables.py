@@ -324,6 +324,21 @@ reflection = Table(
     Column("tries", Integer, nullable=False, default=0),
 )
 
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("owner", String(200), nullable=False),
+    Column("pid", Key),
+    Column("agent", String(200), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("manifest", String(36), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("snapshot_process", snapshot.c.pid, snapshot.c.n)
+Index("snapshot_owner", snapshot.c.owner, snapshot.c.id)
+
 usage = Table(
     "usage",
     metadata,

@@ -24,6 +24,10 @@ BODIES: dict[str, Any] = {
     "decideApproval": {"verdict": "approve"},
     "changeMemory": {"text": "mine"},
     "returnControl": {"note": "mine"},
+    "takeSnapshot": {},
+    "markSnapshot": {"kept": True},
+    "restoreSnapshot": {},
+    "forkProcess": {},
 }
 
 
@@ -77,12 +81,14 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
     notes = {"agent": "clerk", "notes": [{"text": "The safe is blue."}]}
     memory = (await alice("POST", "memories", notes)).json["memories"][0]
     image = (await alice("POST", "images", drawn(), headers={"Content-Type": "image/png"})).json
+    snapshot = (await alice("POST", f"processes/{waiting}/snapshots", {})).json
     theirs = {
         "pid": str(waiting),
         "approval_id": approval["id"],
         "rule_id": rule["id"],
         "memory_id": str(memory["id"]),
         "digest": image["digest"],
+        "snapshot_id": str(snapshot["id"]),
     }
     before = (await alice("GET", f"processes/{waiting}")).json
 
@@ -90,10 +96,11 @@ async def test_what_is_of_another_person_is_not_there(as_person: Any) -> None:
         path = route.full_path.format(**theirs)
         body = BODIES[route.operation_id] if route.body is not None else None
         query = {a.name: "x" for a in route.in_query if a.name == "path"}
+        query |= {a.name: str(snapshot["id"]) for a in route.in_query if a.name == "before"}
         answer = await bob(route.method, "/" + path, body, params=query)
         assert answer.status == 404, (route.operation_id, answer.status, answer.body)
         nothing = {"approval_id": "nothing", "rule_id": "nothing", "digest": "0" * 64}
-        absent = route.full_path.format(pid="424242", memory_id="424242", **nothing)
+        absent = route.full_path.format(pid="424242", memory_id="424242", snapshot_id="424242", **nothing)
         other = await bob(route.method, "/" + absent, body, params=query)
         assert other.json["type"] == answer.json["type"], route.operation_id
 

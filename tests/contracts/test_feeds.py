@@ -38,12 +38,15 @@ from aether_jupyter.model.events import (
     ProcessErased,
     ProcessExited,
     ProcessReaped,
+    ProcessRestored,
     ProcessSpawned,
     Record,
     Reflected,
     RequestMoved,
     RequestOpened,
     SignalSent,
+    SnapshotDeleted,
+    SnapshotTaken,
     StateChanged,
     ToolEnded,
     ToolStarted,
@@ -51,8 +54,9 @@ from aether_jupyter.model.events import (
 from aether_jupyter.model.image import Image
 from aether_jupyter.model.message import Text, Thinking, ToolCall, Usage
 from aether_jupyter.model.plan import parse_plan
-from aether_jupyter.model.process import ExitStatus, Process, Signal, State, WaitReason
+from aether_jupyter.model.process import CameFrom, ExitStatus, Process, Signal, State, WaitReason
 from aether_jupyter.model.request import Request
+from aether_jupyter.model.snapshot import Snapshot
 from aether_jupyter.model.tool import Approval, Decision, Evidence, Outcome, Risk
 from aether_jupyter.model.view import Spend, View, apply
 
@@ -161,6 +165,15 @@ def a_life() -> list[Record]:
     say(2, ControlReturned("ana", "gone", 60.0), StateChanged(State.RUNNING), ApprovalRequested(question))
     say(2, StateChanged(State.WAITING, WaitReason("answer", "Which one?", ("a2",))), SignalSent(Signal.KILL))
     say(2, ApprovalClosed("a2", "the process ended"), ProcessExited(ExitStatus(137, "killed", "Killed by ana.")))
+    taken = Snapshot(
+        id=1, owner="ana", pid=1, agent="agent 1", name="agent 1", step=3, n=9, taken_at=START + 45, by="ana"
+    )
+    say(1, SnapshotTaken(taken), SnapshotDeleted(1, "retention"))
+    branched = spawned(4, "tidy up")
+    came_from = CameFrom(pid=1, n=9, step=3, snapshot=1, files_step=3)
+    process = msgspec.structs.replace(branched.process, step=3, strip="tapo", came_from=came_from)
+    say(4, ProcessRestored(process, branched.spec, "You go on from here.", "ana changed the goal."))
+    say(4, StateChanged(State.RUNNING))
     say(3, spawned(3, "forgotten"), StateChanged(State.RUNNING))
     asked = Approval(id="a3", pid=3, owner="ana", name="agent 3", kind="question", step=1, created_at=START + 50)
     say(3, ApprovalRequested(asked), ProcessErased())

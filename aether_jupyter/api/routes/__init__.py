@@ -3,6 +3,30 @@
 from __future__ import annotations
 
 from ..routing import routes_in
-from . import approvals, catalog, displays, feedback, images, memories, memory_files, personal, processes, system
+from . import (
+    approvals,
+    catalog,
+    displays,
+    feedback,
+    images,
+    memories,
+    memory_files,
+    personal,
+    processes,
+    snapshots,
+    system,
+)
 
-ROUTES = routes_in(system, personal, catalog, processes, approvals, displays, images, feedback, memory_files, memories)
+ROUTES = routes_in(
+    system,
+    personal,
+    catalog,
+    processes,
+    approvals,
+    displays,
+    images,
+    feedback,
+    memory_files,
+    memories,
+    snapshots,
+)

@@ -1108,6 +1108,163 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/api/v1/snapshots/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep a snapshot that was taken elsewhere
+         * @description Nothing of it runs before it is restored.
+         *
+         *     What is damaged, or holds what no snapshot may, is refused whole.
+         */
+        post: operations["importSnapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's snapshots, or those of one agent; the newest first */
+        get: operations["listSnapshots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Capture an agent: its files, its place in the journal, its memory and plan
+         * @description It is held while files are copied.
+         */
+        post: operations["takeSnapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A new agent that goes on from a step of this one, which goes on as it is; with one thing changed, if wanted.
+         *
+         *     The notes say where its files differ from the step: they are those of the last snapshot at or before it
+         */
+        post: operations["forkProcess"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/snapshots/{snapshot_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One snapshot and what is in it */
+        get: operations["getSnapshot"];
+        /** Say what it is, and whether it is spared when the oldest go; what is left out stays */
+        put: operations["markSnapshot"];
+        post?: never;
+        /** Delete a snapshot, and from the disk what no other one holds */
+        delete: operations["deleteSnapshot"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/snapshots/{snapshot_id}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is otherwise in it than in the snapshot `before`: files with their sizes, steps, plan and memories */
+        get: operations["compareSnapshots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/snapshots/{snapshot_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A new agent that goes on from a snapshot, with its files and, unless `memory` is `now`, what it remembered then.
+         *
+         *     What came from elsewhere may do no more here than every agent may, and asks before what is risky
+         */
+        post: operations["restoreSnapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/snapshots/{snapshot_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A snapshot as one file, which another server takes
+         * @description Links that lead out of the home are left out.
+         */
+        get: operations["exportSnapshot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/feed": {
         parameters: {
             query?: never;
@@ -1387,6 +1544,52 @@ export interface components {
             fix: string;
         };
         /**
+         * Branched
+         * @description The new process, and what differs from the moment it was branched from, in sentences for people.
+         */
+        Branched: {
+            process: components["schemas"]["Process"];
+            notes: string[];
+        };
+        /**
+         * Branching
+         * @description How a new process goes on from an old one.
+         *
+         *     `memory` `now` shares what the agent remembers today; `then` gives it what it remembered at the time, in a space of
+         *     its own if that is another by now. None: `then` for a snapshot, `now` for a fork. `paused` leaves it STOPPED.
+         *     `model` is asked from its next step on.
+         */
+        Branching: {
+            /** @default  */
+            name?: string;
+            /** @default  */
+            model?: string;
+            /** @default null */
+            memory?: ("now" | "then") | null;
+            /** @default false */
+            paused?: boolean;
+            /** @default null */
+            message?: components["schemas"]["EditedMessage"] | null;
+            /** @default null */
+            result?: components["schemas"]["EditedResult"] | null;
+        };
+        /**
+         * CameFrom
+         * @description That a process goes on from another one: whose journal up to event `n` (its step `step`) is its history.
+         *
+         *     `pid` is None where that came from elsewhere. `files_step` is the step as of which the files are, None for no files.
+         */
+        CameFrom: {
+            /** @default null */
+            pid?: number | null;
+            n: number;
+            step: number;
+            /** @default null */
+            snapshot?: number | null;
+            /** @default null */
+            files_step?: number | null;
+        };
+        /**
          * ChangeMemory
          * @description What a memory shall be; what is left out stays.
          */
@@ -1403,6 +1606,15 @@ export interface components {
             pinned?: boolean | null;
             /** @default null */
             version?: number | null;
+        };
+        /**
+         * ChangedFile
+         * @description A path that two snapshots differ in: its size in each, None where it is not there.
+         */
+        ChangedFile: {
+            path: string;
+            before_bytes: number | null;
+            after_bytes: number | null;
         };
         /**
          * Check
@@ -1435,6 +1647,27 @@ export interface components {
             at: number;
             tokens_before: number;
             tokens_after: number;
+        };
+        /**
+         * Comparison
+         * @description What is otherwise in `after`. `files` are the first of them by path, the counts are of all.
+         *
+         *     `plan` is a line for each change of the plan; `layers` is by how many memories each layer grew.
+         */
+        Comparison: {
+            before: components["schemas"]["Snapshot"];
+            after: components["schemas"]["Snapshot"];
+            added: number;
+            removed: number;
+            changed: number;
+            unchanged: number;
+            bytes: number;
+            files: components["schemas"]["ChangedFile"][];
+            steps: number;
+            plan: string[];
+            layers: {
+                [key: string]: number;
+            };
         };
         /**
          * Consolidate
@@ -1692,6 +1925,23 @@ export interface components {
             viewers: components["schemas"]["Viewer"][];
         };
         /**
+         * EditedMessage
+         * @description Words that a fork reads in the place of others: `id` names a message, `goal` the goal; '' adds a new one.
+         */
+        EditedMessage: {
+            text: string;
+            /** @default  */
+            id?: string;
+        };
+        /**
+         * EditedResult
+         * @description What a fork reads as the result of one call.
+         */
+        EditedResult: {
+            call_id: string;
+            content: string;
+        };
+        /**
          * Evidence
          * @description What proves an outcome: exit code, head and tail of the output, hashes, paths. Text may be shortened.
          *
@@ -1823,6 +2073,31 @@ export interface components {
          */
         FileList: {
             files: components["schemas"]["FileInfo"][];
+        };
+        /**
+         * Fork
+         * @description From which step (the present one if none is named), with which files, and what is changed.
+         */
+        Fork: {
+            /** @default  */
+            name?: string;
+            /** @default  */
+            model?: string;
+            /** @default null */
+            memory?: ("now" | "then") | null;
+            /** @default false */
+            paused?: boolean;
+            /** @default null */
+            message?: components["schemas"]["EditedMessage"] | null;
+            /** @default null */
+            result?: components["schemas"]["EditedResult"] | null;
+            /** @default null */
+            step?: number | null;
+            /**
+             * @default nearest
+             * @enum {unknown}
+             */
+            files?: "nearest" | "none" | "now";
         };
         /**
          * GiveFeedback
@@ -1969,6 +2244,14 @@ export interface components {
          */
         Layer: "episodic" | "procedural" | "semantic" | "social";
         /**
+         * LeftOut
+         * @description What is in the home and cannot be in a snapshot, and why.
+         */
+        LeftOut: {
+            path: string;
+            why: string;
+        };
+        /**
          * Limits
          * @description What one run may use before it waits for a person. `None` is no limit; `wall_s` counts time spent RUNNING.
          */
@@ -1990,6 +2273,16 @@ export interface components {
             /** @enum {unknown} */
             type: "process.limits";
             limits: components["schemas"]["Limits"];
+        };
+        /**
+         * MarkSnapshot
+         * @description What is said of a snapshot; what is left out stays.
+         */
+        MarkSnapshot: {
+            /** @default null */
+            label?: string | null;
+            /** @default null */
+            kept?: boolean | null;
         };
         /**
          * Me
@@ -2641,6 +2934,8 @@ export interface components {
             display: string;
             /** @default  */
             control: string;
+            /** @default null */
+            came_from: components["schemas"]["CameFrom"] | null;
         };
         /**
          * ProcessErased
@@ -2674,6 +2969,26 @@ export interface components {
             /** @enum {unknown} */
             type: "process.reaped";
             home_kept: boolean;
+        };
+        /**
+         * ProcessRestored
+         * @description It was recorded as one that goes on from another (`process.came_from`): what lies before is that one's journal.
+         *
+         *     `told` is what the agent reads of it, `edited` what a person changed in the history, in a sentence. `model` is asked
+         *     from here on, '' for the one it had. `tainted`: the history came from elsewhere.
+         */
+        ProcessRestored: {
+            /** @enum {unknown} */
+            type: "process.restored";
+            process: components["schemas"]["Process"];
+            spec: components["schemas"]["AgentSpec"];
+            told: string;
+            /** @default  */
+            edited?: string;
+            /** @default  */
+            model?: string;
+            /** @default false */
+            tainted?: boolean;
         };
         /**
          * ProcessSpawned
@@ -2788,7 +3103,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["ControlTaken"] | components["schemas"]["ControlReturned"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["ProcessRestored"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["ControlTaken"] | components["schemas"]["ControlReturned"] | components["schemas"]["SnapshotTaken"] | components["schemas"]["SnapshotDeleted"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList
@@ -3047,11 +3362,102 @@ export interface components {
             signal: components["schemas"]["Signal"];
         };
         /**
+         * Snapshot
+         * @description A snapshot as a list shows it. Times are seconds since the epoch, sizes bytes.
+         *
+         *     `pid` is whose it is, None for one that came from elsewhere. `size_bytes` is what the files come to, `new_bytes`
+         *     what was stored that was not there before. `pause_s` is how long the agent was held. `still` is False where a
+         *     command ran while its files were read. `kept` ones are spared when the oldest go. `left_out` counts what could not
+         *     be taken (sockets, devices), `extras` says how many windows and pages were open by kind.
+         */
+        Snapshot: {
+            id: number;
+            owner: string;
+            pid: number | null;
+            agent: string;
+            name: string;
+            step: number;
+            n: number;
+            taken_at: number;
+            by: string;
+            /**
+             * @default asked
+             * @enum {unknown}
+             */
+            reason: "asked" | "destructive" | "fork" | "imported";
+            /** @default  */
+            label: string;
+            /** @default false */
+            kept: boolean;
+            /** @default 0 */
+            files: number;
+            /** @default 0 */
+            size_bytes: number;
+            /** @default 0 */
+            new_bytes: number;
+            /** @default 0 */
+            memories: number;
+            /** @default 0 */
+            plan_done: number;
+            /** @default 0 */
+            plan_steps: number;
+            /** @default 0 */
+            pause_s: number;
+            /** @default true */
+            still: boolean;
+            /** @default 0 */
+            left_out: number;
+            /** @default {} */
+            extras: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * SnapshotDeleted
+         * @description A snapshot of it is gone; `why` is `asked`, or `retention` where newer ones took its place.
+         */
+        SnapshotDeleted: {
+            /** @enum {unknown} */
+            type: "snapshot.deleted";
+            snapshot: number;
+            /** @enum {unknown} */
+            why: "asked" | "retention";
+        };
+        /**
+         * SnapshotDetail
+         * @description A snapshot with what is in it: the plan, memories by layer, the first paths that were left out, and why.
+         */
+        SnapshotDetail: {
+            snapshot: components["schemas"]["Snapshot"];
+            plan: components["schemas"]["Plan"];
+            layers: {
+                [key: string]: number;
+            };
+            left_out: components["schemas"]["LeftOut"][];
+            extras: Record<string, unknown>;
+        };
+        /**
          * SnapshotFrame
          * @description The feed begins, or begins again: everything as it stands.
          */
         SnapshotFrame: {
             snapshot: components["schemas"]["View"];
+        };
+        /**
+         * SnapshotList
+         * @description Snapshots, newest first.
+         */
+        SnapshotList: {
+            snapshots: components["schemas"]["Snapshot"][];
+        };
+        /**
+         * SnapshotTaken
+         * @description All of it was captured as it stood after event `snapshot.n`.
+         */
+        SnapshotTaken: {
+            /** @enum {unknown} */
+            type: "snapshot.taken";
+            snapshot: components["schemas"]["Snapshot"];
         };
         /**
          * Source
@@ -3258,6 +3664,16 @@ export interface components {
             rating: number;
             /** @default false */
             tainted: boolean;
+        };
+        /**
+         * TakeSnapshot
+         * @description What it shall be called, and whether it is spared when the oldest go.
+         */
+        TakeSnapshot: {
+            /** @default  */
+            label?: string;
+            /** @default false */
+            kept?: boolean;
         };
         /**
          * Template
@@ -7889,6 +8305,807 @@ export interface operations {
             };
             /** @description `memory_not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/zip": unknown;
+                "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_snapshot` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `storage_full` */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSnapshots: {
+        parameters: {
+            query?: {
+                pid?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotList"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    takeSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TakeSnapshot"];
+            };
+        };
+        responses: {
+            /** @description done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `storage_full` */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forkProcess: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Fork"];
+            };
+        };
+        responses: {
+            /** @description done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branched"];
+                };
+            };
+            /** @description `bad_request` or `unknown_name` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model_not_configured` */
+            424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `storage_full` */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotDetail"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `snapshot_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    markSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkSnapshot"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `snapshot_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `snapshot_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compareSnapshots: {
+        parameters: {
+            query: {
+                before: number;
+            };
+            header?: never;
+            path: {
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `snapshot_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_snapshot` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restoreSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Branching"];
+            };
+        };
+        responses: {
+            /** @description done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branched"];
+                };
+            };
+            /** @description `bad_request` or `unknown_name` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `snapshot_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_snapshot` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model_not_configured` */
+            424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `storage_full` */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a file */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `snapshot_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_snapshot` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

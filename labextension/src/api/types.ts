@@ -88,6 +88,13 @@ export type ApprovalRequested = Schemas['ApprovalRequested'];
 export type ApprovalDecided = Schemas['ApprovalDecided'];
 export type ApprovalClosed = Schemas['ApprovalClosed'];
 
+export type Snapshot = Schemas['Snapshot'];
+export type SnapshotDetail = Schemas['SnapshotDetail'];
+export type Comparison = Schemas['Comparison'];
+export type Branched = Schemas['Branched'];
+export type Fork = Schemas['Fork'];
+export type CameFrom = Schemas['CameFrom'];
+
 export type TextDelta = Schemas['TextDelta'];
 export type OutputDelta = Schemas['OutputDelta'];
 export type Preparing = Schemas['Preparing'];

@@ -1,6 +1,7 @@
 /** The journal of one process as people read it: steps with their entries, messages, and how it ended. Pure. */
 import type {
   Approval,
+  CameFrom,
   ControlReturned,
   Decision,
   ExitStatus,
@@ -10,6 +11,7 @@ import type {
   Outcome,
   Plan,
   SignalName,
+  Snapshot,
   Thumb,
   ToolCall
 } from '../api/types';
@@ -186,7 +188,13 @@ export interface NoteBlock {
       }
     | { readonly type: 'no-lookback'; readonly text: string }
     | { readonly type: 'plan'; readonly plan: PlanEntry }
-    | { readonly type: 'reaped'; readonly kept: boolean };
+    | { readonly type: 'reaped'; readonly kept: boolean }
+    | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
+    | {
+        readonly type: 'restored';
+        readonly from: CameFrom | null;
+        readonly edited: string;
+      };
 }
 
 export interface EndBlock {
@@ -333,6 +341,28 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
             what: { type: 'why', text: event.why }
           });
         }
+        break;
+      case 'process.restored':
+        blocks.push({
+          kind: 'note',
+          key,
+          at,
+          actor,
+          what: {
+            type: 'restored',
+            from: event.process.came_from ?? null,
+            edited: event.edited ?? ''
+          }
+        });
+        break;
+      case 'snapshot.taken':
+        blocks.push({
+          kind: 'note',
+          key,
+          at,
+          actor,
+          what: { type: 'snapshot', snapshot: event.snapshot }
+        });
         break;
       case 'process.signal':
         blocks.push({

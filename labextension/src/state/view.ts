@@ -58,7 +58,10 @@ export function applyAll(view: View, records: readonly JournalRecord[]): View {
       approvals = Object.fromEntries(
         Object.entries(approvals).filter(([, each]) => each.pid !== pid)
       );
-    } else if (event.type === 'process.spawned') {
+    } else if (
+      event.type === 'process.spawned' ||
+      event.type === 'process.restored'
+    ) {
       mine[pid] = advance(event.process, event, record.at, record.n);
     } else if (before) {
       mine[pid] = advance(before, event, record.at, record.n);
@@ -112,6 +115,7 @@ export function describe(call: ToolCall): string {
 function step(p: Process, event: AetherEvent, at: number, n: number): Process {
   switch (event.type) {
     case 'process.spawned':
+    case 'process.restored':
       return event.process;
     case 'process.state': {
       const { state } = event;
@@ -250,6 +254,8 @@ function step(p: Process, event: AetherEvent, at: number, n: number): Process {
     case 'memory.given':
     case 'context.compacted':
     case 'feedback.given':
+    case 'snapshot.taken':
+    case 'snapshot.deleted':
     case 'approval.decided':
     case 'approval.closed':
     case 'request.opened':

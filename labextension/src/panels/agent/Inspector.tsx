@@ -488,6 +488,21 @@ function logLine(
   switch (event.type) {
     case 'process.spawned':
       return { source: 'state', text: `spawned by ${actor}` };
+    case 'process.restored':
+      return {
+        source: 'state',
+        text: `goes on from here as agent ${event.process.pid}, by ${actor}. ${event.told}`
+      };
+    case 'snapshot.taken':
+      return {
+        source: 'state',
+        text: `snapshot ${event.snapshot.id} taken by ${actor}`
+      };
+    case 'snapshot.deleted':
+      return {
+        source: 'state',
+        text: `snapshot ${event.snapshot} deleted (${event.why})`
+      };
     case 'process.state':
       return {
         source: 'state',

@@ -1003,6 +1003,28 @@ function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
         return what.model === 'auto'
           ? trans.__('%1 left the choice of the model to the server', who)
           : trans.__('%1 chose the model %2', who, what.model);
+      case 'snapshot': {
+        const { id, label, reason } = what.snapshot;
+        const named = label ? `${id}, ${label}` : String(id);
+        return reason === 'destructive'
+          ? trans.__('Snapshot %1, before what cannot be undone', named)
+          : trans.__('%1 took snapshot %2', who, named);
+      }
+      case 'restored': {
+        const { from, edited } = what;
+        const begun =
+          from?.pid === null || from?.pid === undefined
+            ? trans.__(
+                '%1 brought it from elsewhere; it goes on from here',
+                who
+              )
+            : trans.__(
+                '%1 had it go on from here, apart from agent %2',
+                who,
+                from.pid
+              );
+        return edited ? `${begun}. ${edited}` : begun;
+      }
       case 'no-lookback':
         return trans.__('It does not look back: %1', what.text);
       case 'why':
