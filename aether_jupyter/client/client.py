@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from ..abc import FileInfo, RouteInfo, SandboxInfo
 from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageReport
 from ..model.agent import AgentSpec
+from ..model.control import DisplayStatus
 from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import ServerNotFound
 from ..model.events import Record
@@ -61,6 +62,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TIMEOUT_S = 15.0
 BLOCK_BYTES = 1 << 20
+
+
+class Screenshot(bytes):
+    """A JPEG; a notebook shows it."""
+
+    def _repr_jpeg_(self) -> bytes:
+        return bytes(self)
 
 
 class AsyncAether:
@@ -222,6 +230,22 @@ class AsyncAether:
     async def terminal(self, pid: int) -> str:
         """A new terminal in its sandbox; the name under which Jupyter's own terminals have it."""
         return await self.ask(requests.terminal(pid))
+
+    async def display(self, pid: int) -> DisplayStatus:
+        """Its desktop: whether it runs, how large it is, who has control and who looks."""
+        return await self.ask(requests.display(pid))
+
+    async def screenshot(self, pid: int, *, width: int = 1280) -> Screenshot:
+        """What its desktop shows, as a JPEG, at most two seconds old. Raises `NotFound` if it does not run."""
+        return Screenshot(await self.ask(requests.screenshot(pid, width)))
+
+    async def take_control(self, pid: int) -> DisplayStatus:
+        """Take its desktop over; it stops at once. Raises `ControlHeld` if somebody else has control."""
+        return await self.ask(requests.take_control(pid))
+
+    async def hand_back(self, pid: int, note: str = "") -> DisplayStatus:
+        """Hand control back, with words for it; it goes on, and is told what changed."""
+        return await self.ask(requests.hand_back(pid, note))
 
     async def extend(
         self,
@@ -661,6 +685,22 @@ class Aether:
     def terminal(self, pid: int) -> str:
         """A new terminal in its sandbox; the name under which Jupyter's own terminals have it."""
         return self.ask(requests.terminal(pid))
+
+    def display(self, pid: int) -> DisplayStatus:
+        """Its desktop: whether it runs, how large it is, who has control and who looks."""
+        return self.ask(requests.display(pid))
+
+    def screenshot(self, pid: int, *, width: int = 1280) -> Screenshot:
+        """What its desktop shows, as a JPEG, at most two seconds old. Raises `NotFound` if it does not run."""
+        return Screenshot(self.ask(requests.screenshot(pid, width)))
+
+    def take_control(self, pid: int) -> DisplayStatus:
+        """Take its desktop over; it stops at once. Raises `ControlHeld` if somebody else has control."""
+        return self.ask(requests.take_control(pid))
+
+    def hand_back(self, pid: int, note: str = "") -> DisplayStatus:
+        """Hand control back, with words for it; it goes on, and is told what changed."""
+        return self.ask(requests.hand_back(pid, note))
 
     def extend(
         self,

@@ -36,6 +36,7 @@ from ..answers import (
     UseList,
 )
 from ..model.agent import AgentSpec
+from ..model.control import DisplayStatus
 from ..model.context import ENTRY_CHARS, ContextView
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
@@ -214,6 +215,22 @@ def send(pid: int, text: str, kind: str, interrupt: bool, images: Sequence[Image
 
 def terminal(pid: int) -> Request[str]:
     return Request("POST", f"{API}/processes/{pid}/terminal", TerminalOpened, "name", body={})
+
+
+def display(pid: int) -> Request[DisplayStatus]:
+    return Request("GET", f"{API}/processes/{pid}/display", DisplayStatus)
+
+
+def screenshot(pid: int, width: int) -> Request[bytes]:
+    return Request("GET", f"{API}/processes/{pid}/display/picture", bytes, query={"width": str(width)})
+
+
+def take_control(pid: int) -> Request[DisplayStatus]:
+    return Request("POST", f"{API}/processes/{pid}/control", DisplayStatus, body={})
+
+
+def hand_back(pid: int, note: str) -> Request[DisplayStatus]:
+    return Request("POST", f"{API}/processes/{pid}/control/return", DisplayStatus, body={"note": note})
 
 
 def extend(

@@ -25,7 +25,7 @@ from ..model.snapshot import EditedMessage, EditedResult, Files, Remembered, Sna
 from ..model.tool import Approval, Decision, Remember
 from ..model.view import advance
 from . import decisions, show
-from .client import Aether, AsyncAether
+from .client import Aether, AsyncAether, Screenshot
 from .discover import Address
 from .outputs import output_of
 from .pictures import contents
@@ -412,6 +412,20 @@ class Run:
         """Another model for it (or `auto`), asked from its next step on."""
         self._process = await self._server.choose_model(self.pid, model)
         return self._process
+
+    async def screenshot(self, *, width: int = 1280) -> Screenshot:
+        """What its desktop shows, as a JPEG, at most two seconds old; a notebook shows it."""
+        return await self._server.screenshot(self.pid, width=width)
+
+    @_at_once
+    async def take_control(self) -> DisplayStatus:
+        """Take its desktop over: it stops at once, in the middle of a call, too."""
+        return await self._server.take_control(self.pid)
+
+    @_at_once
+    async def hand_back(self, note: str = "") -> DisplayStatus:
+        """Hand control back, with words for it; it goes on, and is told what changed."""
+        return await self._server.hand_back(self.pid, note)
 
     @_at_once
     async def feedback(self, step: int, thumb: Thumb = "none", comment: str = "") -> Judgement:

@@ -134,6 +134,20 @@ def _model(client: Aether, rest: str) -> Any:
     return Words(f"Agent {pid} asks {model} from its next step on.")
 
 
+def _take(client: Aether, rest: str) -> Any:
+    [which], _ = _parsed(rest, "take PID", least=1, most=1)
+    pid = _pid(which, "take PID")
+    client.take_control(pid)
+    return Words(f"You have control of agent {pid}; it has stopped. %aether return {pid} hands it back.")
+
+
+def _return(client: Aether, rest: str) -> Any:
+    which, note = _said(rest, "return PID [what it should know]", words=False)
+    pid = _pid(which, "return PID [what it should know]")
+    client.hand_back(pid, note)
+    return Words(f"Agent {pid} has control again.")
+
+
 def _models(client: Aether, rest: str) -> Any:
     _parsed(rest, "models")
     return Words(show.models_text(client.models()))
@@ -251,6 +265,8 @@ _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "send": _send,
     "extend": _extend,
     "model": _model,
+    "take": _take,
+    "return": _return,
     "models": _models,
     "approvals": _approvals,
     "approve": _approve,
