@@ -53,8 +53,8 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_server(folder: Path, *, base_url: str = "/some/prefix/") -> Iterator[Server]:
-    """Start one under a prefix, with the scripted model and bubblewrap; end it afterwards."""
+def running_server(folder: Path, *options: str, base_url: str = "/some/prefix/") -> Iterator[Server]:
+    """Start one under a prefix, with the scripted model, bubblewrap and these options; end it afterwards."""
     runtime = folder / "runtime"
     runtime.mkdir(parents=True)
     environment = clean_environment() | {
@@ -77,6 +77,7 @@ def running_server(folder: Path, *, base_url: str = "/some/prefix/") -> Iterator
             "--Aether.sandbox=bubblewrap",
             "--no-browser",
             "--allow-root",
+            *options,
         ],
         env=environment,
         stdout=log,

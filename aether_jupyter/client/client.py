@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from ..abc import FileInfo, RouteInfo, SandboxInfo
 from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageReport
 from ..model.agent import AgentSpec
-from ..model.control import DisplayStatus
 from ..model.context import ENTRY_CHARS, ContextView
+from ..model.control import DisplayStatus
 from ..model.errors import ServerNotFound
 from ..model.events import Record
 from ..model.feedback import Judgement, Thumb
@@ -237,7 +237,8 @@ class AsyncAether:
 
     async def screenshot(self, pid: int, *, width: int = 1280) -> Screenshot:
         """What its desktop shows, as a JPEG, at most two seconds old. Raises `NotFound` if it does not run."""
-        return Screenshot(await self.ask(requests.screenshot(pid, width)))
+        content: bytes = await self.ask(requests.screenshot(pid, width))
+        return Screenshot(content)
 
     async def take_control(self, pid: int) -> DisplayStatus:
         """Take its desktop over; it stops at once. Raises `ControlHeld` if somebody else has control."""

@@ -36,8 +36,8 @@ from ..answers import (
     UseList,
 )
 from ..model.agent import AgentSpec
-from ..model.control import DisplayStatus
 from ..model.context import ENTRY_CHARS, ContextView
+from ..model.control import DisplayStatus
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
 from ..model.feedback import Judgement, Thumb

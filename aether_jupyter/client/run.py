@@ -13,6 +13,7 @@ import msgspec
 
 from ..answers import named
 from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
+from ..model.control import DisplayStatus
 from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record, Reflected
 from ..model.feedback import Judgement, Thumb

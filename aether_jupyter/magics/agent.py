@@ -143,6 +143,7 @@ class AetherMagics(Magics):
         %aether send PID [--image FILE …] words …   words for it, and images
         %aether extend PID --steps 25         more steps, tokens (--tokens), money (--cost) or time (--wall)
         %aether models                        the models, and the families from which auto chooses
+        %aether take PID                      take its desktop over; %aether return PID note hands it back
         %aether model PID auto                another model from the next step on; auto lets the server choose
         %aether approvals                     what waits for you
         %aether approve ID [--session|--always]   ID may be the PID of an agent that asks for one thing

@@ -275,6 +275,38 @@ def _apprentice(step: int, turns: Sequence[Turn]) -> list[Part]:
     return [Text(f"The desk said: {_results(turns)[-1].content}")]
 
 
+def _clerk(step: int, turns: Sequence[Turn]) -> list[Part]:
+    """Writes a letter in an editor, asks a person for the word that belongs in it, and saves it."""
+    calls = [
+        _call("desktop_open", program="mousepad letter.txt"),
+        _call("desktop_type", text="Dear Priya,\nthe report is ready.\n"),
+        _call("ask_for_help", question="Which word opens the archive? Type it here, or hand back with a note."),
+    ]
+    if step < len(calls):
+        return [calls[step]]
+    told = [turn.text for turn in turns if isinstance(turn, UserTurn)]
+    note = next((found[1] for text in told if (found := re.search(r"\(hand-back\): (.*)", text))), "")
+    after = [
+        _call("desktop_press", keys="ctrl+End"),
+        _call("desktop_type", text=f"{note}\n"),
+        _call("desktop_press", keys="ctrl+s"),
+    ]
+    if step < len(calls) + len(after):
+        return [after[step - len(calls)]]
+    return [Text("The letter is written and saved as letter.txt.")]
+
+
+def _surfer(step: int, turns: Sequence[Turn]) -> list[Part]:
+    """Opens the address in its goal and says what the page says first."""
+    if step == 0:
+        goal = next(turn.text for turn in turns if isinstance(turn, UserTurn))
+        address = re.search(r"https?://\S+", goal)
+        return [_call("browser_open", url=address[0] if address else "https://example.org/")]
+    if step == 1:
+        return [_call("browser_read", kind="text")]
+    return [Text(_results(turns)[-1].content[:500])]
+
+
 def _parent(step: int, turns: Sequence[Turn]) -> list[Part]:
     if step == 0:
         return [_call("spawn_agent", goal="Say hello.", model="scripted:hello")]
@@ -306,6 +338,8 @@ _SCRIPTS: dict[str, _Registered] = {
     "unknown-tool": _Registered(_unknown_tool),
     "result": _Registered(_result),
     "apprentice": _Registered(_apprentice),
+    "clerk": _Registered(_clerk, sees=True),
+    "surfer": _Registered(_surfer),
     "parent": _Registered(_parent),
     "fail": _Registered(_fail),
     "down": _Registered(_down),

@@ -58,7 +58,8 @@ const explore: Template = {
       pids: 512,
       desktop: 'none',
       hosts: [],
-      disk_mb: null
+      disk_mb: null,
+      gpus: 0
     },
     limits: { steps: 40, tokens: null, cost_usd: 2, wall_s: 1800 },
     output_schema: null,

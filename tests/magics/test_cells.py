@@ -108,6 +108,8 @@ def test_images_go_with_a_cell_and_with_words(kernel: Kernel, tmp_path: Path) ->
         ("%aether extend 7 --steps", "no number"),
         ("%aether model 7", "Say which one"),
         ("%aether model x auto", "Say which agent"),
+        ("%aether take", "Say which one"),
+        ("%aether return 999999 done", "No process 999999"),
         ("%aether model 999999 auto", "No process 999999"),
         ("%aether logs ²", "Say which agent"),
         ("%aether send 7", "Say what"),

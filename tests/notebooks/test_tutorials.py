@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
@@ -12,6 +16,9 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.faces import ROOT, Server, clean_environment, running_server
+from tests.sandboxes.conftest import docker_engine
+
+__all__ = ["docker_engine"]
 
 FOLDER = ROOT / "notebooks"
 
@@ -49,6 +56,45 @@ def test_an_agent_that_learns(server: Server) -> None:
     assert "Before a file is handed in at the desk, the first line of the file must be: team: data." in shown
     assert "version 2.0 is out" in shown, "the second day succeeds"
     assert "given, and cited" in shown
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(400)
+def test_a_desktop_and_a_browser(docker_engine: None, tmp_path: Path) -> None:
+    page = b"<title>Tides</title><h1>High water at noon.</h1>"
+    with serving(page) as port, running_server(tmp_path, f"--Aether.private_hosts=127.0.0.1:{port}") as server:
+        environment = server.environment | {"TUTORIAL_SITE": f"http://127.0.0.1:{port}/"}
+        shown = play(FOLDER / "05_desktop_and_browser.ipynb", environment)
+    assert "this is not a language model" in shown
+    assert "WAITING - It asks you something." in shown
+    assert "has control of a desktop of 1280 by 800 pixels" in shown
+    assert "Dear Priya,\nthe report is ready.\nplum" in shown
+    assert "High water at noon." in shown
+
+
+@contextmanager
+def serving(page: bytes) -> Iterator[int]:
+    """A web site of one page; gives its port."""
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    site = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=site.serve_forever)
+    thread.start()
+    try:
+        yield site.server_address[1]
+    finally:
+        site.shutdown()
+        thread.join()
+        site.server_close()
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
