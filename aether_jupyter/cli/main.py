@@ -65,6 +65,20 @@ def cli() -> None:
     help="Shared folder, which it finds at /workspaces/NAME. May be given often.",
 )
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "host"]), default="auto")
+@click.option(
+    "--network",
+    type=click.Choice(["none", "allowed", "host"]),
+    default=None,
+    help="What its commands can reach: nothing, the hosts of --host, or all that this machine's network does.",
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    help="Host its commands may reach, such as pypi.org, '*.pypi.org' or example.org:8443. May be given often.",
+)
+@click.option("--disk", "disk_mb", type=click.IntRange(16), default=None, help="MB its home may hold.")
+@click.option("--gpus", type=click.IntRange(0), default=0, help="GPUs for itself alone.")
 @click.option("--name", default="", help="What to call it.")
 @click.option("--tools", default="", help="Names of tools, with commas; all of the default set where none is given.")
 @click.option("--steps", type=click.IntRange(1), default=50, show_default=True)
@@ -86,6 +100,10 @@ def run(
     role: str,
     workspaces: tuple[str, ...],
     sandbox: str,
+    network: str | None,
+    hosts: tuple[str, ...],
+    disk_mb: int | None,
+    gpus: int,
     name: str,
     tools: str,
     steps: int,
@@ -116,6 +134,10 @@ def run(
         role=role,
         workspaces=workspaces,
         sandbox=sandbox,
+        network=network,
+        hosts=hosts,
+        disk_mb=disk_mb,
+        gpus=gpus,
         name=name,
         tools=[t.strip() for t in tools.split(",") if t.strip()] or None,
         steps=steps,

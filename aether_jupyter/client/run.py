@@ -72,6 +72,10 @@ def make_spec(
     permissions: Iterable[str | Mapping[str, Any] | Permission] = (),
     role: str = "",
     sandbox: SandboxSpec | Mapping[str, Any] | str = "auto",
+    network: str | None = None,
+    hosts: Iterable[str] = (),
+    disk_mb: int | None = None,
+    gpus: int = 0,
     name: str = "",
     system: str = "",
     steps: int | None = 50,
@@ -90,7 +94,11 @@ def make_spec(
     origin: str = "python",
 ) -> AgentSpec:
     """A request for one agent, checked as the server will check it. Raises `BadRequest` naming the field."""
-    box = {"kind": sandbox} if isinstance(sandbox, str) else sandbox
+    box = msgspec.to_builtins({"kind": sandbox} if isinstance(sandbox, str) else sandbox)
+    if hosts and network is None:
+        network = "allowed"
+    asked = {"network": network, "hosts": _names(hosts) or None, "disk_mb": disk_mb, "gpus": gpus or None}
+    box |= {name: value for name, value in asked.items() if value is not None}
     fields = {
         "goal": goal,
         "name": name,
@@ -104,7 +112,7 @@ def make_spec(
             for each in ((permissions,) if isinstance(permissions, str) else permissions)
         ],
         "role": role,
-        "sandbox": msgspec.to_builtins(box),
+        "sandbox": box,
         "limits": msgspec.to_builtins(Limits(steps=steps, tokens=tokens, cost_usd=cost_usd, wall_s=wall_s)),
         "output_schema": output_schema,
         "temperature": temperature,
@@ -135,7 +143,8 @@ async def spawn(
 
     `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
     `ask_risky`, `accept_edits`, `autonomous`), `permissions` (lines such as `"deny tool=run_command"`, on top of the
-    administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), `name`, `system`,
+    administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), of which
+    `network`, `hosts` (what its commands may reach), `disk_mb` and `gpus` can be said by themselves, `name`, `system`,
     `temperature`, `max_output_tokens`, `keep_home`, `keep_profile` (its browser's cookies, for later agents of its
     name), `reflect` (whether it looks back on its run), `workspaces`, `labels`, and the limits `steps`, `tokens`,
     `cost_usd`, `wall_s`. `output` is the type that the result must have:

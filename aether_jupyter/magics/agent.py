@@ -32,6 +32,7 @@ DEFAULT_NAME = "_agent"
 
 _NAMED = (
     *("name", "role", "system", "mode", "permissions", "workspaces", "sandbox"),
+    *("network", "hosts", "disk_mb", "gpus"),
     *("steps", "tokens", "cost_usd", "wall_s", "reflect"),
 )
 
@@ -75,6 +76,10 @@ def options() -> argparse.ArgumentParser:
         help="shared folder, which it finds at /workspaces/NAME; may be given often",
     )
     add("--sandbox", default="auto", help="auto, docker, bubblewrap or host")
+    add("--network", default=None, help="what its commands reach: none, allowed (the hosts of --host) or host")
+    add("--host", action="append", default=[], dest="hosts", help="host that they may reach; may be given often")
+    add("--disk", type=int, default=None, dest="disk_mb", help="MB its home may hold")
+    add("--gpus", type=int, default=0, help="GPUs for itself alone")
     add("--name", default="", help="what to call it")
     add("--system", default="", help="standing instructions")
     add("--tools", default=None, help="names of tools, with commas; all of the default set where none is given")
@@ -108,8 +113,9 @@ class AetherMagics(Magics):
         """Run an agent whose goal is the cell.
 
             %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--image FILE] [--role R] [--workspace W]
-                    [--sandbox S] [--name N] [--tools a,b] [--steps 50] [--tokens N] [--cost USD] [--wall S]
-                    [--output NAME[:TYPE]] [--reflect | --no-reflect] [--detach] [--ui KIND]
+                    [--sandbox S] [--network N] [--host H] [--disk MB] [--gpus N] [--name N] [--tools a,b] [--steps 50]
+                    [--tokens N] [--cost USD] [--wall S] [--output NAME[:TYPE]] [--reflect | --no-reflect] [--detach]
+                    [--ui KIND]
             Count the words in notes.txt and write the number to count.txt.
 
         The cell shows it live and ends with it; the result is bound to NAME (`_agent`). With TYPE (a Pydantic model,

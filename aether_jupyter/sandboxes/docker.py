@@ -49,6 +49,7 @@ def register_sandboxes(settings: Settings) -> Iterable[SandboxKind]:
             settings.home,
             confinement=confinement,
             quota_bytes=settings.home_quota_bytes,
+            private_hosts=settings.private_hosts,
             subnets=settings.sandbox_subnets,
         )
     ]

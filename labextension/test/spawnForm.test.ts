@@ -22,6 +22,8 @@ const form: Form = {
   mode: 'ask_risky',
   sandbox: 'auto',
   desktop: 'none',
+  network: 'none',
+  hosts: '',
   steps: '50',
   cost: '$2.50',
   time: '30 min',
@@ -79,7 +81,7 @@ test('a full form becomes a spec in the units of the server', () => {
     spec: {
       goal: 'Fix it',
       mode: 'ask_risky',
-      sandbox: { kind: 'auto', desktop: 'none' },
+      sandbox: { kind: 'auto', desktop: 'none', network: 'none', hosts: [] },
       limits: { steps: 50, cost_usd: 2.5, wall_s: 1800 },
       permissions: [],
       workspaces: [],
@@ -87,6 +89,32 @@ test('a full form becomes a spec in the units of the server', () => {
       origin: 'lab'
     }
   });
+});
+
+test('hosts count with the network that has some, and that needs Docker', () => {
+  const some = {
+    ...form,
+    network: 'allowed' as const,
+    hosts: 'pypi.org, *.pythonhosted.org\nexample.org:8443'
+  };
+  const read = specOf(some, {}, null, plain);
+  assert.ok('spec' in read);
+  assert.deepEqual(read.spec.sandbox?.hosts, [
+    'pypi.org',
+    '*.pythonhosted.org',
+    'example.org:8443'
+  ]);
+  const none = specOf({ ...some, network: 'none' }, {}, null, plain);
+  assert.ok('spec' in none);
+  assert.deepEqual(none.spec.sandbox?.hosts, []);
+  const fields = [
+    { ...some, hosts: ' ' },
+    { ...some, sandbox: 'bubblewrap' as const }
+  ].map(each => specOf(each, {}, null, plain));
+  assert.deepEqual(
+    fields.map(each => 'field' in each && each.field),
+    ['hosts', 'network']
+  );
 });
 
 test('an empty limit is no limit', () => {
@@ -281,6 +309,8 @@ test('a desktop needs docker', () => {
   const granted = asks('docker');
   assert.deepEqual('spec' in granted && granted.spec.sandbox, {
     kind: 'docker',
-    desktop: 'xfce'
+    desktop: 'xfce',
+    network: 'none',
+    hosts: []
   });
 });

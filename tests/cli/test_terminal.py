@@ -88,6 +88,24 @@ def test_run_mounts_shared_folders_by_name(server: Server) -> None:
     assert "workspaces[0]" in wrong.stderr
 
 
+def test_run_says_what_commands_may_reach_and_use(server: Server) -> None:
+    given = ("run", "hi", "--host", "pypi.org", "--host", "*.pythonhosted.org", "--disk", "64")
+    started = aether(*given, "--sandbox", "docker", "--detach", env=server.environment)
+    assert started.returncode == 0, started.stderr
+    with server.client() as client:
+        box = client.spec(int(started.stdout)).sandbox
+    assert (box.network, box.hosts, box.disk_mb) == ("allowed", ("pypi.org", "*.pythonhosted.org"), 64)
+    for wrong, words in (
+        (("--host", "http://pypi.org"), "sandbox.hosts: 'http://pypi.org'"),
+        (("--network", "allowed"), "needs at least one host"),
+        (("--disk", "999999"), "sandbox.disk_mb"),
+        (("--host", "pypi.org", "--sandbox", "bubblewrap"), "needs the sandbox docker"),
+    ):
+        told = aether("run", "hi", *wrong, "--detach", env=server.environment)
+        assert told.returncode != 0
+        assert words in told.stderr
+
+
 def test_images_go_with_a_goal_and_with_words(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(drawn())
     (tmp_path / "b.txt").write_text("no image")

@@ -17,7 +17,8 @@ from PIL import Image as Pillow
 from aether_jupyter.client.client import AsyncAether
 from aether_jupyter.client.feed import Hub
 from aether_jupyter.client.outputs import output_of
-from aether_jupyter.client.run import attach, spawn
+from aether_jupyter.client.run import attach, make_spec, spawn
+from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.errors import BadRequest, Conflict, ProcessFailed, ProcessNotFound
 from aether_jupyter.model.events import MessageSent, ProcessExited, ProcessSpawned, TextDelta
 from aether_jupyter.model.process import State
@@ -265,3 +266,14 @@ async def test_images_go_with_a_goal_and_with_words_however_python_has_them(
         with pytest.raises(BadRequest, match=words):
             await spawn("look", model="scripted:hello", images=wrong, on=client)
     assert len(await client.processes()) == before, "nothing was begun"
+
+
+def test_hosts_size_and_gpus_are_said_beside_the_sandbox() -> None:
+    spec = make_spec("x", hosts=["pypi.org", "*.pythonhosted.org"], disk_mb=64, gpus=1)
+    assert spec.sandbox == SandboxSpec(network="allowed", hosts=("pypi.org", "*.pythonhosted.org"), disk_mb=64, gpus=1)
+    assert make_spec("x", sandbox="docker", network="host").sandbox == SandboxSpec(kind="docker", network="host")
+    box = SandboxSpec(kind="docker", memory_mb=512, network="allowed", hosts=("a.org",))
+    assert make_spec("x", sandbox=box).sandbox == box
+    assert make_spec("x", sandbox={"kind": "docker"}, hosts=("a.org",)).sandbox.network == "allowed"
+    with pytest.raises(BadRequest, match=r"sandbox\.hosts"):
+        make_spec("x", hosts="pypi.org")

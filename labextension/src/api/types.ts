@@ -51,6 +51,9 @@ export type LimitsExtended = Schemas['LimitsExtended'];
 export type ControlReturned = Schemas['ControlReturned'];
 export type PersonActed = Schemas['PersonActed'];
 export type ControlAsked = Schemas['ControlAsked'];
+export type NetworkKind = NonNullable<
+  NonNullable<AgentSpec['sandbox']>['network']
+>;
 export type DesktopKind = NonNullable<
   NonNullable<AgentSpec['sandbox']>['desktop']
 >;

@@ -29,6 +29,7 @@ import {
   FolderHint,
   ModeField,
   ModelField,
+  NetworkField,
   SandboxTiles,
   type Surroundings,
   TextField
@@ -359,6 +360,26 @@ function SpawnDialog(
           >
             {told('sandbox')}
           </SandboxTiles>
+          <NetworkField
+            value={form.network}
+            attributes={field('network')}
+            onChange={network => set('network', network)}
+          >
+            {told('network')}
+          </NetworkField>
+          {form.network === 'allowed' && (
+            <div>
+              <TextField
+                id="hosts"
+                label={trans.__('Hosts')}
+                value={form.hosts}
+                hint="pypi.org, *.pythonhosted.org"
+                attributes={field('hosts')}
+                onChange={value => set('hosts', value)}
+              />
+              {told('hosts')}
+            </div>
+          )}
           <div>
             <label className="ae-label" htmlFor="spawn-desktop">
               {trans.__('Desktop')}

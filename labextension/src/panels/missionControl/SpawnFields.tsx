@@ -5,6 +5,7 @@ import * as React from 'react';
 import type {
   Mode,
   ModelInfo,
+  NetworkKind,
   RouteInfo,
   SandboxInfo,
   SandboxName
@@ -212,7 +213,7 @@ export function SandboxTiles(props: {
   const { sandboxes, value } = props;
   const names: Record<SandboxName, readonly [string, string]> = {
     auto: [trans.__('Automatic'), trans.__('the best there is')],
-    docker: [trans.__('Docker'), trans.__('isolated, no network')],
+    docker: [trans.__('Docker'), trans.__('isolated')],
     bubblewrap: [trans.__('bubblewrap'), trans.__('light, no engine')],
     host: [trans.__('Host'), trans.__('no isolation')]
   };
@@ -314,9 +315,61 @@ export function SandboxTiles(props: {
         </p>
       ) : (
         <p className="ae-hint">
-          {trans.__('Network: none. Files: a home of its own.')}
+          {trans.__('Files: a home of its own, of limited size.')}
         </p>
       )}
+    </div>
+  );
+}
+
+export function NetworkField(props: {
+  value: NetworkKind;
+  attributes: FieldAttributes;
+  onChange: (network: NetworkKind) => void;
+  children: React.ReactNode;
+}): React.JSX.Element {
+  const trans = useWords();
+  const kinds: readonly (readonly [NetworkKind, string, string])[] = [
+    [
+      'none',
+      trans.__('None'),
+      trans.__('Its commands reach nothing outside the sandbox.')
+    ],
+    [
+      'allowed',
+      trans.__('Some hosts'),
+      trans.__(
+        'Its commands reach these hosts by a proxy, and nothing else. Needs Docker.'
+      )
+    ],
+    [
+      'host',
+      trans.__('This machine’s'),
+      trans.__('Its commands reach whatever this machine does.')
+    ]
+  ];
+  return (
+    <div>
+      <label className="ae-label" htmlFor="spawn-network">
+        {trans.__('Network')}
+      </label>
+      <select
+        id="spawn-network"
+        className="spawn-select"
+        value={props.value}
+        onChange={event => props.onChange(event.target.value as NetworkKind)}
+        {...props.attributes}
+      >
+        {kinds.map(([kind, label]) => (
+          <option key={kind} value={kind}>
+            {label}
+          </option>
+        ))}
+      </select>
+      {props.children}
+      <p className="ae-hint">
+        {kinds.find(([kind]) => kind === props.value)?.[2]}
+      </p>
     </div>
   );
 }

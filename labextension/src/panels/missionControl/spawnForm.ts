@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type {
   AgentSpec,
   DesktopKind,
+  NetworkKind,
   Mode,
   SandboxName,
   Template
@@ -17,6 +18,9 @@ export interface Form {
   sandbox: SandboxName;
   /** What it sees, and people can take over. */
   desktop: DesktopKind;
+  network: NetworkKind;
+  /** Names of hosts, with commas or spaces between them; they count with the network `allowed`. */
+  hosts: string;
   steps: string;
   cost: string;
   time: string;
@@ -42,6 +46,8 @@ export function emptyForm(
     mode: first.mode ?? preferred.mode,
     sandbox: first.sandbox?.kind ?? 'auto',
     desktop: first.sandbox?.desktop ?? 'none',
+    network: first.sandbox?.network ?? 'none',
+    hosts: (first.sandbox?.hosts ?? []).join(', '),
     steps: limits.steps ? String(limits.steps) : '',
     cost: limits.cost_usd ? `$${limits.cost_usd}` : '',
     time: limits.wall_s ? `${limits.wall_s / 60} min` : '',
@@ -107,6 +113,8 @@ export function fieldOf(error: unknown): keyof Form | null {
     mode: 'mode',
     sandbox: 'sandbox',
     'sandbox.desktop': 'desktop',
+    'sandbox.network': 'network',
+    'sandbox.hosts': 'hosts',
     role: 'role',
     permissions: 'permissions',
     workspaces: 'folders',
@@ -196,6 +204,24 @@ export function specOf(
       )
     };
   }
+  const hosts = form.hosts.split(/[\s,]+/).filter(name => name);
+  if (form.network === 'allowed' && !hosts.length) {
+    return {
+      field: 'hosts',
+      text: trans.__('Hosts: at least one, such as pypi.org or *.pypi.org.')
+    };
+  }
+  if (
+    form.network === 'allowed' &&
+    !['auto', 'docker'].includes(form.sandbox)
+  ) {
+    return {
+      field: 'network',
+      text: trans.__(
+        'Some hosts only: that needs Docker. Choose that sandbox, or another network.'
+      )
+    };
+  }
   const base: Partial<AgentSpec> = { ...first, ...template?.spec };
   const lines = form.permissions
     .split('\n')
@@ -208,7 +234,9 @@ export function specOf(
     sandbox: {
       ...base.sandbox,
       kind: form.sandbox,
-      desktop: form.desktop
+      desktop: form.desktop,
+      network: form.network,
+      hosts: form.network === 'allowed' ? hosts : []
     },
     limits: { ...base.limits, steps, cost_usd: cost, wall_s: time },
     permissions: [...(base.permissions ?? []), ...lines],
