@@ -203,6 +203,11 @@ class Browser(Protocol):
     """
 
     @property
+    def awake(self) -> bool:
+        """Whether it holds memory now."""
+        ...
+
+    @property
     def idle_s(self) -> float: ...
     async def act(self, deed: Deed, answer: DialogAnswer) -> Happened:
         """Do it, and tell what came of it when the page rests."""

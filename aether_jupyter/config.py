@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home_volumes: Literal["auto", "always", "never"] = "auto"
     browser: str = ""
     browser_sandbox: bool = True
+    browsers: int = 16
     browser_idle_s: float = 900.0
     private_hosts: tuple[str, ...] = ()
     keep_ended_s: float = 7 * 86_400.0
@@ -212,6 +213,11 @@ class Aether(Configurable):
         True,
         help="Whether Chromium must hold pages in its own sandbox. Turn it off only where the server has a container "
         "of its own. A server that is root has Chromium run by the user nobody, with a sandbox where there can be one.",
+    ).tag(config=True)
+    browsers = Int(
+        16,
+        help="Agents that may have a browser open at once; each takes some 100 MB. Beyond, one that is not used gives "
+        "its memory back.",
     ).tag(config=True)
     browser_idle_s = Float(
         900.0,

@@ -134,7 +134,11 @@ class Chromium:
                     "(sysctl kernel.apparmor_restrict_unprivileged_userns=0, or kernel.unprivileged_userns_clone=1), "
                     "or, where the server runs in a container of its own, set c.Aether.browser_sandbox = False"
                 ) from None
-            said = [line.partition("[err]")[2].strip() for line in words.splitlines() if "[err]" in line]
+            said = [
+                line.partition("[err]")[2].strip()
+                for line in words.splitlines()
+                if "[err]" in line and "dbus" not in line
+            ]
             reason = said[-1] if said else words.strip().split("\n", 1)[0]
             raise ToolFailed(f"Chromium ({path}) did not start: {reason[:300]}") from None
         log.info("Chromium %s runs for the agents (%s)", self._browser.version, path)

@@ -65,6 +65,11 @@ class SeatedBrowser:
     # --- the seam ----------------------------------------------------------------------------------------------------
 
     @property
+    def awake(self) -> bool:
+        """Whether it has a context, or is about to."""
+        return self._context is not None or self._lock.locked()
+
+    @property
     def idle_s(self) -> float:
         """Seconds since it was last used; 0 while it is."""
         return 0.0 if self._lock.locked() or self._loading else time.monotonic() - self._used_at

@@ -120,6 +120,10 @@ class Browsers:
                 "network='allowed' and hosts, or network='host'"
             )
         async with place.lock:
+            if self._places.get(pid) is not place:
+                raise ToolFailed("the browser was closed, for the agent has ended")
+            if place.browser is None or not place.browser.awake:
+                await self._make_room()
             if place.browser is None:
                 await self._listen()
                 name = str(pid)
@@ -168,14 +172,25 @@ class Browsers:
         """Have browsers that are not used give their memory back, for ever; with the last one Chromium itself goes."""
         while True:
             await asyncio.sleep(min(SWEEP_S, self._settings.browser_idle_s))
-            idle = [place for place in self._places.values() if place.browser is not None]
-            late = [place for place in idle if place.browser and place.browser.idle_s > self._settings.browser_idle_s]
-            for place in late:
-                assert place.browser is not None
-                await place.browser.rest()
-            if late and len(late) == len(idle):
+            late = [browser for browser in self._awake() if browser.idle_s > self._settings.browser_idle_s]
+            for browser in late:
+                await browser.rest()
+            if late and not self._awake() and not any(place.lock.locked() for place in self._places.values()):
                 for kind in self._kinds:
                     await kind.close()
+
+    def _awake(self) -> list[Browser]:
+        return [p.browser for p in self._places.values() if p.browser is not None and p.browser.awake]
+
+    async def _make_room(self) -> None:
+        """Have the browser rest that was not used for longest, if as many are awake as may be. Raises `ToolFailed`."""
+        awake = self._awake()
+        if len(awake) < self._settings.browsers:
+            return
+        longest = max(awake, key=lambda browser: browser.idle_s)
+        if not longest.idle_s:
+            raise ToolFailed(f"{len(awake)} browsers are at work on this server, and no more may be; try again later")
+        await longest.rest()
 
     async def _kind(self) -> BrowserKind:
         for kind in self._kinds:

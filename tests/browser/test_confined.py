@@ -15,13 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aether_jupyter.abc import Availability
+from aether_jupyter.abc import Availability, Browser
 from aether_jupyter.browsers import found
 from aether_jupyter.browsers.chromium import Chromium
 from aether_jupyter.browsers.downloads import harmless, kept
 from aether_jupyter.config import Settings
 from aether_jupyter.engine.permissions import Caller, Policy, reached
 from aether_jupyter.model.agent import SandboxSpec
+from aether_jupyter.model.browsing import DialogAnswer, Open, Wait
 from aether_jupyter.model.errors import ToolFailed
 from aether_jupyter.model.permission import parse_permission
 from aether_jupyter.runtime.browsers import Browsers, state_of
@@ -290,6 +291,28 @@ async def test_one_chromium_serves_all_agents_and_ends_with_its_keeper(site: Sit
             await browsers.open(pid, nowhere, spec, None, lambda host: None)
         assert len(chromiums() - before) == 1
     assert chromiums() - before == set()
+
+
+async def test_so_many_browsers_are_awake_and_no_more(site: Site, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, private_hosts=(f"127.0.0.1:{site.port}",), browsers=2)
+    async with Browsers({"chromium": Chromium()}, settings) as browsers:
+
+        async def opened(pid: int) -> Browser:
+            return await browsers.open(pid, nowhere, SandboxSpec(network="host"), None, lambda host: None)
+
+        first, second = await opened(1), await opened(2)
+        await first.act(Open(f"{site.origin}/form"), DialogAnswer())
+        await second.act(Open(f"{site.origin}/table"), DialogAnswer())
+        third = await opened(3)
+        assert [each.awake for each in (first, second, third)] == [False, True, True]
+        # Whoever was put to rest finds what it had, and somebody else rests.
+        assert (await (await opened(1)).tabs())[0].url == f"{site.origin}/form"
+        assert [each.awake for each in (first, second, third)] == [True, False, True]
+        busy = [asyncio.create_task(each.act(Wait(3, "Godot"), DialogAnswer())) for each in (first, third)]
+        await asyncio.sleep(0.3)
+        with pytest.raises(ToolFailed, match="2 browsers are at work on this server"):
+            await opened(2)
+        await asyncio.gather(*busy, return_exceptions=True)
 
 
 async def test_browsers_that_are_idle_give_their_memory_back_and_so_does_chromium(site: Site, tmp_path: Path) -> None:
