@@ -241,7 +241,7 @@ class DisplaySocket(Socket):
 
     def on_finish(self) -> None:
         """Refused after all, by its Origin for one: the view must not stay open."""
-        if self.view is not None and self.pump is None:
+        if self.view is not None and self.pump is None and self.get_status() != 101:
             self.view.close()
 
 
