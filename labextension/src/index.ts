@@ -5,6 +5,7 @@ import commands from './commands';
 import notifications from './notifications';
 import agent from './panels/agent';
 import approvals from './panels/approvals';
+import desktop from './panels/desktop';
 import memory from './panels/memory';
 import keys from './panels/keys';
 import missionControl from './panels/missionControl';
@@ -20,6 +21,7 @@ export default [
   missionControl,
   sidebar,
   agent,
+  desktop,
   approvals,
   memory,
   keys,

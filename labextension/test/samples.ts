@@ -44,6 +44,7 @@ export function aProcess(given: Partial<Process> = {}): Process {
     display: '',
     control: '',
     rating: null,
+    came_from: null,
     ...given
   };
 }

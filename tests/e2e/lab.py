@@ -34,6 +34,14 @@ def chromium() -> str | None:
     return next((path for path in found if path), None)
 
 
+def has_desktop() -> bool:
+    """Whether there is an engine here that has the images of desktops."""
+    if shutil.which("docker") is None:
+        return False
+    asked = ["docker", "image", "inspect", "aether-desktop", "aether-desktop-light"]
+    return subprocess.run(asked, capture_output=True).returncode == 0
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:

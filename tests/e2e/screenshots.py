@@ -13,7 +13,7 @@ from typing import Any
 
 import nbformat
 
-from .lab import ROOT, Lab, begin, browser, open_lab, run, run_all_cells, wait_for
+from .lab import ROOT, Lab, begin, browser, has_desktop, open_lab, run, run_all_cells, wait_for
 
 SCRIPTS = '''
 from aether_jupyter.model.message import Text, ToolCall
@@ -58,6 +58,27 @@ def weeks():
 
 
 register("report", story(*weeks()))
+
+
+def desk():
+    """Opens the table in an editor, and adds a line to it now and then."""
+    yield "I write down what I have so far.", "write_file", {"path": "orders.csv", "content": CSV}
+    yield "I open it in the editor, where I see what I do.", "desktop_open", {"program": "mousepad orders.csv"}
+    yield "The cursor belongs at the end.", "desktop_click", {"x": 640, "y": 420}
+    yield "To the last line.", "desktop_press", {"keys": "ctrl+End"}
+    yield "April is the next month.", "desktop_type", {"text": "April,501"}
+    for _ in range(40):
+        yield "Nothing else may change meanwhile.", "desktop_wait", {"seconds": 4}
+        yield "I keep the editor in front.", "desktop_click", {"x": 640, "y": 420}
+
+
+register("desk", story(*desk()))
+register("stuck", story(
+    ("I open the portal's letter.", "desktop_open", {"program": "mousepad"}),
+    ("This is nothing I can know.", "ask_for_help",
+     {"question": "The portal asks for a code from your phone. Please sign in; I go on with May."}),
+    ("Signed in.",),
+))
 '''
 
 FLEET: tuple[dict[str, Any], ...] = (
@@ -184,6 +205,59 @@ def _shots(chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool
     page.context.close()
 
 
+def _desktop(chrome: Any, folder: Path) -> None:
+    """An agent's desktop: watched, taken over, and with the agent asking for help. It needs Docker and its image."""
+    with tempfile.TemporaryDirectory() as place:
+        lab = Lab(Path(place), config=f"{SCRIPTS}\nc.Aether.sandbox = 'docker'")
+        lab.start()
+        try:
+            box = {"kind": "docker", "desktop": "xfce", "memory_mb": 3000}
+            pids = {
+                script: lab.spawn(goal=goal, name=name, model=f"scripted:{script}", mode="autonomous", sandbox=box)
+                for script, name, goal in (
+                    ("desk", "Enter the orders", "Enter the orders of April."),
+                    ("stuck", "Fetch the invoices", "Fetch the invoices of May from the portal."),
+                )
+            }
+            wait_for(lambda: lab.process(pids["desk"])["step"] >= 7, 120)
+            wait_for(lambda: lab.process(pids["stuck"])["state"] == "WAITING", 60)
+            for dark, width, height in ((False, 1440, 900), (False, 390, 844), (True, 1440, 900), (True, 390, 844)):
+                _desktop_shots(chrome, lab, pids, folder, dark, width, height)
+        finally:
+            lab.stop()
+
+
+def _desktop_shots(
+    chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool, width: int, height: int
+) -> None:
+    tag = f"{'dark' if dark else 'light'}-{width}"
+    page = open_lab(chrome, lab, width=width, height=height, dark=dark, path=f"lab/workspaces/{tag}")
+    run(page, "application:set-mode", mode="single-document" if width < 600 else "multiple-document")
+    for side in ("left", "right"):
+        if page.locator(f"#jp-{side}-stack").is_visible():
+            run(page, f"application:toggle-{side}-area")
+
+    def shot(name: str) -> None:
+        page.wait_for_timeout(2500)
+        page.screenshot(path=folder / f"{name}.{tag}.png")
+
+    run(page, "aether:open-desktop", pid=pids["desk"])
+    page.locator(".jp-AetherDesktop .cur").wait_for(timeout=30_000)
+    shot("desktop")
+    page.get_by_role("button", name="Take over").click()
+    page.get_by_label("Note for the agent").fill("I added May as well. Go on from there.")
+    page.locator(".jp-AetherDesktop canvas").click(position={"x": 200, "y": 150})
+    page.keyboard.type(" ")
+    page.locator(".jp-AetherDesktop canvas").hover(position={"x": 180, "y": 120})
+    shot("desktop-yours")
+    page.get_by_role("button", name="Hand back").click()
+    page.get_by_text("Agent has control").wait_for()
+    run(page, "aether:open-desktop", pid=pids["stuck"])
+    page.get_by_text("Asks for help").wait_for()
+    shot("desktop-help")
+    page.context.close()
+
+
 def _cell(chrome: Any, lab: Lab, folder: Path) -> None:
     page = open_lab(chrome, lab, path="lab/tree/spring_orders.ipynb")
     run_all_cells(page)
@@ -208,6 +282,10 @@ def main() -> None:
                 for dark in (False, True):
                     _shots(chrome, lab, pids, folder, dark, 1440, 900)
                     _shots(chrome, lab, pids, folder, dark, 390, 844)
+                if has_desktop():
+                    _desktop(chrome, folder)
+                else:
+                    print("no pictures of desktops: no Docker engine with their images")
         finally:
             lab.stop()
 

@@ -11,6 +11,7 @@ import type {
   ChangeMemory,
   ContextView,
   Decision,
+  DisplayStatus,
   FileInfo,
   Holding,
   Image,
@@ -186,6 +187,32 @@ export class AetherClient {
   async image(digest: string, type: Image['media_type']): Promise<Blob> {
     const response = await this._request('GET', this._url(`images/${digest}`));
     return new Blob([await response.arrayBuffer()], { type });
+  }
+
+  /** Its desktop: whether it runs, who has control, who looks. */
+  display(pid: number): Promise<DisplayStatus> {
+    return this._call('GET', `processes/${pid}/display`);
+  }
+
+  /** What its desktop shows, at most two seconds old; code `not_found` where none runs, and none is started for it. */
+  async picture(pid: number, width: number): Promise<Blob> {
+    const url = this._url(`processes/${pid}/display/picture`, { width });
+    return (await this._request('GET', url)).blob();
+  }
+
+  /** Takes the desktop over; the agent stops. Code `control_held` where somebody else has it. */
+  takeControl(pid: number): Promise<DisplayStatus> {
+    return this._call('POST', `processes/${pid}/control`);
+  }
+
+  /** Hands the desktop back; the agent goes on and reads the note. */
+  returnControl(pid: number, note: string): Promise<DisplayStatus> {
+    return this._call('POST', `processes/${pid}/control/return`, {}, { note });
+  }
+
+  /** Asks whoever has control for it. */
+  askForControl(pid: number): Promise<void> {
+    return this._call('POST', `processes/${pid}/control/ask`);
   }
 
   /** A new terminal in its sandbox; the name under which Jupyter's terminals have it. */

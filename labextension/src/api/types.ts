@@ -97,6 +97,7 @@ export type Comparison = Schemas['Comparison'];
 export type Branched = Schemas['Branched'];
 export type Fork = Schemas['Fork'];
 export type CameFrom = Schemas['CameFrom'];
+export type Act = Schemas['Act'];
 
 export type TextDelta = Schemas['TextDelta'];
 export type OutputDelta = Schemas['OutputDelta'];

@@ -20,6 +20,8 @@ export const CommandIDs = {
   chooseModel: 'aether:choose-model',
   /** Arguments: `pid` or `pids`. Asks for the words. */
   send: 'aether:send-message',
+  /** Arguments: `pid` (asks which agent unless one is given), `name?`. Added by the desktop panel. */
+  openDesktop: 'aether:open-desktop',
   /** Arguments: `pid`. Asks which agent unless one is given. */
   openTerminal: 'aether:open-terminal',
   /** Arguments: `pid` or `pids`. Asks first. */

@@ -14,4 +14,5 @@ function drawn(name: IconName): LabIcon {
 export const aetherIcon = drawn('aether');
 export const missionControlIcon = drawn('grid');
 export const memoryIcon = drawn('layers');
+export const desktopIcon = drawn('desktop');
 export const approvalsIcon = drawn('approval');

@@ -307,7 +307,10 @@ export function AgentView(props: {
     }
   }, [sought, rows, blocks, query, kind, goTo]);
 
-  const inspectorTabs = useInspectorTabs();
+  const desktop = Boolean(process?.display);
+  const inspectorTabs = useInspectorTabs(desktop);
+  // The tab is kept per person, and not every agent has each.
+  const tab = side === 'desktop' && !desktop ? 'plan' : side;
   const chooseSide = (tab: InspectorTab) => {
     setSide(tab);
     window.localStorage.setItem(TAB_KEY, tab);
@@ -324,12 +327,11 @@ export function AgentView(props: {
     step?.querySelector<HTMLElement>('.tools button')?.focus();
   };
   const press = (key: AgentKey) => {
-    const at = INSPECTOR_TABS.indexOf(side);
+    const at = inspectorTabs.findIndex(({ id }) => id === tab);
     const turn = (by: number) =>
       chooseSide(
-        INSPECTOR_TABS[
-          (at + by + INSPECTOR_TABS.length) % INSPECTOR_TABS.length
-        ]
+        inspectorTabs[(at + by + inspectorTabs.length) % inspectorTabs.length]
+          .id
       );
     const here = cursor < 0 ? rows.length : cursor;
     switch (key) {
@@ -636,12 +638,12 @@ export function AgentView(props: {
                 className="hide-n"
                 label={trans.__('Inspector')}
                 tabs={inspectorTabs}
-                selected={side}
+                selected={tab}
                 onSelect={chooseSide}
               />
               <div className="ins" role="tabpanel" tabIndex={-1}>
                 <Inspector
-                  tab={side}
+                  tab={tab}
                   process={process}
                   records={transcript.records}
                   blocks={blocks}

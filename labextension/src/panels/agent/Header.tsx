@@ -54,6 +54,19 @@ export function Header(props: { process: Process }): React.JSX.Element {
       disabled: ended,
       onSelect: () => run(CommandIDs.chooseModel, { pid })
     },
+    ...((process.display
+      ? [
+          {
+            label: trans.__('Open desktop'),
+            note: process.control
+              ? trans.__('%1 has control', process.control)
+              : trans.__('To watch, or to take over'),
+            icon: 'desktop',
+            disabled: ended,
+            onSelect: () => run(CommandIDs.openDesktop, { pid })
+          }
+        ]
+      : []) as IMenuItem[]),
     {
       label: trans.__('Open terminal'),
       note: trans.__('A shell in its sandbox'),

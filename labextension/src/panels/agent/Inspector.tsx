@@ -32,28 +32,33 @@ import { useClock, useCommand, useServices } from '../services';
 import { useAgent } from './context';
 import { MemoryTab } from './MemoryTab';
 import { PlanPart } from './PlanPart';
+import { DesktopThumb } from '../thumbnails';
 import { useAsked } from '../useAsked';
 
-export type InspectorTab = 'plan' | 'files' | 'memory' | 'logs' | 'costs';
+export type InspectorTab =
+  'plan' | 'files' | 'memory' | 'desktop' | 'logs' | 'costs';
 
 export const INSPECTOR_TABS: readonly InspectorTab[] = [
   'plan',
   'files',
   'memory',
+  'desktop',
   'logs',
   'costs'
 ];
 
-/** The tabs with their words. */
-export function useInspectorTabs(): ITab<InspectorTab>[] {
+/** The tabs with their words; that of the desktop for an agent that has one. */
+export function useInspectorTabs(desktop: boolean): ITab<InspectorTab>[] {
   const trans = useWords();
-  return [
+  const tabs: ITab<InspectorTab>[] = [
     { id: 'plan', label: trans.__('Plan') },
     { id: 'files', label: trans.__('Files') },
     { id: 'memory', label: trans.__('Memory') },
+    { id: 'desktop', label: trans.__('Desktop') },
     { id: 'logs', label: trans.__('Logs') },
     { id: 'costs', label: trans.__('Costs') }
   ];
+  return desktop ? tabs : tabs.filter(({ id }) => id !== 'desktop');
 }
 
 export function Inspector(props: {
@@ -95,6 +100,8 @@ function Part(props: {
       return <Files process={props.process} />;
     case 'memory':
       return <MemoryTab process={props.process} />;
+    case 'desktop':
+      return <Desktop process={props.process} />;
     case 'logs':
       return <Logs records={props.records} />;
     case 'costs':
@@ -292,6 +299,44 @@ function EarlierRuns(props: { process: Process }): React.JSX.Element | null {
           {failure?.message}
         </Note>
       )}
+    </>
+  );
+}
+
+/** The desktop in small, who has control of it, and the way to it. */
+function Desktop(props: { process: Process }): React.JSX.Element {
+  const { pid, state, control } = props.process;
+  const trans = useWords();
+  const run = useCommand();
+  const { me } = useAgent();
+  const open = () => run(CommandIDs.openDesktop, { pid });
+  if (state === 'ZOMBIE') {
+    return (
+      <p className="ae-2">
+        {trans.__('The agent has ended, and its desktop with it.')}
+      </p>
+    );
+  }
+  return (
+    <>
+      <div className="ae-row ih">
+        <b className="ae-grow">
+          {control === ''
+            ? trans.__('Agent has control')
+            : control === me
+              ? trans.__('You have control')
+              : trans.__('%1 has control', control)}
+        </b>
+        <Button small icon="open" onClick={open}>
+          {trans.__('Open')}
+        </Button>
+      </div>
+      <DesktopThumb pid={pid} width={360} className="wide" onOpen={open} />
+      <p className="ae-small ae-2">
+        {trans.__(
+          'Opening it starts the desktop if it does not run yet. Take over there to type and click; the agent stops meanwhile.'
+        )}
+      </p>
     </>
   );
 }

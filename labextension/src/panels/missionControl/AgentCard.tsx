@@ -22,6 +22,7 @@ import {
   useWords
 } from '../../ui';
 import { useClock, useCommand, useServices } from '../services';
+import { DesktopThumb } from '../thumbnails';
 import { AskButtons } from './AskButtons';
 import { afterTool, saying, type Saying, waitWords } from './voice';
 
@@ -36,6 +37,7 @@ export const AgentCard = React.memo(function AgentCard(props: {
 }): React.JSX.Element {
   const trans = useWords();
   const { store } = useServices();
+  const run = useCommand();
   const { process, approval, selected } = props;
   const { pid } = process;
   const mark = standing(process);
@@ -94,6 +96,14 @@ export const AgentCard = React.memo(function AgentCard(props: {
           <Ask process={process} approval={approval} />
         ) : (
           <Voice process={process} />
+        )}
+        {process.display && process.state !== 'ZOMBIE' && (
+          <DesktopThumb
+            pid={pid}
+            width={90}
+            className="card"
+            onOpen={() => run(CommandIDs.openDesktop, { pid })}
+          />
         )}
       </div>
       <div className="mc-stripline">
@@ -369,6 +379,16 @@ export function useAgentMenu(process: Process): IMenuItem[] {
       disabled: over,
       onSelect: () => run(CommandIDs.send, { pid })
     },
+    ...((process.display
+      ? [
+          {
+            label: trans.__('Open desktop'),
+            icon: 'desktop',
+            disabled: over,
+            onSelect: () => run(CommandIDs.openDesktop, { pid })
+          }
+        ]
+      : []) as IMenuItem[]),
     {
       label: trans.__('Open terminal'),
       icon: 'terminal',

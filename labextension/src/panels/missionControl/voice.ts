@@ -39,6 +39,15 @@ export function saying(
   if (process.state === 'WAITING' && process.wait) {
     return { kind: 'observation', text: waitWords(process, trans, now) };
   }
+  if (process.control) {
+    return {
+      kind: 'message',
+      text: trans.__(
+        '%1 has control of the desktop; it goes on when that is handed back.',
+        process.control
+      )
+    };
+  }
   if (process.voice) return process.voice;
   return {
     kind: 'thought',

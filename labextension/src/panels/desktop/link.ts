@@ -1,0 +1,307 @@
+/** The connection to one agent's desktop: opened, opened again when it is lost, and what can be done over it. */
+import { URLExt } from '@jupyterlab/coreutils';
+import type { ServerConnection } from '@jupyterlab/services';
+import type { IDisposable } from '@lumino/disposable';
+import { type ISignal, Signal } from '@lumino/signaling';
+import type RFB from '@novnc/novnc';
+
+import { backoff } from '../../api/feed';
+import {
+  CHOSEN,
+  type Levels,
+  levels,
+  Meter,
+  type QualityChoice
+} from './quality';
+
+export interface LinkState {
+  readonly phase: 'idle' | 'connecting' | 'open' | 'lost';
+  /** Milliseconds since the epoch; the next try of a lost connection. */
+  readonly retryAt: number | null;
+  /** When the last picture came, in milliseconds since the epoch; null before the first. */
+  readonly seenAt: number | null;
+  /** The last picture of a connection that is gone, as a data URL. */
+  readonly last: string;
+}
+
+/** What keys are held when the desktop is left: they would stay down there. */
+const HELD: readonly (readonly [number, string])[] = [
+  [0xffe1, 'ShiftLeft'],
+  [0xffe2, 'ShiftRight'],
+  [0xffe3, 'ControlLeft'],
+  [0xffe4, 'ControlRight'],
+  [0xffe9, 'AltLeft'],
+  [0xffea, 'AltRight'],
+  [0xfe03, 'AltRight'],
+  [0xffeb, 'MetaLeft'],
+  [0xffec, 'MetaRight'],
+  [0xff1b, 'Escape']
+];
+const TELL_MS = 1_000;
+
+/** One connection at a time in `target`, kept until `leave` or `dispose`. */
+export class DesktopLink implements IDisposable {
+  constructor(
+    readonly target: HTMLElement,
+    private readonly _settings: ServerConnection.ISettings,
+    private readonly _pid: number
+  ) {
+    window.addEventListener('online', this.retryNow);
+    this._measuring = window.setInterval(() => this._measure(), TELL_MS);
+  }
+
+  get state(): LinkState {
+    return this._state;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** Text that was put on the desktop's clipboard. */
+  get copied(): ISignal<this, string> {
+    return this._copied;
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  /** The picture as it is drawn; null while there is none. */
+  get canvas(): HTMLCanvasElement | null {
+    return this.target.querySelector('canvas');
+  }
+
+  /** Bytes a second that came lately, and what the connection seems to carry. */
+  get speed(): { rate: number; capacity: number | null } {
+    return {
+      rate: this._meter.rate(performance.now()),
+      capacity: this._meter.capacity
+    };
+  }
+
+  get levels(): Levels {
+    return this._levels;
+  }
+
+  /** Connects, if it is not. */
+  enter(): void {
+    if (this._disposed || this._wanted) return;
+    this._wanted = true;
+    this._attempt = 0;
+    void this._connect();
+  }
+
+  /** Goes away; what was seen last stays. */
+  leave(): void {
+    this._wanted = false;
+    if (this._timer !== null) window.clearTimeout(this._timer);
+    this._timer = null;
+    this._close();
+    this._tell({ phase: 'idle', retryAt: null });
+  }
+
+  readonly retryNow = (): void => {
+    if (this._timer === null) return;
+    window.clearTimeout(this._timer);
+    this._timer = null;
+    this._attempt = 0;
+    void this._connect();
+  };
+
+  /** Whether keys and clicks go to the desktop, and whether it takes the size of the panel. */
+  control(on: boolean, resize: boolean): void {
+    if (this._controls && !on) this.release();
+    this._controls = on;
+    this._resizes = resize;
+    this._apply();
+  }
+
+  choose(quality: QualityChoice): void {
+    this._quality = quality;
+    this._measure();
+  }
+
+  focus(): void {
+    this._rfb?.focus({ preventScroll: true });
+  }
+
+  /** Lets go of the keyboard, and of all keys that are held. */
+  blur(): void {
+    this.release();
+    this._rfb?.blur();
+  }
+
+  /** Says that no modifier is held any more. */
+  release(): void {
+    const rfb = this._rfb;
+    if (!rfb || rfb.viewOnly) return;
+    for (const [keysym, code] of HELD) rfb.sendKey(keysym, code, false);
+    // noVNC forgets what it believes to be held when it lets go of the keyboard.
+    rfb.viewOnly = true;
+    rfb.viewOnly = false;
+  }
+
+  /** Presses keys one after the other and releases them in reverse. */
+  press(...keysyms: readonly number[]): void {
+    for (const keysym of keysyms) this._rfb?.sendKey(keysym, null, true);
+    for (const keysym of [...keysyms].reverse()) {
+      this._rfb?.sendKey(keysym, null, false);
+    }
+    this.focus();
+  }
+
+  /** Puts text on the desktop's clipboard. */
+  paste(text: string): void {
+    if (this._controls) this._rfb?.clipboardPasteFrom(text);
+  }
+
+  /** The picture as a PNG file; null while there is none. */
+  picture(): Promise<Blob | null> {
+    return new Promise(resolve => {
+      if (this._rfb) this._rfb.toBlob(resolve, 'image/png');
+      else resolve(null);
+    });
+  }
+
+  dispose(): void {
+    if (this._disposed) return;
+    this.leave();
+    this._disposed = true;
+    window.removeEventListener('online', this.retryNow);
+    window.clearInterval(this._measuring);
+    Signal.clearData(this);
+  }
+
+  private async _connect(): Promise<void> {
+    this._timer = null;
+    this._tell({ phase: 'connecting', retryAt: null });
+    let Client: typeof RFB;
+    try {
+      Client = (await import('@novnc/novnc')).default;
+    } catch {
+      // Its chunk comes from the server, which may be gone just now.
+      this._again();
+      return;
+    }
+    if (!this._wanted || this._rfb) return;
+    const socket = new this._settings.WebSocket(this._url(), ['binary']);
+    socket.binaryType = 'arraybuffer';
+    const rfb = new Client(this.target, socket, { shared: true });
+    this._rfb = rfb;
+    rfb.background = 'transparent';
+    rfb.scaleViewport = true;
+    this._apply();
+    rfb.addEventListener('connect', () => {
+      this._attempt = 0;
+      this._tell({ phase: 'open', seenAt: Date.now(), last: '' });
+    });
+    rfb.addEventListener('clipboard', event => {
+      this._copied.emit(event.detail.text);
+    });
+    rfb.addEventListener('disconnect', () => {
+      if (this._rfb !== rfb) return;
+      this._keepLast(rfb);
+      this._rfb = null;
+      this._again();
+    });
+    socket.addEventListener('message', ({ data }) => {
+      const bytes = data instanceof ArrayBuffer ? data.byteLength : 0;
+      this._meter.take(bytes, performance.now());
+      if (this._state.phase === 'open') this._seenAt = Date.now();
+    });
+  }
+
+  private _again(): void {
+    if (!this._wanted || this._disposed) return;
+    const wait = backoff(this._attempt++, Math.random());
+    this._timer = window.setTimeout(() => void this._connect(), wait);
+    this._tell({
+      phase: 'lost',
+      retryAt: Date.now() + wait,
+      seenAt: this._seenAt ?? this._state.seenAt
+    });
+  }
+
+  private _close(): void {
+    const rfb = this._rfb;
+    if (!rfb) return;
+    this._keepLast(rfb);
+    this._rfb = null;
+    rfb.disconnect();
+  }
+
+  private _keepLast(rfb: RFB): void {
+    if (this._state.phase !== 'open') return;
+    this._state = {
+      ...this._state,
+      last: rfb.toDataURL('image/jpeg', 0.7),
+      seenAt: this._seenAt ?? this._state.seenAt
+    };
+  }
+
+  private _apply(): void {
+    const rfb = this._rfb;
+    if (!rfb) return;
+    const resizes = this._controls && this._resizes;
+    // Saying it again would grab the keyboard again, or ask for the size again.
+    if (rfb.viewOnly === this._controls) rfb.viewOnly = !this._controls;
+    if (rfb.resizeSession !== resizes) rfb.resizeSession = resizes;
+    rfb.focusOnClick = this._controls;
+    const { canvas } = this;
+    if (canvas) canvas.tabIndex = this._controls ? 0 : -1;
+    rfb.qualityLevel = this._levels.quality;
+    rfb.compressionLevel = this._levels.compression;
+  }
+
+  private _measure(): void {
+    const { capacity } = this._meter;
+    const wanted =
+      this._quality !== 'auto'
+        ? CHOSEN[this._quality]
+        : capacity === null
+          ? this._levels
+          : levels(capacity, this._levels);
+    if (wanted.quality === this._levels.quality) return;
+    this._levels = wanted;
+    this._apply();
+    this._changed.emit();
+  }
+
+  private _tell(news: Partial<LinkState>): void {
+    this._state = { ...this._state, ...news };
+    if (!this._disposed) this._changed.emit();
+  }
+
+  private _url(): string {
+    const url = URLExt.join(
+      this._settings.wsUrl,
+      `aether/displays/${this._pid}`
+    );
+    const { appendToken, token } = this._settings;
+    return appendToken && token
+      ? `${url}?token=${encodeURIComponent(token)}`
+      : url;
+  }
+
+  private _state: LinkState = {
+    phase: 'idle',
+    retryAt: null,
+    seenAt: null,
+    last: ''
+  };
+  private _rfb: RFB | null = null;
+  private _wanted = false;
+  private _disposed = false;
+  private _controls = false;
+  private _resizes = false;
+  private _attempt = 0;
+  private _seenAt: number | null = null;
+  private _timer: number | null = null;
+  private _quality: QualityChoice = 'auto';
+  private _levels: Levels = CHOSEN.balanced;
+  private readonly _measuring: number;
+  private readonly _meter = new Meter();
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _copied = new Signal<this, string>(this);
+}

@@ -1,0 +1,73 @@
+/** Where on the desktop a call acts, read off its arguments whatever tool it is of. Pure. */
+import type { ToolCall } from '../../api/types';
+
+/** A place as shares of width and height, from 0 to 1. */
+export interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+type Pixels = readonly [number, number];
+
+/** Tools that act on the desktop, by the beginning of their names; a browser's tools have coordinates of a page. */
+const DESKTOP = /^(desktop_|computer)/;
+
+export function isDesktopTool(tool: string): boolean {
+  return DESKTOP.test(tool);
+}
+
+/** The pixels that the arguments name: `x` and `y`, where a drag ends, or a pair called `coordinate`, `point`, …. */
+export function pixels(args: Readonly<Record<string, unknown>>): Pixels | null {
+  const own = pair(args);
+  if (own) return own;
+  for (const name of [
+    'coordinate',
+    'coordinates',
+    'point',
+    'position',
+    'to',
+    'action'
+  ]) {
+    const found = pair(args[name]);
+    if (found) return found;
+  }
+  return null;
+}
+
+function pair(value: unknown): Pixels | null {
+  if (Array.isArray(value)) {
+    return value.length === 2 && value.every(Number.isFinite)
+      ? [Number(value[0]), Number(value[1])]
+      : null;
+  }
+  if (typeof value !== 'object' || value === null) return null;
+  const given = value as Record<string, unknown>;
+  const { coordinate } = given;
+  for (const [x, y] of [
+    [given.x, given.y],
+    [given.to_x, given.to_y]
+  ]) {
+    if (typeof x === 'number' && typeof y === 'number') return [x, y];
+  }
+  return coordinate === undefined ? null : pair(coordinate);
+}
+
+/** Pixels of a picture of this size as a place; null for what lies outside of it. */
+export function placeOf(at: Pixels, size: Size): Place | null {
+  if (!(size.width > 0) || !(size.height > 0)) return null;
+  const x = at[0] / size.width;
+  const y = at[1] / size.height;
+  return x >= 0 && x <= 1 && y >= 0 && y <= 1 ? { x, y } : null;
+}
+
+/** Where a call acts. `seen` is the size of the last picture the agent was shown: it counts in its pixels. */
+export function placeOfCall(call: ToolCall, seen: Size): Place | null {
+  if (!isDesktopTool(call.tool)) return null;
+  const at = pixels((call.arguments ?? {}) as Record<string, unknown>);
+  return at && placeOf(at, seen);
+}
