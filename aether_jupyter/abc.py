@@ -209,6 +209,11 @@ class Browser(Protocol):
 
     @property
     def idle_s(self) -> float: ...
+    @property
+    def addresses(self) -> Sequence[str]:
+        """What its tabs show, or will show again when it wakes, the oldest first."""
+        ...
+
     async def act(self, deed: Deed, answer: DialogAnswer) -> Happened:
         """Do it, and tell what came of it when the page rests."""
         ...

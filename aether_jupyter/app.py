@@ -137,7 +137,16 @@ async def open_app(
         snapshots = Snapshots(database, processes, settings.snapshots_keep)
         holds = Holds()
         captures = Captures(
-            snapshots, processes, memories, notes, machines, toolbox, holds, settings, clock, showing=()
+            snapshots,
+            processes,
+            memories,
+            notes,
+            machines,
+            toolbox,
+            holds,
+            settings,
+            clock,
+            showing=(browsers.showing,),
         )
         await captures.tidy()
         supervisor = Supervisor(

@@ -74,6 +74,12 @@ class SeatedBrowser:
         """Seconds since it was last used; 0 while it is."""
         return 0.0 if self._lock.locked() or self._loading else time.monotonic() - self._used_at
 
+    @property
+    def addresses(self) -> Sequence[str]:
+        """The addresses of its tabs, as far as they are pages of the web."""
+        urls = [sheet.page.url for sheet in self._sheets.values()] if self._context else list(self._shown.values())
+        return [url for url in urls if url.startswith(("http:", "https:"))]
+
     async def begin(self) -> None:
         """Take a seat: what was kept of an earlier one is there again."""
         if self._seat.state is not None:

@@ -144,6 +144,11 @@ class Browsers:
                 place.browser = await kind.open(seat)
             return place.browser
 
+    async def showing(self, pid: int) -> Mapping[str, Sequence[str]]:
+        """The addresses of the pages that a process has open, as snapshots keep them."""
+        place = self._places.get(pid)
+        return {"pages": place.browser.addresses} if place is not None and place.browser is not None else {}
+
     async def close(self, pid: int) -> None:
         """End the process's browser, if one is open."""
         place = self._places.pop(pid, None)

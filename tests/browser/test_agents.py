@@ -170,3 +170,23 @@ async def test_health_says_which_browser_there_is(app: App) -> None:
     check = next(check for check in await app.surroundings.health() if check.name == "browser")
     assert check.ok
     assert "chrom" in check.detail.lower()
+
+
+async def test_a_snapshot_names_the_pages_that_are_open(app: App, script: Callable[..., str], site: Site) -> None:
+    model = script(
+        ("browser_open", {"url": f"{site.origin}/form"}),
+        ("browser_open", {"url": f"{site.origin}/table", "new_tab": True}),
+        ("browser_wait", {"text": "Godot", "seconds": 60}),
+    )
+    spec = AgentSpec(
+        goal="x", model=model, mode=Mode.AUTONOMOUS, tools=(*TOOLS, "browser_wait"), sandbox=SandboxSpec(network="host")
+    )
+    process = await app.processes.spawn(ANA, spec)
+    async with asyncio.timeout(20):
+        while len(await outcomes(app, process.pid)) < 2:
+            await asyncio.sleep(0.1)
+    snapshot = await app.captures.take(ANA, process.pid)
+    assert snapshot.extras == {"pages": 2}
+    detail = await app.captures.detail(ANA, snapshot.id)
+    assert detail.extras == {"pages": [f"{site.origin}/form", f"{site.origin}/table"]}
+    await app.processes.signal(ANA, process.pid, Signal.KILL)
