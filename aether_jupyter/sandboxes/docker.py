@@ -38,6 +38,10 @@ from .shell import Call, Connection
 
 _START_TIMEOUT_S = 30.0
 _KILL_TIMEOUT_S = 3.0
+_MET = {
+    "memory": "the sandbox's limit of {spec.memory_mb} MB of memory was reached, and a process was killed",
+    "processes": "the sandbox's limit of {spec.pids} processes was reached, and none more was started",
+}
 
 
 @hookimpl
@@ -355,12 +359,13 @@ class DockerSandbox:
                 "the container ended while the command ran (its memory limit, or the engine was stopped); "
                 "files are kept, and the next command starts a new one"
             )
+        met = "".join(f"[{_MET[limit].format(spec=self._spec)}]\n" for limit in call.limits).encode()
         return Completed(
             exit_code=None if call.timed_out else call.code,
             stdout=bytes(call.kept["stdout"]),
-            stderr=bytes(call.kept["stderr"]),
+            stderr=bytes(call.kept["stderr"]) + met,
             stdout_bytes=call.counted["stdout"],
-            stderr_bytes=call.counted["stderr"],
+            stderr_bytes=call.counted["stderr"] + len(met),
             duration_s=time.perf_counter() - began,
             timed_out=call.timed_out,
         )

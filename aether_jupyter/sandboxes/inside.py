@@ -6,7 +6,8 @@ the container with it. Commands have the same user as it, so what it says is no 
 
 A frame is one letter, a call's number and a length, then that many bytes:
 in   R run (JSON)   I input   E end of input   K kill
-out  H hello (text) O stdout  S stderr  X exit (JSON: the code, or why it could not start, or enter its folder)
+out  H hello (text) O stdout  S stderr  X exit (JSON: the code, the limits that were met meanwhile, or why it could not
+start, or enter its folder)
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Call:
         self.code: int | None = None
         self.ended_at = 0.0
         self.told = False
+        self.met = met()
 
 
 class Server:
@@ -213,7 +215,8 @@ class Server:
             if call.code is None:
                 continue
             if not call.told and (not call.pipes or time.monotonic() - call.ended_at > GRACE_S):
-                self.say(b"X", call.number, json.dumps({"code": call.code}).encode())
+                limits = [name for name, count in met().items() if count > call.met[name]]
+                self.say(b"X", call.number, json.dumps({"code": call.code, "limits": limits}).encode())
                 call.told = True
                 call.pending, call.input_ended = b"", True
                 self.feed(call)
@@ -244,6 +247,20 @@ class Server:
             return belongs(pid, call.pid, call.number)
         running = [other for other in self.calls.values() if other.code is None]
         return alive(pid) and not any(belongs(pid, other.pid, other.number) for other in running)
+
+
+def met() -> dict[str, int]:
+    """How often the container met its limits so far, as its control group counts it: kills and refused forks."""
+    found = {}
+    for name, word, files in (
+        ("memory", b"oom_kill ", ("memory.events", "memory/memory.oom_control")),
+        ("processes", b"max ", ("pids.events", "pids/pids.events")),
+    ):
+        found[name] = 0
+        for file in files:
+            with contextlib.suppress(OSError, ValueError), open(f"/sys/fs/cgroup/{file}", "rb") as told:
+                found[name] += sum(int(line[len(word) :]) for line in told if line.startswith(word))
+    return found
 
 
 def alive(pid: int) -> bool:

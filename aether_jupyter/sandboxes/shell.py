@@ -53,6 +53,7 @@ class Call:
         self.code: int | None = None
         self.trouble = ""
         self.astray = False
+        self.limits: list[str] = []
         self.timed_out = False
         self.lost = False
         self._limit = limit
@@ -207,6 +208,7 @@ def _told_end(call: Call, body: bytes) -> bool:
         call.code = int(said["code"]) if "code" in said else None
         call.trouble = str(said.get("error", ""))[:500]
         call.astray = bool(said.get("folder"))
+        call.limits = [name for name in ("memory", "processes") if name in said.get("limits", ())]
     except (ValueError, TypeError, AttributeError):
         return False
     call.finish()

@@ -88,7 +88,7 @@ def expected(home: Path, mounts: list[str], *, network: str = "none", shm_mb: in
 def held(container: dict[str, Any]) -> dict[str, Any]:
     """What is not empty of how a container is held; its cgroup namespace is the engine's choice."""
     told = {name: value for name, value in container["HostConfig"].items() if value not in EMPTY}
-    told["Mounts"] = sorted(f"{each['Source']}:{each['Target']}:{each['Type']}" for each in told.get("Mounts", ()))
+    told["Mounts"] = sorted(f"{each.get('Source')}:{each['Target']}:{each['Type']}" for each in told.get("Mounts", ()))
     assert told.pop("RestartPolicy")["Name"] in ("", "no")
     assert told["CgroupnsMode"] in ("host", "private")
     return told | {"CgroupnsMode": "host"}
@@ -114,6 +114,36 @@ async def test_a_container_is_held_exactly_so(box: Sandbox, aether_home: Path) -
     assert container["Config"]["Labels"]["aether.pid"] == "7"
     assert sorted(each["Destination"] for each in container["Mounts"]) == ["/home/agent", "/workspaces/lab"]
     assert list(container["NetworkSettings"]["Networks"]) == ["none"]
+
+
+@pytest.mark.docker
+@pytest.mark.anyio
+@pytest.mark.parametrize("desktop", ["xfce", "openbox"])
+async def test_a_desktop_is_held_like_every_container(
+    docker_engine: None, anyio_backend: str, aether_home: Path, desktop: str
+) -> None:
+    spec = SandboxSpec(memory_mb=512, pids=64, cpus=1.5, desktop=desktop)  # type: ignore[arg-type]
+    box = await Docker(aether_home).open(7, spec, aether_home / "homes" / "7")
+    try:
+        (container,) = inspected(aether_home)
+        sockets = "None:/run/aether:volume"
+        assert held(container) == expected(aether_home, [f"{aether_home}/homes/7:/home/agent:bind", sockets])
+        (volume,) = [each for each in container["HostConfig"]["Mounts"] if each["Type"] == "volume"]
+        assert volume["VolumeOptions"]["DriverConfig"] == {
+            "Name": "local",
+            "Options": {
+                "type": "tmpfs",
+                "device": "tmpfs",
+                "o": "size=1m,nr_inodes=64,uid=1000,gid=1000,mode=0700,nosuid,nodev,noexec",
+            },
+        }
+        assert container["Config"]["User"] == "1000:1000"
+        assert list(container["NetworkSettings"]["Networks"]) == ["none"]
+        told = await _out(box, "head -c 9M /dev/zero > /run/aether/big; df -k --output=size /run/aether | tail -1")
+        assert "No space left" in told
+        assert "1024" in told
+    finally:
+        await box.close()
 
 
 async def _out(box: Sandbox, command: str, timeout_s: float = 30) -> str:
