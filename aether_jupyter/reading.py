@@ -23,7 +23,8 @@ from . import pictures
 log = logging.getLogger(__name__)
 
 READING_S = 20.0
-"""How long a program may take for one image."""
+RAPID_S = 60.0
+"""How long a program may take for one image. RapidOCR loads its models each time."""
 AT_ONCE = 2
 WORDS_CHARS = 20_000
 LANGUAGES = 4
@@ -41,12 +42,16 @@ for _, text, sure in found or ():
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """A program that takes a PNG and gives words. `whole` is the command for a page, `screen` for a screen's text."""
+    """A program that takes a PNG and gives words. `whole` is the command for a page, `screen` for a screen's text.
+
+    `timeout_s` is 0 for the usual time.
+    """
 
     name: str
     whole: tuple[str, ...]
     screen: tuple[str, ...]
     environment: Mapping[str, str] = {}
+    timeout_s: float = 0.0
 
 
 @functools.cache
@@ -65,8 +70,9 @@ def reader() -> Reader | None:
                 {"OMP_THREAD_LIMIT": "1"},
             )
     if importlib.util.find_spec("rapidocr_onnxruntime") is not None:
-        rapid = (sys.executable, "-I", "-c", _RAPID)
-        return Reader("RapidOCR", rapid, rapid)
+        # Without the folder in which the server was started: nothing that lies there is to be imported.
+        rapid = (sys.executable, "-P", "-c", _RAPID)
+        return Reader("RapidOCR", rapid, rapid, timeout_s=RAPID_S)
     return None
 
 
@@ -92,11 +98,12 @@ async def _read(found: Reader, command: tuple[str, ...], png: bytes) -> str | No
         env={name: os.environ[name] for name in ("PATH", "HOME", "TESSDATA_PREFIX") if name in os.environ}
         | dict(found.environment),
     )
+    limit_s = found.timeout_s or READING_S
     try:
-        async with asyncio.timeout(READING_S):
+        async with asyncio.timeout(limit_s):
             said, _ = await process.communicate(png)
     except TimeoutError:
-        log.warning("%s took longer than %.0f s for an image", found.name, READING_S)
+        log.warning("%s took longer than %.0f s for an image", found.name, limit_s)
         return None
     finally:
         if process.returncode is None:

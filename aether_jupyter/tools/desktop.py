@@ -526,9 +526,8 @@ async def _look(ctx: ToolContext, desk: Desktop, said: str) -> Outcome:
     took = f"{(time.perf_counter() - began) * 1000:.0f} ms"
     lines = [said] if said else []
     if not ctx.sees:
-        words = await words_of(content)
-        image = msgspec.structs.replace(image, words=(words or "")[:READ_CHARS])
-        lines.append(_read(words))
+        # A model that takes no images is told these words with the image, and only as long as it is among the newest.
+        image = msgspec.structs.replace(image, words=(await words_of(content) or "")[:READ_CHARS])
     open_now = await _windows(ctx)
     lines.append(f"Windows: {_titles(open_now)}")
     return Outcome(
@@ -537,12 +536,6 @@ async def _look(ctx: ToolContext, desk: Desktop, said: str) -> Outcome:
         images=(image,),
         evidence=Evidence(stdout=f"{image.width} × {image.height}, {took}"),
     )
-
-
-def _read(words: str | None) -> str:
-    if words is None:
-        return "You cannot see the picture, and no text could be read off it here."
-    return f"You cannot see the picture. Text that was read off it, from top to bottom:\n{words.strip() or '[none]'}"
 
 
 def _jpeg(picture: Picture, scale: float) -> bytes:
