@@ -580,3 +580,37 @@ def test_an_image_is_pasted_sent_shown_and_opened(stage: Lab, chrome: Any) -> No
     chooser = page.locator(".comp input[type=file]")
     chooser.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"no image"})
     page.get_by_role("alert").get_by_text("these bytes are no PNG").wait_for()
+
+
+def test_a_new_agent_is_given_an_image_that_can_be_looked_at_before(tmp_path: Path, chrome: Any) -> None:
+    lab = Lab(tmp_path, config=f"{SCRIPTS}\nc.Aether.default_model = 'scripted:question'")
+    lab.start()
+    try:
+        _give_an_image(chrome, lab)
+    finally:
+        lab.stop()
+    assert not lab.page_errors
+
+
+def _give_an_image(chrome: Any, lab: Lab) -> None:
+    page = open_lab(chrome, lab)
+    begin(page, "aether:new-agent")
+    dialog = page.locator("dialog.spawn")
+    dialog.get_by_label("Goal").fill("What is on it?")
+    image = {"name": "a.png", "mimeType": "image/png", "buffer": drawn()}
+    dialog.locator("input[type=file]").set_input_files(image)
+    dialog.locator(".ae-picb img").wait_for()
+    dialog.locator(".ae-picb").click()
+    large = page.get_by_role("dialog", name="Image")
+    large.locator("img").wait_for()
+    page.keyboard.press("Escape")
+    large.wait_for(state="detached")
+    assert dialog.is_visible(), "the dialog below stays"
+    dialog.get_by_role("button", name="Remove the image").click()
+    dialog.locator(".ae-picb").wait_for(state="detached")
+    dialog.locator("input[type=file]").set_input_files(image)
+    dialog.locator(".ae-picb img").wait_for()
+    dialog.get_by_role("button", name="Start agent").click()
+    dialog.wait_for(state="detached")
+    [process] = lab.get("aether/api/v1/processes")["processes"]
+    assert len(lab.get(f"aether/api/v1/processes/{process['pid']}/spec")["images"]) == 1

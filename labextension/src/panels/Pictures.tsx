@@ -1,6 +1,7 @@
 /** Images of the journal: small in a row, large when one is chosen; fetched when they come into sight. */
 import * as React from 'react';
 
+import type { AetherClient } from '../api/client';
 import type { Image } from '../api/types';
 import { Button, figures, Icon, useModal, useWords } from '../ui';
 import { useServices } from './services';
@@ -10,13 +11,23 @@ const HIGH = { small: 56, usual: 96 };
 const WIDE = { small: 100, usual: 168 };
 type Scale = keyof typeof HIGH;
 
-export function Pictures(props: {
+interface PicturesProps {
   images: readonly Image[] | undefined;
   scale?: Scale;
   /** Taken away by a person who has not sent them yet. */
   onRemove?: (image: Image) => void;
-}): React.JSX.Element | null {
-  const { images, onRemove } = props;
+}
+
+export function Pictures(props: PicturesProps): React.JSX.Element | null {
+  const { client } = useServices();
+  return <PicturesOf client={client} {...props} />;
+}
+
+/** The same where no services are handed down. */
+export function PicturesOf(
+  props: PicturesProps & { client: AetherClient }
+): React.JSX.Element | null {
+  const { client, images, onRemove } = props;
   const trans = useWords();
   const [large, setLarge] = React.useState<Image | null>(null);
   if (!images || images.length === 0) return null;
@@ -31,7 +42,7 @@ export function Pictures(props: {
             title={trans.__('Show large')}
             onClick={() => setLarge(image)}
           >
-            <Picture image={image} />
+            <Picture client={client} image={image} />
           </button>
           {onRemove && (
             <Button
@@ -44,7 +55,9 @@ export function Pictures(props: {
           )}
         </span>
       ))}
-      {large && <Large image={large} onClose={() => setLarge(null)} />}
+      {large && (
+        <Large client={client} image={large} onClose={() => setLarge(null)} />
+      )}
     </div>
   );
 }
@@ -67,9 +80,11 @@ function useAlt(): (image: Image) => string {
 }
 
 /** One image as an `<img>` of its bytes: whatever they are, nothing in it is run. */
-function Picture(props: { image: Image }): React.JSX.Element {
-  const { image } = props;
-  const { client } = useServices();
+function Picture(props: {
+  client: AetherClient;
+  image: Image;
+}): React.JSX.Element {
+  const { client, image } = props;
   const trans = useWords();
   const alt = useAlt();
   const box = React.useRef<HTMLSpanElement>(null);
@@ -128,10 +143,11 @@ function Picture(props: { image: Image }): React.JSX.Element {
 }
 
 function Large(props: {
+  client: AetherClient;
   image: Image;
   onClose: () => void;
 }): React.JSX.Element {
-  const { image, onClose } = props;
+  const { client, image, onClose } = props;
   const trans = useWords();
   const dialog = useModal();
   return (
@@ -141,11 +157,14 @@ function Large(props: {
       aria-label={trans.__('Image')}
       data-lm-suppress-shortcuts="true"
       onCancel={event => {
+        // It may lie over another dialog, which is to stay.
+        event.stopPropagation();
         event.preventDefault();
         onClose();
       }}
       onKeyDown={event => event.stopPropagation()}
       onClick={event => {
+        event.stopPropagation();
         if (event.target === event.currentTarget) onClose();
       }}
     >
@@ -168,7 +187,7 @@ function Large(props: {
         />
       </header>
       <div className="ae-largei">
-        <Picture image={image} />
+        <Picture client={client} image={image} />
       </div>
     </dialog>
   );

@@ -1,14 +1,11 @@
 /** Words for the agent, read before its next step or at once. */
 import * as React from 'react';
 
-import type { Image, Process } from '../../api/types';
+import type { Process } from '../../api/types';
 import { Button, Note, useWords } from '../../ui';
+import { AttachButton, useAttached } from '../attached';
 import { Pictures } from '../Pictures';
 import { useServices } from '../services';
-
-const TYPES = ['image/png', 'image/jpeg', 'image/webp', 'image/gif'];
-const MOST_BYTES = 10_000_000;
-const MOST = 20;
 
 export const Composer = React.forwardRef<
   HTMLTextAreaElement,
@@ -21,35 +18,8 @@ export const Composer = React.forwardRef<
   const [when, setWhen] = React.useState<'next' | 'now'>('next');
   const [busy, setBusy] = React.useState(false);
   const [failure, setFailure] = React.useState('');
-  const [images, setImages] = React.useState<readonly Image[]>([]);
-  const [coming, setComing] = React.useState(0);
-  const chooser = React.useRef<HTMLInputElement>(null);
-  const attach = async (files: readonly File[]) => {
-    setFailure('');
-    for (const file of files) {
-      if (file.size > MOST_BYTES) {
-        setFailure(
-          trans.__('%1 is larger than 10 MB. Make it smaller first.', file.name)
-        );
-        continue;
-      }
-      setComing(count => count + 1);
-      try {
-        const image = await client.keepImage(file);
-        setImages(had =>
-          had.some(({ digest }) => digest === image.digest)
-            ? had
-            : [...had, image].slice(0, MOST)
-        );
-      } catch (error) {
-        setFailure(
-          `${file.name}: ${error instanceof Error ? error.message : String(error)}`
-        );
-      } finally {
-        setComing(count => count - 1);
-      }
-    }
-  };
+  const attached = useAttached(client);
+  const { images, coming } = attached;
   const over = state === 'ZOMBIE';
   const send = async () => {
     if (!text.trim() || busy || over || coming > 0) return;
@@ -61,7 +31,7 @@ export const Composer = React.forwardRef<
         images
       });
       setText('');
-      setImages([]);
+      attached.clear();
     } catch (error) {
       setFailure(error instanceof Error ? error.message : String(error));
     } finally {
@@ -80,39 +50,16 @@ export const Composer = React.forwardRef<
   }
   return (
     <footer className="comp">
-      {failure && (
+      {(failure || attached.failure) && (
         <Note tone="bad" icon="error" alert>
-          {failure}
+          {failure || attached.failure}
         </Note>
       )}
-      <Pictures
-        images={images}
-        scale="small"
-        onRemove={({ digest }) =>
-          setImages(had => had.filter(each => each.digest !== digest))
-        }
-      />
+      <Pictures images={images} scale="small" onRemove={attached.remove} />
       <div
         className="cbox"
         data-lm-suppress-shortcuts="true"
-        onPaste={event => {
-          const files = pictures(event.clipboardData.files);
-          if (files.length === 0) return;
-          event.preventDefault();
-          void attach(files);
-        }}
-        onDragOver={event => {
-          if (event.dataTransfer.types.includes('Files')) {
-            event.preventDefault();
-          }
-        }}
-        onDrop={event => {
-          const files = pictures(event.dataTransfer.files);
-          if (files.length === 0) return;
-          event.preventDefault();
-          event.stopPropagation();
-          void attach(files);
-        }}
+        {...attached.handlers}
       >
         <textarea
           ref={ref}
@@ -135,27 +82,7 @@ export const Composer = React.forwardRef<
             }
           }}
         />
-        <input
-          ref={chooser}
-          type="file"
-          accept={TYPES.join(',')}
-          multiple
-          hidden
-          aria-hidden="true"
-          tabIndex={-1}
-          onChange={event => {
-            void attach([...(event.currentTarget.files ?? [])]);
-            event.currentTarget.value = '';
-          }}
-        />
-        <Button
-          kind="quiet"
-          small
-          icon="image"
-          label={trans.__('Attach images; they can be pasted, too')}
-          disabled={coming > 0 && trans.__('An image is on its way')}
-          onClick={() => chooser.current?.click()}
-        />
+        <AttachButton attached={attached} />
         <select
           className="ae-select hide-n"
           aria-label={trans.__('When')}
@@ -188,8 +115,3 @@ export const Composer = React.forwardRef<
     </footer>
   );
 });
-
-/** The images among files. */
-function pictures(files: FileList): File[] {
-  return [...files].filter(({ type }) => TYPES.includes(type));
-}

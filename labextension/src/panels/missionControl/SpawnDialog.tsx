@@ -15,6 +15,8 @@ import type {
   TemplateList
 } from '../../api/types';
 import type { IAetherStore } from '../../state/store';
+import { AttachButton, useAttached } from '../attached';
+import { PicturesOf } from '../Pictures';
 import {
   emptyForm,
   fieldOf,
@@ -84,6 +86,7 @@ function SpawnDialog(
   const trans = useWords();
   const { client, first, preferred, onClose } = props;
   const spend = props.store.view?.spend ?? null;
+  const attached = useAttached(client);
   const dialog = useModal();
   const goal = React.useRef<HTMLTextAreaElement>(null);
   const [around, setAround] = React.useState<Surroundings | null>(null);
@@ -121,7 +124,9 @@ function SpawnDialog(
 
   const automatic = isAuto(form.model || (around?.defaultModel ?? ''));
   const [route, setRoute] = React.useState<RouteInfo | string | null>(null);
-  const asked = JSON.stringify(automatic && routeRequest(form, template));
+  const asked = JSON.stringify(
+    automatic && { ...routeRequest(form, template), images: attached.images }
+  );
   React.useEffect(() => {
     const wanted = JSON.parse(asked) as AgentSpec | false;
     if (!wanted) return undefined;
@@ -209,7 +214,7 @@ function SpawnDialog(
   };
 
   const submit = async () => {
-    if (busy) return;
+    if (busy || attached.coming > 0) return;
     const read = specOf(form, first, template, trans);
     if ('field' in read) {
       show(read);
@@ -217,9 +222,13 @@ function SpawnDialog(
     }
     setBusy(true);
     try {
-      const process = await client.spawn(read.spec);
+      const process = await client.spawn({
+        ...read.spec,
+        images: [...attached.images]
+      });
       if (another) {
         setStarted(process);
+        attached.clear();
         setForm(current => ({
           ...current,
           goal: template?.spec.goal ?? '',
@@ -315,9 +324,24 @@ function SpawnDialog(
                 'What should be true when it is done, and how you would check it'
               )}
               onChange={event => set('goal', event.target.value)}
+              {...attached.handlers}
               {...field('goal')}
             />
             {told('goal')}
+            {attached.failure && (
+              <p className="spawn-problem" role="alert">
+                {attached.failure}
+              </p>
+            )}
+            <PicturesOf
+              client={client}
+              images={attached.images}
+              scale="small"
+              onRemove={attached.remove}
+            />
+            <AttachButton attached={attached}>
+              {trans.__('Attach images')}
+            </AttachButton>
           </div>
           <div>
             <label className="ae-label" htmlFor="spawn-name">
@@ -535,7 +559,10 @@ function SpawnDialog(
         <Button
           kind="primary"
           hint="Ctrl ⏎"
-          disabled={busy ? trans.__('It is being started') : false}
+          disabled={
+            (busy && trans.__('It is being started')) ||
+            (attached.coming > 0 && trans.__('An image is on its way'))
+          }
           onClick={() => void submit()}
         >
           {busy ? trans.__('Starting…') : trans.__('Start agent')}
