@@ -43,7 +43,7 @@ PICTURE_S = 2.0
 """How old a picture may be that is shown small."""
 QUALITY = 80
 WINDOWS, TITLE_CHARS = 30, 200
-_READ = 1 << 16
+_READ = 1 << 18
 
 
 class View:

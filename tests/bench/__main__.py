@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from .model_server import model_server
@@ -183,6 +184,31 @@ def sandbox_first_command(_: str) -> Iterator[Line]:
     yield line | {"ok": found["p50_s"] < 0.7}
 
 
+def display(_: str) -> Iterator[Line]:
+    """First frame, picture as a model gets it, a screen that changes all the time, and eight desktops with browsers."""
+    if not _engine():
+        yield {"figure": "display", "skipped": "no Docker engine with the images (make images)", "ok": True}
+        return
+    found = _child("display", "one")
+    for figure, key, most_s in (
+        ("display.first_frame", "first_frame_s", 2.0),
+        ("display.screenshot", "picture_s", 0.03),
+    ):
+        line = _line(figure, found[key], "s", None, None, bar_s=most_s)
+        yield line | {"ok": found[key] < most_s}
+    yield _line("display.bridge", found["bridged_mb_s"], "MB/s", found["direct_mb_s"], -0.9)
+    eight = _child("display", "eight")
+    line = _line("display.eight", eight["memory_gb"], "GB", None, None, ready_s=eight["ready_s"], bar_gb=24)
+    yield line | {"ok": eight["memory_gb"] < 24}
+
+
+def _engine() -> bool:
+    """Whether Docker answers and has the images."""
+    images = Path(__file__).parents[2] / "images" / "build"
+    done = subprocess.run([str(images), "--check", "desktop", "desktop-light"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
 FIGURES: dict[str, Callable[[str], Iterator[Line]]] = {
     "loop.single": loop_single,
     "fleet.100": fleet_100,
@@ -194,6 +220,7 @@ FIGURES: dict[str, Callable[[str], Iterator[Line]]] = {
     "memory": memory_speed,
     "recall.longconv": recall_longconv,
     "recall.paraphrase": recall_paraphrase,
+    "display": display,
 }
 
 
