@@ -66,6 +66,12 @@ def cli() -> None:
 )
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "host"]), default="auto")
 @click.option(
+    "--desktop",
+    type=click.Choice(["none", "xfce", "openbox"]),
+    default=None,
+    help="A desktop of its own in Docker, which you can watch and take over.",
+)
+@click.option(
     "--network",
     type=click.Choice(["none", "allowed", "host"]),
     default=None,
@@ -100,6 +106,7 @@ def run(
     role: str,
     workspaces: tuple[str, ...],
     sandbox: str,
+    desktop: str | None,
     network: str | None,
     hosts: tuple[str, ...],
     disk_mb: int | None,
@@ -134,6 +141,7 @@ def run(
         role=role,
         workspaces=workspaces,
         sandbox=sandbox,
+        desktop=desktop,
         network=network,
         hosts=hosts,
         disk_mb=disk_mb,

@@ -72,6 +72,7 @@ def make_spec(
     permissions: Iterable[str | Mapping[str, Any] | Permission] = (),
     role: str = "",
     sandbox: SandboxSpec | Mapping[str, Any] | str = "auto",
+    desktop: str | None = None,
     network: str | None = None,
     hosts: Iterable[str] = (),
     disk_mb: int | None = None,
@@ -97,7 +98,13 @@ def make_spec(
     box = msgspec.to_builtins({"kind": sandbox} if isinstance(sandbox, str) else sandbox)
     if hosts and network is None:
         network = "allowed"
-    asked = {"network": network, "hosts": _names(hosts) or None, "disk_mb": disk_mb, "gpus": gpus or None}
+    asked = {
+        "desktop": desktop,
+        "network": network,
+        "hosts": _names(hosts) or None,
+        "disk_mb": disk_mb,
+        "gpus": gpus or None,
+    }
     box |= {name: value for name, value in asked.items() if value is not None}
     fields = {
         "goal": goal,
@@ -144,8 +151,8 @@ async def spawn(
     `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
     `ask_risky`, `accept_edits`, `autonomous`), `permissions` (lines such as `"deny tool=run_command"`, on top of the
     administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), of which
-    `network`, `hosts` (what its commands may reach), `disk_mb` and `gpus` can be said by themselves, `name`, `system`,
-    `temperature`, `max_output_tokens`, `keep_home`, `keep_profile` (its browser's cookies, for later agents of its
+    `desktop` (`xfce`, or `openbox`, which is lighter), `network`, `hosts` (what its commands may reach), `disk_mb` and
+    `gpus` can be said by themselves, `name`, `system`, `temperature`, `max_output_tokens`, `keep_home`, `keep_profile` (its browser's cookies, for later agents of its
     name), `reflect` (whether it looks back on its run), `workspaces`, `labels`, and the limits `steps`, `tokens`,
     `cost_usd`, `wall_s`. `output` is the type that the result must have:
     a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.

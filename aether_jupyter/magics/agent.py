@@ -32,7 +32,7 @@ DEFAULT_NAME = "_agent"
 
 _NAMED = (
     *("name", "role", "system", "mode", "permissions", "workspaces", "sandbox"),
-    *("network", "hosts", "disk_mb", "gpus"),
+    *("desktop", "network", "hosts", "disk_mb", "gpus"),
     *("steps", "tokens", "cost_usd", "wall_s", "reflect"),
 )
 
@@ -76,6 +76,7 @@ def options() -> argparse.ArgumentParser:
         help="shared folder, which it finds at /workspaces/NAME; may be given often",
     )
     add("--sandbox", default="auto", help="auto, docker, bubblewrap or host")
+    add("--desktop", default=None, help="a desktop of its own in Docker: xfce, or openbox, which is lighter")
     add("--network", default=None, help="what its commands reach: none, allowed (the hosts of --host) or host")
     add("--host", action="append", default=[], dest="hosts", help="host that they may reach; may be given often")
     add("--disk", type=int, default=None, dest="disk_mb", help="MB its home may hold")
@@ -113,7 +114,8 @@ class AetherMagics(Magics):
         """Run an agent whose goal is the cell.
 
             %%agent [--model M] [--mode MODE] [--permission 'deny tool=…'] [--image FILE] [--role R] [--workspace W]
-                    [--sandbox S] [--network N] [--host H] [--disk MB] [--gpus N] [--name N] [--tools a,b] [--steps 50]
+                    [--sandbox S] [--desktop D] [--network N] [--host H] [--disk MB] [--gpus N] [--name N]
+                    [--tools a,b] [--steps 50]
                     [--tokens N] [--cost USD] [--wall S] [--output NAME[:TYPE]] [--reflect | --no-reflect] [--detach]
                     [--ui KIND]
             Count the words in notes.txt and write the number to count.txt.

@@ -269,6 +269,7 @@ async def test_images_go_with_a_goal_and_with_words_however_python_has_them(
 
 
 def test_hosts_size_and_gpus_are_said_beside_the_sandbox() -> None:
+    assert make_spec("x", desktop="xfce").sandbox == SandboxSpec(desktop="xfce")
     spec = make_spec("x", hosts=["pypi.org", "*.pythonhosted.org"], disk_mb=64, gpus=1)
     assert spec.sandbox == SandboxSpec(network="allowed", hosts=("pypi.org", "*.pythonhosted.org"), disk_mb=64, gpus=1)
     assert make_spec("x", sandbox="docker", network="host").sandbox == SandboxSpec(kind="docker", network="host")
