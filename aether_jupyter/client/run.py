@@ -151,10 +151,11 @@ async def spawn(
     `options` are those of `AgentSpec`: `model`, `fallbacks`, `tools` (names), `mode` (`plan`, `ask_always`,
     `ask_risky`, `accept_edits`, `autonomous`), `permissions` (lines such as `"deny tool=run_command"`, on top of the
     administrator's), `role`, `sandbox` (`auto`, `docker`, `bubblewrap`, `host` or a `SandboxSpec`), of which
-    `desktop` (`xfce`, or `openbox`, which is lighter), `network`, `hosts` (what its commands may reach), `disk_mb` and
-    `gpus` can be said by themselves, `name`, `system`, `temperature`, `max_output_tokens`, `keep_home`, `keep_profile` (its browser's cookies, for later agents of its
-    name), `reflect` (whether it looks back on its run), `workspaces`, `labels`, and the limits `steps`, `tokens`,
-    `cost_usd`, `wall_s`. `output` is the type that the result must have:
+    `desktop` (`xfce`, or `openbox`, which is lighter), `network`, `hosts` (what its commands may reach), `disk_mb`
+    and `gpus` can be said by themselves, `name`, `system`, `temperature`, `max_output_tokens`, `keep_home`,
+    `keep_profile` (its browser's cookies, for later agents of its name), `reflect` (whether it looks back on its
+    run), `workspaces`, `labels`, and the limits `steps`, `tokens`, `cost_usd`, `wall_s`. `output` is the type that
+    the result must have:
     a Pydantic model, a dataclass, a msgspec Struct, any annotation or a JSON Schema. `on` is the client to use.
 
         run = await aether.spawn("Count the words in notes.txt")
