@@ -7,6 +7,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from ..abc import Check
@@ -57,6 +58,7 @@ from ..model.personal import Holding
 from ..model.plan import PlanAsItStands, outline
 from ..model.process import Process, State
 from ..model.profile import Profile, Standing
+from ..model.snapshot import Branched, Comparison, Snapshot, SnapshotDetail
 from ..model.tool import Approval, ApprovalRule
 from ..model.view import describe
 from .decisions import offered
@@ -541,6 +543,56 @@ def page_text(found: MemoryPage, agent: str) -> str:
         else []
     )
     return "\n".join([memories_text(found.memories), *more])
+
+
+def snapshots_text(found: Iterable[Snapshot]) -> str:
+    """One line a snapshot."""
+    rows = []
+    for each in found:
+        whose = f"agent {each.pid}" if each.pid is not None else "from elsewhere"
+        when = datetime.fromtimestamp(each.taken_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+        why = {"asked": "", "destructive": ", before what cannot be undone", "fork": ", for a fork", "imported": ""}
+        size = f"{each.files:,} files, {each.size_bytes:,} bytes ({each.new_bytes:,} new)"
+        words = f": {each.label}" if each.label else ""
+        kept = ", kept" if each.kept else ""
+        about = f"{each.id:>6}  {when}  {whose} ({each.name}), step {each.step}, {size}{why[each.reason]}{kept}{words}"
+        rows.append(line(about, 300))
+    return "\n".join(rows) or "No snapshots yet; aether snapshot take PID takes one."
+
+
+def snapshot_text(found: SnapshotDetail) -> str:
+    """What is in a snapshot."""
+    rows = [snapshots_text([found.snapshot])]
+    if found.layers:
+        rows.append("memories: " + ", ".join(f"{count} {layer}" for layer, count in found.layers.items()))
+    if found.plan.steps:
+        rows += ["plan:", *(f"  {row}" for row in outline(found.plan).splitlines())]
+    rows += [f"left out: {line(each.path)}: {each.why}" for each in found.left_out]
+    rows += [f"open then: {len(each)} {kind}" for kind, each in found.extras.items()]
+    return "\n".join(rows)
+
+
+def comparison_text(found: Comparison) -> str:
+    """What is otherwise in the second of two snapshots."""
+    before, after = found.before, found.after
+    counts = f"{found.added} added, {found.removed} removed, {found.changed} changed, {found.unchanged} as they were"
+    rows = [
+        f"snapshot {before.id} (step {before.step}) to {after.id} (step {after.step})",
+        f"files: {counts}; {found.bytes:+,} bytes",
+    ]
+    for each in found.files:
+        sign = "+" if each.before_bytes is None else "-" if each.after_bytes is None else "~"
+        size = each.after_bytes if each.after_bytes is not None else each.before_bytes
+        rows.append(f"  {sign} {line(each.path)} ({size:,} bytes)")
+    rows += [f"plan: {line(each, 300)}" for each in found.plan]
+    rows += [f"memories: {by:+} {layer}" for layer, by in found.layers.items() if by]
+    return "\n".join(rows)
+
+
+def branched_text(made: Branched) -> str:
+    """Who goes on, and what differs from the moment it was branched from."""
+    process = made.process
+    return "\n".join([f"Agent {process.pid} ({line(process.name)}) goes on from step {process.step}.", *made.notes])
 
 
 def alike_text(found: Iterable[Alike]) -> str:

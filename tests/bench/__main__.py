@@ -209,6 +209,14 @@ def _engine() -> bool:
     return done.returncode == 0
 
 
+def snapshot_pause(_: str) -> Iterator[Line]:
+    """How long an agent with 500 MB of files is held for a snapshot, beside a plain copy; the bar is three seconds."""
+    found = _child("snapshot", 500)
+    more = {name: found[name] for name in ("whole_s", "again_pause_s", "again_s", "import_s", "restore_s")}
+    line = _line("snapshot.pause", found["pause_s"], "s", found["floor_s"], None, bar_s=3, **more)
+    yield line | {"ok": found["pause_s"] < 3 and found["again"] == 0 and found["goes_on"]}
+
+
 FIGURES: dict[str, Callable[[str], Iterator[Line]]] = {
     "loop.single": loop_single,
     "fleet.100": fleet_100,
@@ -221,6 +229,7 @@ FIGURES: dict[str, Callable[[str], Iterator[Line]]] = {
     "recall.longconv": recall_longconv,
     "recall.paraphrase": recall_paraphrase,
     "display": display,
+    "snapshot.pause": snapshot_pause,
 }
 
 

@@ -518,3 +518,24 @@ def test_the_doctor_sees_a_broken_database_and_no_server(monkeypatch: pytest.Mon
     )
     assert done.returncode == 1
     assert "FAIL  database file" in done.stdout
+
+
+def test_an_agent_is_captured_forked_and_taken_elsewhere(server: Server, tmp_path: Path) -> None:
+    pid = data("run", "captured", "--model", "scripted:echo-file", env=server.environment)["pid"]
+    taken = data("snapshot", "take", str(pid), "--label", "the end", env=server.environment)
+    key = str(taken["id"])
+    listed = aether("snapshot", "list", str(pid), env=server.environment).stdout
+    assert f"agent {pid} (captured), step 3" in listed
+    assert "the end" in listed
+    assert "as they were" in aether("snapshot", "compare", key, key, env=server.environment).stdout
+    forked = aether("snapshot", "fork", str(pid), "--step", "1", "--paused", env=server.environment).stdout
+    assert "goes on from step 1" in forked
+    file = tmp_path / "captured.aethersnapshot"
+    aether("snapshot", "export", key, str(file), env=server.environment)
+    brought = aether("snapshot", "import", str(file), env=server.environment).stdout
+    assert "from elsewhere" in brought
+    file.write_bytes(file.read_bytes()[:1000])
+    refused = aether("snapshot", "import", str(file), env=server.environment)
+    assert refused.returncode != 0
+    assert "no snapshot" in refused.stderr
+    assert "is gone" in aether("snapshot", "delete", key, env=server.environment).stdout

@@ -8,11 +8,14 @@ import type {
   Alike,
   Approval,
   ApprovalRule,
+  Branched,
   ChangeMemory,
+  Comparison,
   ContextView,
   Decision,
   DisplayStatus,
   FileInfo,
+  Fork,
   Holding,
   Image,
   ImportReport,
@@ -37,6 +40,7 @@ import type {
   SandboxInfo,
   SignalName,
   SignalReport,
+  Snapshot,
   SpaceList,
   Spend,
   Standing,
@@ -305,6 +309,59 @@ export class AetherClient {
       this._url(`processes/${pid}/files/content`, { path })
     );
     return response.arrayBuffer();
+  }
+
+  /** The snapshots of an agent, the newest first. */
+  async snapshots(pid: number): Promise<Snapshot[]> {
+    const answer = await this._call<{ snapshots: Snapshot[] }>(
+      'GET',
+      'snapshots',
+      { pid }
+    );
+    return answer.snapshots;
+  }
+
+  /** Captures an agent; it is held while its files are copied. */
+  takeSnapshot(pid: number, label = ''): Promise<Snapshot> {
+    return this._call('POST', `processes/${pid}/snapshots`, {}, { label });
+  }
+
+  /** Whether a snapshot is spared when the oldest go. */
+  markSnapshot(id: number, kept: boolean): Promise<Snapshot> {
+    return this._call('PUT', `snapshots/${id}`, {}, { kept });
+  }
+
+  deleteSnapshot(id: number): Promise<Snapshot> {
+    return this._call('DELETE', `snapshots/${id}`);
+  }
+
+  compareSnapshots(before: number, after: number): Promise<Comparison> {
+    return this._call('GET', `snapshots/${after}/compare`, { before });
+  }
+
+  /** A new agent that goes on from a snapshot. */
+  restoreSnapshot(id: number): Promise<Branched> {
+    return this._call('POST', `snapshots/${id}/restore`, {}, {});
+  }
+
+  /** A new agent that goes on from a step of another one. */
+  fork(pid: number, how: Fork): Promise<Branched> {
+    return this._call('POST', `processes/${pid}/fork`, {}, how);
+  }
+
+  /** The address of a snapshot as a file, for a download link. */
+  snapshotExportUrl(id: number): string {
+    return this._url(`snapshots/${id}/export`);
+  }
+
+  /** Brings a snapshot that was exported elsewhere; code `bad_snapshot` for what is damaged or no snapshot. */
+  async importSnapshot(file: Blob): Promise<Snapshot> {
+    const response = await this._request(
+      'POST',
+      this._url('snapshots/import'),
+      file
+    );
+    return (await response.json()) as Snapshot;
   }
 
   /** The address of an export, for a download link. */

@@ -2,7 +2,7 @@
 export const CommandIDs = {
   /** Arguments: `filter?` (text of the filter field). */
   openMissionControl: 'aether:open-mission-control',
-  /** Arguments: `pid`, `step?` (the one to go to). Added by the agent panel. */
+  /** Arguments: `pid`, `step?` (the one to go to), `beside?` (at the right of the present one). Added by the agent panel. */
   openAgent: 'aether:open-agent',
   /** Arguments: `agent?` (whose memory), `memory?` (the id of one to show). Added by the memory panel. */
   openMemory: 'aether:open-memory',
@@ -24,6 +24,11 @@ export const CommandIDs = {
   openDesktop: 'aether:open-desktop',
   /** Arguments: `pid`. Asks which agent unless one is given. */
   openTerminal: 'aether:open-terminal',
+  /** Arguments: `pid`. Asks which agent unless one is given. */
+  takeSnapshot: 'aether:take-snapshot',
+  importSnapshot: 'aether:import-snapshot',
+  /** Arguments: `pid`, `notes`: in which ways a new agent differs from the moment it was branched from. */
+  tellBranched: 'aether:tell-branched',
   /** Arguments: `pid` or `pids`. Asks first. */
   reap: 'aether:reap-agent',
   openTutorial: 'aether:open-tutorial',

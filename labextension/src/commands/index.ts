@@ -23,6 +23,11 @@ import {
 import { reapCommand } from './reap';
 import { sendCommand } from './send';
 import { signalCommand } from './signal';
+import {
+  importSnapshotCommand,
+  takeSnapshotCommand,
+  tellBranchedCommand
+} from './snapshot';
 import { openTerminalCommand } from './terminal';
 
 export { CommandIDs } from './ids';
@@ -63,6 +68,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       openTutorialCommand(context, app)
     );
 
+    commands.addCommand(CommandIDs.takeSnapshot, takeSnapshotCommand(context));
+    commands.addCommand(
+      CommandIDs.importSnapshot,
+      importSnapshotCommand(context, commands)
+    );
+    commands.addCommand(CommandIDs.tellBranched, tellBranchedCommand(context));
     commands.addCommand(CommandIDs.exportMyData, exportMyDataCommand(context));
     commands.addCommand(CommandIDs.eraseAgent, eraseAgentCommand(context));
     commands.addCommand(CommandIDs.eraseMyData, eraseMyDataCommand(context));
@@ -72,6 +83,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       CommandIDs.newAgent,
       CommandIDs.openTutorial,
       CommandIDs.openTerminal,
+      CommandIDs.takeSnapshot,
+      CommandIDs.importSnapshot,
       CommandIDs.exportMyData,
       CommandIDs.eraseAgent,
       CommandIDs.eraseMyData

@@ -3,6 +3,7 @@ import * as React from 'react';
 
 import type { Thumb } from '../api/types';
 import { Button, Note } from './controls';
+import { usePopover } from './usePopover';
 import { useWords } from './words';
 
 /**
@@ -115,30 +116,7 @@ function Comment(props: {
   const [saving, setSaving] = React.useState(false);
   const box = React.useRef<HTMLDivElement>(null);
   const id = React.useId();
-  const closed = React.useRef(onClose);
-  closed.current = onClose;
-  React.useEffect(() => {
-    const popover = box.current;
-    if (!popover) return undefined;
-    // The top layer is not clipped by the containment of Lab's panels.
-    popover.showPopover();
-    const place = anchor.getBoundingClientRect();
-    const { offsetWidth: width, offsetHeight: height } = popover;
-    const below = place.bottom + 4;
-    const top =
-      below + height > window.innerHeight - 4
-        ? Math.max(4, place.top - height - 4)
-        : below;
-    const right = Math.min(place.right, window.innerWidth - 8);
-    popover.style.left = `${Math.max(8, right - width)}px`;
-    popover.style.top = `${top}px`;
-    popover.querySelector('textarea')?.focus();
-    const toggled = (event: Event) => {
-      if ((event as ToggleEvent).newState === 'closed') closed.current();
-    };
-    popover.addEventListener('toggle', toggled);
-    return () => popover.removeEventListener('toggle', toggled);
-  }, [anchor]);
+  usePopover(box, anchor, onClose);
   const close = () => box.current?.hidePopover();
   const save = async () => {
     if (saving) return;

@@ -33,6 +33,7 @@ import { useAgent } from './context';
 import { MemoryTab } from './MemoryTab';
 import { PlanPart } from './PlanPart';
 import { DesktopThumb } from '../thumbnails';
+import { SnapshotsPart } from './SnapshotsPart';
 import { useAsked } from '../useAsked';
 
 export type InspectorTab =
@@ -95,7 +96,7 @@ function Part(props: {
 }): React.JSX.Element {
   switch (props.tab) {
     case 'plan':
-      return <About process={props.process} />;
+      return <About process={props.process} records={props.records} />;
     case 'files':
       return <Files process={props.process} />;
     case 'memory':
@@ -109,7 +110,10 @@ function Part(props: {
   }
 }
 
-function About(props: { process: Process }): React.JSX.Element {
+function About(props: {
+  process: Process;
+  records: readonly JournalRecord[];
+}): React.JSX.Element {
   const { process } = props;
   const { client } = useServices();
   const trans = useWords();
@@ -243,6 +247,29 @@ function About(props: { process: Process }): React.JSX.Element {
             {process.origin}
           </span>
         </dd>
+        {process.came_from && process.came_from.pid !== null && (
+          <>
+            <dt>{trans.__('Goes on from')}</dt>
+            <dd>
+              <Button
+                kind="quiet"
+                small
+                onClick={() =>
+                  run(CommandIDs.openAgent, {
+                    pid: process.came_from?.pid ?? null,
+                    step: process.came_from?.step ?? null
+                  })
+                }
+              >
+                {trans.__(
+                  'Agent %1, step %2',
+                  process.came_from.pid ?? '',
+                  process.came_from.step
+                )}
+              </Button>
+            </dd>
+          </>
+        )}
         {process.parent !== null && (
           <>
             <dt>{trans.__('Child of')}</dt>
@@ -266,6 +293,7 @@ function About(props: { process: Process }): React.JSX.Element {
           </>
         )}
       </dl>
+      <SnapshotsPart process={process} records={props.records} />
       <EarlierRuns process={process} />
     </>
   );

@@ -38,6 +38,7 @@ import { Diff, Found, Inline, Output } from '../../ui/Text';
 import { Pictures } from '../Pictures';
 import { useClock, useCommand } from '../services';
 import { useAgent } from './context';
+import { ForkPopover } from './ForkPopover';
 import { Changes } from './PlanChanges';
 
 /** One row of the timeline. */
@@ -204,23 +205,46 @@ function StepRow(props: {
   );
 }
 
-/** What one can do with a step: judge it. Shown where the pointer or the focus is. */
+/** What one can do with a step: fork from it, judge it. Shown where the pointer or the focus is. */
 function StepTools(props: { block: StepBlock }): React.JSX.Element {
   const trans = useWords();
   const { me, judge, process } = useAgent();
   const { step, judgements } = props.block;
+  const [forking, setForking] = React.useState(false);
+  const anchor = React.useRef<HTMLButtonElement>(null);
   return (
-    <Thumbs
-      className="tools"
-      about={trans.__('Judge step %1', step)}
-      mine={judgements.find(({ by }) => by === me) ?? null}
-      note={
-        process.state === 'ZOMBIE'
-          ? trans.__('Its later runs read this.')
-          : trans.__('It reads this before its next step, and later runs do.')
-      }
-      onJudge={(thumb, comment) => judge(step, thumb, comment)}
-    />
+    <span className="tools">
+      <Button
+        ref={anchor}
+        small
+        icon="fork"
+        className="forkbtn"
+        onClick={() => setForking(true)}
+      >
+        {trans.__('Fork from here')}
+      </Button>
+      {forking && anchor.current && (
+        <ForkPopover
+          anchor={anchor.current}
+          process={process}
+          block={props.block}
+          onClose={() => {
+            setForking(false);
+            anchor.current?.focus();
+          }}
+        />
+      )}
+      <Thumbs
+        about={trans.__('Judge step %1', step)}
+        mine={judgements.find(({ by }) => by === me) ?? null}
+        note={
+          process.state === 'ZOMBIE'
+            ? trans.__('Its later runs read this.')
+            : trans.__('It reads this before its next step, and later runs do.')
+        }
+        onJudge={(thumb, comment) => judge(step, thumb, comment)}
+      />
+    </span>
   );
 }
 
@@ -1005,7 +1029,7 @@ function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
           : trans.__('%1 chose the model %2', who, what.model);
       case 'snapshot': {
         const { id, label, reason } = what.snapshot;
-        const named = label ? `${id}, ${label}` : String(id);
+        const named = label ? `${id} (“${label}”)` : String(id);
         return reason === 'destructive'
           ? trans.__('Snapshot %1, before what cannot be undone', named)
           : trans.__('%1 took snapshot %2', who, named);

@@ -62,7 +62,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (!panel.isAttached) {
           shell.add(panel, 'main', {
             ref: labShell?.currentWidget?.id,
-            type: 'Aether agent'
+            type: 'Aether agent',
+            ...(args.beside ? { mode: 'split-right' as const } : {})
           });
         }
         shell.activateById(panel.id);
