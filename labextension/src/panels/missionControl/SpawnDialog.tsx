@@ -384,13 +384,41 @@ function SpawnDialog(
           >
             {told('sandbox')}
           </SandboxTiles>
-          <NetworkField
-            value={form.network}
-            attributes={field('network')}
-            onChange={network => set('network', network)}
-          >
-            {told('network')}
-          </NetworkField>
+          <div className="spawn-two">
+            <NetworkField
+              value={form.network}
+              attributes={field('network')}
+              onChange={network => set('network', network)}
+            >
+              {told('network')}
+            </NetworkField>
+            <div>
+              <label className="ae-label" htmlFor="spawn-desktop">
+                {trans.__('Desktop')}
+              </label>
+              <select
+                id="spawn-desktop"
+                className="spawn-select"
+                value={form.desktop}
+                onChange={event =>
+                  set('desktop', event.target.value as Form['desktop'])
+                }
+                {...field('desktop')}
+              >
+                <option value="none">{trans.__('None')}</option>
+                <option value="xfce">{trans.__('XFCE')}</option>
+                <option value="openbox">{trans.__('Openbox, lighter')}</option>
+              </select>
+              {told('desktop')}
+              {form.desktop !== 'none' && (
+                <p className="ae-hint">
+                  {trans.__(
+                    'A Linux desktop of its own in Docker, with a browser and an editor. You can watch it and take over.'
+                  )}
+                </p>
+              )}
+            </div>
+          </div>
           {form.network === 'allowed' && (
             <div>
               <TextField
@@ -404,32 +432,6 @@ function SpawnDialog(
               {told('hosts')}
             </div>
           )}
-          <div>
-            <label className="ae-label" htmlFor="spawn-desktop">
-              {trans.__('Desktop')}
-            </label>
-            <select
-              id="spawn-desktop"
-              className="spawn-select"
-              value={form.desktop}
-              onChange={event =>
-                set('desktop', event.target.value as Form['desktop'])
-              }
-              {...field('desktop')}
-            >
-              <option value="none">{trans.__('None')}</option>
-              <option value="xfce">{trans.__('XFCE')}</option>
-              <option value="openbox">{trans.__('Openbox, lighter')}</option>
-            </select>
-            {told('desktop')}
-            {form.desktop !== 'none' && (
-              <p className="ae-hint">
-                {trans.__(
-                  'A Linux desktop of its own in Docker, with a browser and an editor. You can watch it and take over.'
-                )}
-              </p>
-            )}
-          </div>
           <FolderHint folders={form.folders} base={catalog?.workspaces ?? ''} />
           <div>
             <div className="spawn-three">
