@@ -128,7 +128,7 @@ export function ClipboardButton(props: {
       {open && (
         <div
           ref={box}
-          className="ae-menu clip"
+          className="clip"
           role="dialog"
           aria-label={trans.__('The clipboard of the desktop')}
           data-lm-suppress-shortcuts="true"

@@ -234,6 +234,9 @@ export function DesktopView(props: {
       return;
     }
     await root.requestFullscreen();
+    // The bar stays while it has the focus.
+    (document.activeElement as HTMLElement | null)?.blur();
+    if (acting) link?.focus();
     // So that Esc goes to the desktop there, too; held down it still leaves.
     const { keyboard } = navigator as Navigator & {
       keyboard?: { lock?: (codes: string[]) => Promise<void> };

@@ -76,7 +76,7 @@ export class DesktopLink implements IDisposable {
   get speed(): { rate: number; capacity: number | null } {
     return {
       rate: this._meter.rate(performance.now()),
-      capacity: this._meter.capacity
+      capacity: this._meter.capacity(performance.now())
     };
   }
 
@@ -255,7 +255,7 @@ export class DesktopLink implements IDisposable {
   }
 
   private _measure(): void {
-    const { capacity } = this._meter;
+    const capacity = this._meter.capacity(performance.now());
     const wanted =
       this._quality !== 'auto'
         ? CHOSEN[this._quality]

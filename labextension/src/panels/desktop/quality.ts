@@ -16,8 +16,12 @@ const LADDER: readonly (Levels & { readonly from: number })[] = [
 ];
 /** A rung is left downwards only when the measure is this far below it. */
 const SLACK = 0.7;
-const BURST_GAP_MS = 250;
-const BURST_BYTES = 32_000;
+/** A message of the size that the server reads at once says that more was waiting. */
+const FULL = 65_536;
+const RUN_BYTES = 32_000;
+const KEPT_MS = 10_000;
+/** After so long without a measure it may be better than it was. */
+const HOPE_MS = 30_000;
 const RATE_MS = 3_000;
 
 /** The levels that a person chose by name. */
@@ -43,24 +47,23 @@ export function levels(bytesPerSecond: number, now: Levels): Levels {
 }
 
 /**
- * Counts what arrives. What the connection carries shows only while much comes at once: the speed of such bursts is
- * `capacity`, in bytes a second; null until one was seen. Times are milliseconds.
+ * Counts what arrives. How fast a connection is shows only while something waits for it: what follows a full message
+ * comes as fast as it can. Times are milliseconds.
  */
 export class Meter {
   take(bytes: number, at: number): void {
-    if (at - this._last > BURST_GAP_MS) {
-      this._endBurst();
-      this._began = at;
-      // The first message says nothing of how long it took to come.
-      this._burst = 0;
+    if (this._full) {
+      this._run += bytes;
+      if (bytes < FULL) this._measured(at);
     } else {
-      this._burst += bytes;
-    }
-    this._last = at;
-    if (this._burst >= BURST_BYTES * 8) {
-      this._endBurst();
+      this._run = 0;
       this._began = at;
-      this._burst = 0;
+    }
+    this._full = bytes >= FULL;
+    if (this._run >= 8 * FULL) {
+      this._measured(at);
+      this._run = 0;
+      this._began = at;
     }
     this._recent.push({ at, bytes });
     while (this._recent.length > 0 && at - this._recent[0].at > RATE_MS) {
@@ -76,28 +79,36 @@ export class Meter {
     return (sum * 1000) / RATE_MS;
   }
 
-  get capacity(): number | null {
-    return this._capacity;
+  /** Bytes a second that it carries: the most of the last seconds. Null until it was measured. */
+  capacity(now: number): number | null {
+    const last = this._speeds.at(-1);
+    if (!last) return null;
+    if (now - last.at > HOPE_MS) {
+      this._speeds = [{ at: now, speed: last.speed * 2 }];
+    }
+    return Math.max(...this._speeds.map(({ speed }) => speed));
   }
 
-  private _endBurst(): void {
-    if (this._burst < BURST_BYTES) return;
-    const seconds = Math.max(0.001, (this._last - this._began) / 1000);
-    const speed = this._burst / seconds;
-    this._capacity =
-      this._capacity === null ? speed : this._capacity * 0.6 + speed * 0.4;
+  private _measured(at: number): void {
+    if (this._run < RUN_BYTES) return;
+    const seconds = Math.max(0.001, (at - this._began) / 1000);
+    this._speeds = [
+      ...this._speeds.filter(each => at - each.at <= KEPT_MS),
+      { at, speed: this._run / seconds }
+    ];
   }
 
+  private _full = false;
+  private _run = 0;
   private _began = 0;
-  private _last = -1e9;
-  private _burst = 0;
-  private _capacity: number | null = null;
-  private _recent: { at: number; bytes: number }[] = [];
+  private _speeds: readonly { at: number; speed: number }[] = [];
+  private readonly _recent: { at: number; bytes: number }[] = [];
 }
 
-/** `3.4 Mbit/s`, `180 kbit/s`. */
+/** `3.4 Mbit/s`, `180 kbit/s`; what is beyond any picture is not told apart. */
 export function bits(bytesPerSecond: number): string {
   const kilo = (bytesPerSecond * 8) / 1000;
+  if (kilo >= 100_000) return '> 100 Mbit/s';
   return kilo >= 1000
     ? `${(kilo / 1000).toFixed(1)} Mbit/s`
     : `${Math.round(kilo)} kbit/s`;
