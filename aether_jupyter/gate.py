@@ -420,7 +420,7 @@ _URL = re.compile(r"(?i:http)://([^/?#]*)((?:[/?][^#]*)?)")
 _HOP = frozenset(
     {
         *("connection", "proxy-connection", "proxy-authorization", "proxy-authenticate", "keep-alive"),
-        *("te", "upgrade", "host", "http2-settings"),
+        *("te", "upgrade", "host", "http2-settings", "proxy-status"),
     }
 )
 
@@ -758,6 +758,8 @@ async def _answer(writer: asyncio.StreamWriter, refused: Refused) -> None:
         "Content-Type: text/plain; charset=utf-8",
         "X-Content-Type-Options: nosniff",
         f"Content-Length: {len(body)}",
+        # RFC 9209: by this a browser that shows the refusal is known not to show a page.
+        "Proxy-Status: gate; error=http_request_denied",
         "Connection: close",
         "Proxy-Connection: close",
     ]

@@ -222,6 +222,7 @@ async def test_a_refusal_says_why(host: str, why: str) -> None:
     async with opened(Policy(("*",))) as gate:
         answer = await say(gate, f"CONNECT {host}:443 HTTP/1.1\r\n\r\n")
     assert f"The gate refuses this: {why}" in answer.decode()
+    assert b"\r\nProxy-Status: gate; error=" in answer
 
 
 async def test_an_answer_that_changes_is_asked_for_once_and_pinned(canary: Canary) -> None:
@@ -460,7 +461,10 @@ async def echo(anyio_backend: str) -> AsyncIterator[tuple[int, list[bytes]]]:
             async with asyncio.timeout(0.2):
                 body += await reader.read(65536)
         seen.append(head + body)
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\nX-Mine: 1\r\n\r\ngood")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n"
+            b"X-Mine: 1\r\nProxy-Status: gate; x\r\n\r\ngood"
+        )
         await writer.drain()
         await asyncio.sleep(0.3)
         writer.close()
@@ -483,6 +487,7 @@ async def test_the_server_is_told_the_host_that_was_checked_and_nothing_of_the_p
     assert b"X-Mine: 1" in answer
     assert answer.count(b"Connection: close") == 1
     assert b"keep-alive" not in answer
+    assert b"Proxy-Status" not in answer
     lines = seen[0].split(b"\r\n")
     assert lines[0] == b"GET /a?b=%20 HTTP/1.1"
     assert sorted(lines[1:-2]) == [

@@ -105,6 +105,7 @@ class Sheet:
         self.pending = 0
         self.status: int | None = None
         self.media = ""
+        self.refused = False
         self.lines: tuple[str, ...] = ()
         self.chooser: pw.FileChooser | None = None
 
@@ -136,6 +137,7 @@ class Sheet:
     def _status(self, response: pw.Response) -> None:
         if _leads(response.request, self.page):
             self.status = response.status
+            self.refused = response.headers.get("proxy-status", "").startswith("gate;")
             self.media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def _loaded(self, _: pw.Page) -> None:
@@ -189,7 +191,7 @@ async def open_page(sheet: Sheet, url: str) -> str:
     except Exception as error:  # noqa: BLE001 (translated)
         sheet.loading = False
         return in_words(error)
-    return ""
+    return "the gate refused it" if sheet.refused else ""
 
 
 async def reopen(sheet: Sheet, url: str) -> None:

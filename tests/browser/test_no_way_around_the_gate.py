@@ -172,8 +172,9 @@ async def test_nothing_goes_beside_the_proxy(agent: Agent, site: Site, canary: C
     "to", ["http://127.0.0.1:PORT/", "http://loops.example:PORT/", "//[::1]:PORT/", "http://2130706433:PORT/"]
 )
 async def test_a_redirect_does_not_lead_there(to: str, agent: Agent, site: Site, canary: Canary) -> None:
-    told = await agent.do("open", url=f"{site.origin}/redirect?to={to.replace('PORT', str(canary.port))}")
-    assert "The gate refuse" in told
+    outcome = await agent.say("open", url=f"{site.origin}/redirect?to={to.replace('PORT', str(canary.port))}")
+    assert not outcome.ok
+    assert "cannot be opened: the gate refused it. The gate refused a request: " in outcome.content
     assert canary.visits == []
 
 
