@@ -21,7 +21,7 @@ _GRACE_S = 0.2
 
 _FLOOD_BYTES = 16_000_000
 _FLOOD_SHARE = 1_000_000
-_FLOOD_PAUSE_S = 0.002
+_FLOOD_PAUSE_S = 0.02
 
 
 async def run_process(

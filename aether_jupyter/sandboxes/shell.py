@@ -13,6 +13,7 @@ import json
 import logging
 import socket
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 _HEADER = struct.Struct(">cII")
 _ENGINE_HEADER = struct.Struct(">BxxxI")
 _FRAME_LIMIT = 1 << 20
+_FLOOD_BYTES = 16_000_000
+_PAUSE_S, _FLOOD_PAUSE_S, _CALM_S = 0.002, 0.02, 5.0
+"""Seconds of rest after each megabyte that is read, and in a flood; seconds in which a megabyte is none."""
 _LOADER = """import os
 text = b""
 while len(text) < {size}:
@@ -139,7 +143,7 @@ class Connection:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         buffer = bytearray()
-        counted = 0
+        counted, share, last = 0, 0, time.monotonic()
         try:
             while True:
                 stream, length = _ENGINE_HEADER.unpack(await reader.readexactly(_ENGINE_HEADER.size))
@@ -153,13 +157,17 @@ class Connection:
                         continue
                     buffer += data
                     counted += len(data)
+                    share += len(data)
                     if not self._take(buffer):
                         log.warning("the shell server of a container sent a malformed frame; closing it")
                         return
-                    if counted > _FRAME_LIMIT:
-                        # A flood of output leaves the loop to others now and then, and is slowed by not being read.
-                        counted = 0
-                        await asyncio.sleep(0.002)
+                    if share > _FRAME_LIMIT:
+                        share, now = 0, time.monotonic()
+                        if now - last > _CALM_S:
+                            counted = 0
+                        # A flood of output leaves the loop to others, and is slowed by not being read: nobody keeps it.
+                        await asyncio.sleep(_FLOOD_PAUSE_S if counted > _FLOOD_BYTES else _PAUSE_S)
+                        last = now
         except (asyncio.IncompleteReadError, OSError):
             return
         finally:
