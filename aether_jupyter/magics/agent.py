@@ -151,6 +151,9 @@ class AetherMagics(Magics):
         %aether send PID [--image FILE …] words …   words for it, and images
         %aether extend PID --steps 25         more steps, tokens (--tokens), money (--cost) or time (--wall)
         %aether models                        the models, and the families from which auto chooses
+        %aether snapshot PID [label]          capture it; %aether snapshots [PID] lists them
+        %aether restore ID [--paused]         another agent goes on from a snapshot
+        %aether fork PID [--step N] [--model M] [--paused]   another one goes on from a step
         %aether take PID                      take its desktop over; %aether return PID note hands it back
         %aether model PID auto                another model from the next step on; auto lets the server choose
         %aether approvals                     what waits for you

@@ -148,6 +148,34 @@ def _return(client: Aether, rest: str) -> Any:
     return Words(f"Agent {pid} has control again.")
 
 
+def _snapshot(client: Aether, rest: str) -> Any:
+    which, label = _said(rest, "snapshot PID [what it shall be called]", words=False)
+    taken = client.take_snapshot(_pid(which, "snapshot PID [what it shall be called]"), label=label)
+    return Words(
+        f"Snapshot {taken.id} of agent {taken.pid}, step {taken.step}. %aether restore {taken.id} goes on from it."
+    )
+
+
+def _snapshots(client: Aether, rest: str) -> Any:
+    given, _ = _parsed(rest, "snapshots [PID]", most=1)
+    return Words(show.snapshots_text(client.snapshots(_pid(given[0], "snapshots [PID]") if given else None)))
+
+
+def _restore(client: Aether, rest: str) -> Any:
+    usage = "restore ID [--paused]"
+    [which], options = _parsed(rest, usage, {"--paused": bool}, least=1, most=1)
+    return Words(show.branched_text(client.restore_snapshot(_pid(which, usage), paused="--paused" in options)))
+
+
+def _fork(client: Aether, rest: str) -> Any:
+    usage = "fork PID [--step N] [--model MODEL] [--paused]"
+    [which], options = _parsed(rest, usage, {"--step": int, "--model": str, "--paused": bool}, least=1, most=1)
+    made = client.fork(
+        _pid(which, usage), options.get("--step"), model=options.get("--model", ""), paused="--paused" in options
+    )
+    return Words(show.branched_text(made))
+
+
 def _models(client: Aether, rest: str) -> Any:
     _parsed(rest, "models")
     return Words(show.models_text(client.models()))
@@ -267,6 +295,10 @@ _WORDS: dict[str, Callable[[Aether, str], Any]] = {
     "model": _model,
     "take": _take,
     "return": _return,
+    "snapshot": _snapshot,
+    "snapshots": _snapshots,
+    "restore": _restore,
+    "fork": _fork,
     "models": _models,
     "approvals": _approvals,
     "approve": _approve,

@@ -195,6 +195,17 @@ def test_a_step_is_judged_and_a_profile_shown_in_a_cell(kernel: Kernel) -> None:
     assert "Say which step" in kernel.text(f"%aether feedback {pid} first up")
 
 
+def test_an_agent_is_captured_and_goes_on_in_another(kernel: Kernel) -> None:
+    kernel.run("%%agent --model scripted:echo-file --name kept\nWrite it")
+    pid = kernel.text("import aether_jupyter as aether\nnext(each.pid for each in aether.ps() if each.name == 'kept')")
+    taken = kernel.text(f"%aether snapshot {pid} the end")
+    assert "goes on from it" in taken
+    key = taken.partition("Snapshot ")[2].split()[0]
+    assert "the end" in kernel.text(f"%aether snapshots {pid}")
+    assert "goes on from step 3" in kernel.text(f"%aether restore {key} --paused")
+    assert "goes on from step 1" in kernel.text(f"%aether fork {pid} --step 1 --paused")
+
+
 def test_the_doctor_answers_in_a_cell(kernel: Kernel) -> None:
     assert "database" in kernel.text("%aether doctor")
 

@@ -15,7 +15,7 @@ from aether_jupyter.abc import ToolContext
 from aether_jupyter.app import open_app
 from aether_jupyter.config import Settings
 from aether_jupyter.declare import tool
-from aether_jupyter.model.agent import Limits, Mode
+from aether_jupyter.model.agent import Limits, Mode, SandboxSpec
 from aether_jupyter.model.errors import BadRequest, BadSnapshot, Conflict, ProcessNotFound, SnapshotNotFound
 from aether_jupyter.model.events import (
     ApprovalClosed,
@@ -512,3 +512,41 @@ async def test_snapshots_go_with_what_is_erased(house: House, script: Script) ->
     assert len(list((vault / "manifests").iterdir())) == 1
     await house.app.personal.erase(ANA, "", confirm="ana")
     assert not vault.exists()
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(300)
+async def test_a_container_is_frozen_while_its_files_are_copied(
+    house: House, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "docker" not in [kind.name for kind in await house.app.surroundings.sandboxes() if kind.available.ok]:
+        pytest.skip("not run: no Docker engine with the image aether-sandbox answers")
+
+    def body(step: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        line = "for i in $(seq 400); do echo $i >> tick; cp tick tock; sleep 0.05; done"
+        return [call(step, "run_command", command=line)] if step == 1 else [Text("ticked")]
+
+    sandbox = SandboxSpec(kind="docker")
+    first = await house.spawn(script("ticking", body), mode=Mode.AUTONOMOUS, sandbox=sandbox)
+    tick = home_of(house, first.pid) / "tick"
+    async with asyncio.timeout(60):
+        while not home_of(house, first.pid).joinpath("tock").exists():
+            await asyncio.sleep(0.1)
+    seen, spool = [], Vault.spool
+
+    def slowly(self: Vault, home: Path, known: object) -> object:
+        seen.append(tick.read_text())
+        time.sleep(0.6)
+        seen.append(tick.read_text())
+        return spool(self, home, known)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Vault, "spool", slowly)
+    monkeypatch.setattr(captures, "PATIENCE_S", 0.1)
+    snapshot = await house.app.captures.take(ANA, first.pid)
+    assert snapshot.still
+    # Nothing moved while it was held, and it goes on afterwards.
+    assert seen[0] == seen[1] != ""
+    async with asyncio.timeout(20):
+        while tick.read_text() == seen[1]:
+            await asyncio.sleep(0.1)
+    await house.app.processes.signal(ANA, first.pid, Signal.KILL)
