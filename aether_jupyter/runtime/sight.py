@@ -48,6 +48,11 @@ class Eyes:
             await self._images.note_words(RUNTIME, owner, image.digest, words)
         return words
 
+    def forget(self) -> None:
+        """Something was erased: nothing of it is to be left in memory."""
+        self._ready.clear()
+        self._size = 0
+
     async def _shown(self, owner: str, image: Image) -> tuple[bytes, str]:
         key = owner, image.digest
         found = self._ready.get(key)

@@ -25,6 +25,7 @@ from ..model.access import RUNTIME
 from ..model.errors import AetherError, Fenced
 from ..model.events import (
     ControlTaken,
+    ProcessErased,
     ProcessExited,
     ProcessReaped,
     ProcessRestored,
@@ -81,6 +82,7 @@ class Supervisor:
         self._processes = processes
         self._requests = requests
         self._images = images
+        self._eyes = Eyes(images)
         self._journal = journal
         self._machines = machines
         self._browsers = browsers
@@ -103,7 +105,7 @@ class Supervisor:
             notes=notes,
             feedback=feedback,
             profiles=profiles,
-            eyes=Eyes(images),
+            eyes=self._eyes,
             feed=feed,
             language=language,
             toolbox=toolbox,
@@ -232,6 +234,8 @@ class Supervisor:
                     held[1].cancel()
                 self._later(self._machines.close(entry.pid))
                 self._later(self._browsers.close(entry.pid))
+            case ProcessErased():
+                self._eyes.forget()
             case ProcessReaped(home_kept=False):
                 self._later(self._remove_homes([entry.pid]))
             case _:

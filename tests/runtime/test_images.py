@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from aether_jupyter import reading
 from aether_jupyter.abc import ToolContext
 from aether_jupyter.api.archives import packed
+from aether_jupyter.app import open_app
 from aether_jupyter.config import Settings
 from aether_jupyter.declare import tool
 from aether_jupyter.engine import loop
@@ -189,6 +192,29 @@ async def test_a_model_that_does_not_see_is_told_the_text_once_read(
     assert len(heard) == 6
     assert all("INVOICE 2026-118" in each and "You did not see it" in each for each in heard)
     assert read == [drawn("navy")]
+
+
+async def test_the_server_changes_to_a_model_that_sees_when_there_is_something_to_see(
+    tmp_path: Path, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> None:
+    asked: list[str] = []
+
+    def plays(name: str) -> Callable[[int, Sequence[Turn]], Sequence[Part]]:
+        def play(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+            asked.append(name)
+            return [ToolCall(f"p{n}", "paint", {"colours": ["teal"], "shown": [0]})] if n == 0 else [Text("done")]
+
+        return play
+
+    scripted.register("blind-one", plays("blind"))
+    scripted.register("seeing-one", plays("seeing"), sees=True)
+    models = ("scripted:blind-one", "scripted:seeing-one")
+    settings = Settings(home=tmp_path / "a", durability="NORMAL", default_model="auto", standard_models=models)
+    painter = Painter()
+    async with open_app(settings, plugins=[painter]) as app:
+        house = House(app, painter)
+        await house.settled((await app.processes.spawn(ANA, AgentSpec(goal="paint", tools=("paint",)))).pid)
+    assert asked == ["blind", "seeing"]
 
 
 async def test_what_a_person_gives_taints_for_others_may_have_written_on_it(house: House) -> None:
