@@ -109,6 +109,8 @@ def _kind(raw: bytes) -> Kind:
 
 
 _HELD = {SHIFT: "shift", CONTROL: "ctrl", 0xFFE2: "shift", 0xFFE4: "ctrl", ALT: "alt", SUPER: "super", 0xFFEC: "super"}
+_SILENT = frozenset({0xFE03, 0xFE08, 0xFF7E, 0xFFE5, 0xFF7F})
+"""What only chooses the character of another key: AltGr, groups, locks."""
 _NAMES = {symbol: name for name, symbol in reversed(NAMED.items())}
 _DRAGGED = 8
 """Pixels between press and release beyond which it is a drag."""
@@ -165,7 +167,7 @@ class Recorder:
         if symbol in _HELD:
             (self._held.add if down else self._held.discard)(symbol)
             return None
-        if not down:
+        if not down or symbol in _SILENT:
             return None
         held = dict.fromkeys(_HELD[each] for each in sorted(self._held, reverse=True))
         if is_text(symbol) and not held.keys() - {"shift"}:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SHIFT, CONTROL, ALT, SUPER = 0xFFE1, 0xFFE3, 0xFFE9, 0xFFEB
 UNICODE = 0x01000000
+FUNCTION = 0xFD00
+"""From here to 0xFFFF lie keys that write nothing; below, characters, some by numbers older than Unicode."""
 
 NAMED: dict[str, int] = {
     "backspace": 0xFF08,
@@ -121,4 +123,4 @@ def of_character(character: str) -> int:
 
 def is_text(symbol: int) -> bool:
     """Whether a symbol writes a character, so that it may be part of a password."""
-    return 0x20 <= symbol <= 0xFF or symbol >= UNICODE or 0xFFAA <= symbol <= 0xFFB9
+    return 0x20 <= symbol < FUNCTION or symbol >= UNICODE or 0xFFAA <= symbol <= 0xFFB9

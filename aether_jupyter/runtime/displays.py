@@ -7,6 +7,7 @@ send is taken apart; only who has control gets anything through that acts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from ..kernel.processes import Processes
 from ..model.access import RUNTIME, Principal, require
 from ..model.agent import SandboxSpec
 from ..model.control import ACTS, Act, DisplayStatus, Turn, Viewer
-from ..model.errors import AetherError, Conflict, NotFound, SandboxUnavailable
+from ..model.errors import AetherError, Conflict, NotFound, SandboxUnavailable, ToolFailed
 from ..model.events import ControlAsked, ControlReturned, ControlTaken, PersonActed, ProcessExited
 from ..model.image import Image
 from ..model.process import Process, State
@@ -171,6 +172,10 @@ class Displays:
         lease = await self._control.lease(who, pid)
         hands = self._hands.get(pid)
         running = hands is not None and not hands.lost
+        if hands is not None and running and lease is not None:
+            # Whoever has control fits the screen to their panel, and the agent's own connection hears of it by looking.
+            with contextlib.suppress(ToolFailed):
+                await hands.picture()
         width, height = hands.size if hands is not None and running else (0, 0)
         views = self._views.get(pid, ())
         return DisplayStatus(

@@ -88,6 +88,11 @@ def test_keys_that_type_nothing_are_named_with_what_was_held() -> None:
     assert [act.key for act in acts] == ["ctrl+s", "return"]
 
 
+def test_characters_that_need_altgr_are_typed_like_others() -> None:
+    acts = told(key(0xFE03), key(0x20AC), key(0x20AC, down=False), key(0xFE03, down=False), key(0x010020AC))
+    assert acts == [Act(kind="type", at=1.0, count=2)]
+
+
 def test_presses_are_clicks_unless_the_pointer_was_dragged() -> None:
     acts = told(pointer(1, 10, 20), pointer(0, 12, 20), pointer(1, 10, 20), pointer(1, 90, 20), pointer(0, 90, 20))
     assert [(act.kind, act.x, act.y) for act in acts] == [("click", 10, 20), ("drag", 10, 20)]

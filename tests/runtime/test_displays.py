@@ -173,6 +173,8 @@ async def test_a_person_helps_and_the_agent_is_told_what_changed(
 
     await until(saved)
     await person.resize(1000, 600)
+    resized = await displays.status(ANA, pid)
+    assert (resized.width, resized.height) == (1000, 600)
     back = await displays.give_back(ANA, pid, "I typed the code.")
     assert back.holder == ""
     assert (back.width, back.height) == (1280, 800)

@@ -170,7 +170,8 @@ def engine_of_its_own(
         running.append(
             subprocess.Popen(
                 [
-                    *("dockerd", "--host", f"unix://{socket}", "--data-root", str(data / "root")),
+                    # In a network of its own: without a bridge it would take that of the other engine away.
+                    *("unshare", "--net", "dockerd", "--host", f"unix://{socket}", "--data-root", str(data / "root")),
                     *("--exec-root", str(data / "exec"), "--pidfile", str(data / "pid")),
                     *("--bridge", "none", "--iptables=false"),
                 ],
