@@ -20,6 +20,7 @@ from ..model.events import (
     MemoriesGiven,
     MessageSent,
     ModelAnswered,
+    ProcessRestored,
     ToolEnded,
 )
 from ..model.harmless import line
@@ -65,6 +66,9 @@ def note(told: Telling, event: Event) -> Telling:
     """With one more event of the process."""
     replace = msgspec.structs.replace
     match event:
+        case ProcessRestored(tainted=tainted):
+            # What lies before was another's, whose own journal tells of it.
+            return Telling(step=told.step, tainted=told.tainted or tainted)
         case ModelAnswered(step=step, parts=parts):
             return replace(told, step=step, calls={p.id: p for p in parts if isinstance(p, ToolCall)})
         case ToolEnded():

@@ -373,6 +373,18 @@ async def test_memory_of_then_goes_into_a_space_of_its_own_once_it_is_another(ho
         await house.app.captures.restore(ANA, snapshot.id, Branching(name="archivist"))
 
 
+async def test_what_was_telling_of_the_one_is_not_told_again_by_the_other(house: House, script: Script) -> None:
+    def body(step: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        return [call(step, "read_file", path="missing.txt")] if step < 3 else [Text("it is not there")]
+
+    first = await house.run(script("missing", body), name="seeker")
+    told = [each.text for each in await house.app.memories.list(ANA, "seeker") if "read_file" in each.text]
+    forked = await house.app.captures.fork(ANA, first.pid, 2, Branching(message=EditedMessage("look elsewhere")))
+    await house.settled(forked.process.pid)
+    assert told
+    assert [each.text for each in await house.app.memories.list(ANA, "seeker") if "read_file" in each.text] == told
+
+
 async def test_unchanged_files_cost_nothing_and_old_snapshots_go(house: House, script: Script) -> None:
     taking = house.app.captures
     first = await house.run(script("growing", writer), limits=Limits(steps=10))
