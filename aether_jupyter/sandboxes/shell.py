@@ -27,8 +27,9 @@ _HEADER = struct.Struct(">cII")
 _ENGINE_HEADER = struct.Struct(">BxxxI")
 _FRAME_LIMIT = 1 << 20
 _FLOOD_BYTES = 16_000_000
-_PAUSE_S, _FLOOD_PAUSE_S, _CALM_S = 0.002, 0.02, 5.0
-"""Seconds of rest after each megabyte that is read, and in a flood; seconds in which a megabyte is none."""
+_FLOOD_SHARE = 1 << 18
+_PAUSE_S, _FLOOD_PAUSE_S, _CALM_S = 0.002, 0.01, 5.0
+"""Seconds of rest after each megabyte that is read, and in a flood after each quarter; after so long none is one."""
 _LOADER = """import os
 text = b""
 while len(text) < {size}:
@@ -161,7 +162,7 @@ class Connection:
                     if not self._take(buffer):
                         log.warning("the shell server of a container sent a malformed frame; closing it")
                         return
-                    if share > _FRAME_LIMIT:
+                    if share > (_FLOOD_SHARE if counted > _FLOOD_BYTES else _FRAME_LIMIT):
                         share, now = 0, time.monotonic()
                         if now - last > _CALM_S:
                             counted = 0
