@@ -146,7 +146,7 @@ async def open_app(
             holds,
             settings,
             clock,
-            showing=(browsers.showing,),
+            showing=(browsers.showing, displays.showing),
         )
         await captures.tidy()
         supervisor = Supervisor(

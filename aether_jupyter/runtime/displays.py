@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,6 +226,13 @@ class Displays:
             found = asyncio.ensure_future(self._shrunk(hands, width))
             self._small[key] = now, found
         return await asyncio.shield(found)
+
+    async def showing(self, pid: int) -> Mapping[str, Sequence[str]]:
+        """The titles of the windows that are open on a desktop that runs, as snapshots keep them."""
+        hands = self._hands.get(pid)
+        if hands is None or hands.lost:
+            return {}
+        return {"windows": await titles(await self._machines.open(pid, await self._spec(pid)))}
 
     def may_act(self, view: View, pid: int) -> bool:
         """Whether what this viewer sends gets through: they have control, and do not only look."""

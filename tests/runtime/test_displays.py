@@ -284,6 +284,17 @@ async def test_control_goes_back_when_the_person_is_gone(house: House, displays:
     await house.app.processes.signal(ANA, pid, Signal.KILL)
 
 
+async def test_a_snapshot_names_the_windows_that_were_open(house: House, script: Script) -> None:
+    model = waiting(script, ToolCall("o", "desktop_open", {"program": "mousepad plan.txt"}))
+    pid = (await house.spawn(model, sandbox=DESK, mode=Mode.ACCEPT_EDITS)).pid
+    await in_state(house, pid, State.WAITING)
+    snapshot = await house.app.captures.take(ANA, pid)
+    assert snapshot.extras == {"windows": 1}
+    detail = await house.app.captures.detail(ANA, snapshot.id)
+    assert ["plan.txt" in title for title in detail.extras["windows"]] == [True]
+    await house.app.processes.signal(ANA, pid, Signal.KILL)
+
+
 async def test_small_pictures_are_taken_once_and_start_nothing(
     house: House, displays: Displays, script: Script
 ) -> None:
