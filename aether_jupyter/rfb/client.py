@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -50,6 +51,8 @@ class RfbClient:
 
     async def open(self) -> RfbClient:
         """Shake hands. Raises `ToolFailed` if it is no RFB server, or one that asks for a password."""
+        # Imported off the loop, where it would be in everybody's way.
+        await asyncio.to_thread(importlib.import_module, "PIL.Image")
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._shake()

@@ -129,6 +129,8 @@ class Displays:
         self._settings = settings
         self._clock = clock
         self._hands: dict[int, RfbClient] = {}
+        # Apart from an agent's hands, which may wait for minutes until something changes.
+        self._eyes: dict[int, RfbClient] = {}
         self._locks: dict[int, asyncio.Lock] = {}
         self._views: dict[int, set[View]] = {}
         self._holders: dict[int, str] = {}
@@ -158,9 +160,9 @@ class Displays:
         process = await self._living(who, pid)
         if process.control:
             self._holders[pid] = process.control
-        await self._hands_of(process)
-        sandbox = await self._sandbox(pid, await self._spec(pid), {})
-        reader, writer = await sandbox.display()
+        spec = await self._processes.spec(RUNTIME, pid)
+        workspaces = self._machines.workspaces(process.owner, spec.workspaces)
+        reader, writer = await (await self._sandbox(pid, spec.sandbox, workspaces)).display()
         view = View(self, who, pid, reader, writer, view_only=view_only or "displays:control" not in who.scopes)
         self._views.setdefault(pid, set()).add(view)
         return view
@@ -170,18 +172,17 @@ class Displays:
         require(who, "displays:view")
         process = await self._processes.get(who, pid)
         lease = await self._control.lease(who, pid)
-        hands = self._hands.get(pid)
-        running = hands is not None and not hands.lost
-        if hands is not None and running and lease is not None:
-            # Whoever has control fits the screen to their panel, and the agent's own connection hears of it by looking.
+        eyes = await self._eyes_on(pid)
+        if eyes is not None and lease is not None:
+            # Whoever has control fits the screen to their panel, and a connection hears of it by looking.
             with contextlib.suppress(ToolFailed):
-                await hands.picture()
-        width, height = hands.size if hands is not None and running else (0, 0)
+                await eyes.picture()
+        width, height = eyes.size if eyes is not None else (0, 0)
         views = self._views.get(pid, ())
         return DisplayStatus(
             pid=pid,
             desktop=process.display,
-            running=running,
+            running=eyes is not None,
             width=width,
             height=height,
             holder=lease.holder if lease is not None else "",
@@ -220,10 +221,10 @@ class Displays:
         key, now = (pid, width), self._clock.monotonic()
         at, found = self._small.get(key, (0.0, None))
         if found is None or now - at > PICTURE_S or (found.done() and found.exception() is not None):
-            hands = self._hands.get(pid)
-            if hands is None or hands.lost:
+            eyes = await self._eyes_on(pid)
+            if eyes is None:
                 raise NotFound(f"the desktop of agent {pid} does not run here")
-            found = asyncio.ensure_future(self._shrunk(hands, width))
+            found = asyncio.ensure_future(self._shrunk(eyes, width))
             self._small[key] = now, found
         return await asyncio.shield(found)
 
@@ -279,8 +280,9 @@ class Displays:
         for pid in list(self._views):
             for view in list(self._views.get(pid, ())):
                 view.close()
-        await asyncio.gather(*(hands.close() for hands in self._hands.values()))
+        await asyncio.gather(*(each.close() for each in (*self._hands.values(), *self._eyes.values())))
         self._hands.clear()
+        self._eyes.clear()
 
     async def _beat(self) -> None:
         leases = await self._control.leases()
@@ -302,6 +304,7 @@ class Displays:
                 self._holders[entry.pid] = by
             case ControlReturned():
                 self._holders.pop(entry.pid, None)
+                self._held.pop(entry.pid, None)
                 for view in self._views.get(entry.pid, ()):
                     view.let_go()
             case ProcessExited():
@@ -315,6 +318,7 @@ class Displays:
         self._locks.pop(pid, None)
         self._owners.pop(pid, None)
         self._hands.pop(pid, None)
+        self._eyes.pop(pid, None)
         for key in [key for key in self._small if key[0] == pid]:
             del self._small[key]
 
@@ -330,9 +334,22 @@ class Displays:
     async def _spec(self, pid: int) -> SandboxSpec:
         return (await self._processes.spec(RUNTIME, pid)).sandbox
 
-    async def _hands_of(self, process: Process) -> RfbClient:
-        spec = await self._processes.spec(RUNTIME, process.pid)
-        return await self.hands(process.pid, spec.sandbox, self._machines.workspaces(process.owner, spec.workspaces))
+    async def _eyes_on(self, pid: int) -> RfbClient | None:
+        """A connection to look by, None if the desktop does not run here. It is not started for a look."""
+        hands = self._hands.get(pid)
+        if (hands is None or hands.lost) and pid not in self._views:
+            return None
+        async with self._locks.setdefault(pid, asyncio.Lock()):
+            eyes = self._eyes.get(pid)
+            if eyes is None or eyes.lost:
+                try:
+                    sandbox = await self._sandbox(pid, await self._spec(pid), {})
+                    eyes = await RfbClient(*await sandbox.display()).open()
+                except (SandboxUnavailable, ToolFailed) as error:
+                    log.info("the desktop of process %s cannot be seen: %s", pid, error.message)
+                    return None
+                self._eyes[pid] = eyes
+            return eyes
 
     async def _sandbox(self, pid: int, spec: SandboxSpec, workspaces: Mapping[str, Path]) -> DesktopSandbox:
         sandbox: Sandbox = await self._machines.open(pid, spec, workspaces)
@@ -343,10 +360,10 @@ class Displays:
     async def _turn(self, pid: int) -> tuple[Turn, Mapping[Image, bytes]]:
         held = self._held.get(pid) or _Held(None)
         after = await self._seen(pid)
-        hands = self._hands.get(pid)
-        if held.before is not None and hands is not None and not hands.lost:
+        eyes = await self._eyes_on(pid)
+        if held.before is not None and eyes is not None:
             # People fit the screen to their panel; the agent finds it as it was.
-            await hands.resize(*held.before.size)
+            await eyes.resize(*held.before.size)
         found = {each.image: each.content for each in (held.before, after) if each is not None}
         turn = Turn(
             did=tuple(held.did),
@@ -358,11 +375,11 @@ class Displays:
 
     async def _seen(self, pid: int) -> Seen | None:
         """What the desktop shows now, None if it does not run."""
-        hands = self._hands.get(pid)
-        if hands is None or hands.lost:
+        eyes = await self._eyes_on(pid)
+        if eyes is None:
             return None
         try:
-            picture = await hands.picture()
+            picture = await eyes.picture()
             sandbox = await self._machines.open(pid, await self._spec(pid))
             windows = await titles(sandbox)
         except AetherError as error:
@@ -372,8 +389,8 @@ class Displays:
         image = await asyncio.to_thread(pictures.examine, content)
         return Seen(image, content, picture.size, windows)
 
-    async def _shrunk(self, hands: RfbClient, width: int) -> bytes:
-        picture = await hands.picture()
+    async def _shrunk(self, eyes: RfbClient, width: int) -> bytes:
+        picture = await eyes.picture()
         return await asyncio.to_thread(jpeg, picture, width)
 
 

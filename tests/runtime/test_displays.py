@@ -311,6 +311,25 @@ async def test_small_pictures_are_taken_once_and_start_nothing(
     await house.app.processes.signal(ANA, pid, Signal.KILL)
 
 
+async def test_pictures_come_while_the_agent_waits_for_a_change(
+    house: House, displays: Displays, script: Script
+) -> None:
+    model = waiting(
+        script, ToolCall("s", "desktop_screenshot", {}), ToolCall("w", "desktop_wait", {"seconds": 100, "still": False})
+    )
+    pid = (await house.spawn(model, sandbox=DESK)).pid
+
+    async def looks() -> bool:
+        process = await house.app.processes.get(ANA, pid)
+        return process.voice is not None and process.voice.text.startswith("desktop_wait")
+
+    await until(looks)
+    async with asyncio.timeout(5):
+        assert (await displays.picture(ANA, pid, 180)).startswith(b"\xff\xd8")
+        assert (await displays.status(ANA, pid)).running
+    await house.app.processes.signal(ANA, pid, Signal.KILL)
+
+
 async def test_an_end_takes_the_desktop_with_it(house: House, displays: Displays, script: Script) -> None:
     pid = (await house.spawn(waiting(script), sandbox=DESK)).pid
     await in_state(house, pid, State.WAITING)
