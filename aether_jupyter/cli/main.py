@@ -13,7 +13,6 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 import click
-import msgspec
 
 from .. import __version__
 from .common import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, client_of, common, put, safe
@@ -129,6 +128,8 @@ def run(
     What it may not do alone is asked for here, if this is a terminal; else the command ends with exit code 6 and the
     agent waits. Without a server to talk to, one is started for the run. Ctrl-C interrupts the agent.
     """
+    from msgspec.structs import replace
+
     from ..client.pictures import contents
     from ..client.run import make_spec
     from .follow import follow
@@ -157,7 +158,7 @@ def run(
     )
     with found_or_started(url, token, detach=detach) as client:
         kept = tuple(client.keep_image(content) for content in shown)
-        process = client.spawn(msgspec.structs.replace(spec, images=kept))
+        process = client.spawn(replace(spec, images=kept))
         if detach:
             put(process, str(process.pid), as_json)
             return

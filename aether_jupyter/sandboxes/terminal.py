@@ -8,21 +8,24 @@ SIGWINCH hands the size on, SIGHUP ends the shell, SIGUSR1 says that the sandbox
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import pty
 import secrets
 import selectors
 import signal
 import socket
 import struct
 import sys
-import termios
 import time
-import tty
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+
+with contextlib.suppress(ImportError):
+    # Not on Windows, where the kinds of sandbox that have terminals do not run either.
+    import fcntl
+    import pty
+    import termios
+    import tty
 
 BLOCK = 65536
 TYPE = "xterm-256color"
