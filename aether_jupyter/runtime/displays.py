@@ -221,10 +221,8 @@ class Displays:
         key, now = (pid, width), self._clock.monotonic()
         at, found = self._small.get(key, (0.0, None))
         if found is None or now - at > PICTURE_S or (found.done() and found.exception() is not None):
-            eyes = await self._eyes_on(pid)
-            if eyes is None:
-                raise NotFound(f"the desktop of agent {pid} does not run here")
-            found = asyncio.ensure_future(self._shrunk(eyes, width))
+            # Before anything is awaited: who asks meanwhile waits for the same.
+            found = asyncio.ensure_future(self._shrunk(pid, width))
             self._small[key] = now, found
         return await asyncio.shield(found)
 
@@ -389,7 +387,10 @@ class Displays:
         image = await asyncio.to_thread(pictures.examine, content)
         return Seen(image, content, picture.size, windows)
 
-    async def _shrunk(self, eyes: RfbClient, width: int) -> bytes:
+    async def _shrunk(self, pid: int, width: int) -> bytes:
+        eyes = await self._eyes_on(pid)
+        if eyes is None:
+            raise NotFound(f"the desktop of agent {pid} does not run here")
         picture = await eyes.picture()
         return await asyncio.to_thread(jpeg, picture, width)
 
