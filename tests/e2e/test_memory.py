@@ -90,7 +90,7 @@ def test_a_search_finds_and_marks_and_a_memory_is_edited_pinned_and_shared(lab: 
     kept = _memory(lab, keys["priya"])
     assert (kept["text"], kept["tags"]) == ("priya wants fixture names kept.", ["priya", "tests"])
     history = detail.locator(".mi-history")
-    assert "when a fixture is rewritten" in " ".join(history.locator("del").all_inner_texts())
+    wait_for(lambda: "when a fixture is rewritten" in " ".join(history.locator("del").all_inner_texts()), 10)
 
     detail.get_by_role("button", name="Share").click()
     page.keyboard.type("release-writer")

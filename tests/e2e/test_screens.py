@@ -511,7 +511,7 @@ def test_a_step_is_judged_by_keyboard_and_a_result_in_its_cell(stage: Lab, chrom
     first = page.locator('.jp-AetherAgent .step[aria-label="Step 1"]')
     first.focus()
     page.keyboard.press(".")
-    up, down, comment = (first.locator(".tools button").nth(n) for n in range(3))
+    up, down, comment = (first.locator(".tools .ae-thumbs button").nth(n) for n in range(3))
     assert up.evaluate("button => button === document.activeElement")
     assert min(up.bounding_box()[side] for side in ("width", "height")) >= 24
     page.keyboard.press("Enter")

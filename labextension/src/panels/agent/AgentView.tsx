@@ -324,7 +324,7 @@ export function AgentView(props: {
     ].filter(step => step.querySelector('.tools'));
     const step =
       steps.find(each => each.contains(activeElement)) ?? steps.at(-1);
-    step?.querySelector<HTMLElement>('.tools button')?.focus();
+    step?.querySelector<HTMLElement>('.tools .ae-thumbs button')?.focus();
   };
   const press = (key: AgentKey) => {
     const at = inspectorTabs.findIndex(({ id }) => id === tab);
