@@ -165,6 +165,8 @@ class Displays:
         reader, writer = await (await self._sandbox(pid, spec.sandbox, workspaces)).display()
         view = View(self, who, pid, reader, writer, view_only=view_only or "displays:control" not in who.scopes)
         self._views.setdefault(pid, set()).add(view)
+        # It goes on when the viewer leaves, and is known to run by this.
+        await self._eyes_on(pid)
         return view
 
     async def status(self, who: Principal, pid: int) -> DisplayStatus:
@@ -334,7 +336,9 @@ class Displays:
 
     async def _eyes_on(self, pid: int) -> RfbClient | None:
         """A connection to look by, None if the desktop does not run here. It is not started for a look."""
-        hands = self._hands.get(pid)
+        seen, hands = self._eyes.get(pid), self._hands.get(pid)
+        if seen is not None and not seen.lost:
+            return seen
         if (hands is None or hands.lost) and pid not in self._views:
             return None
         async with self._locks.setdefault(pid, asyncio.Lock()):
