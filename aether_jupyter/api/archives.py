@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 import anyio.to_thread
 
 from ..model.errors import BadRequest
+from ..sink import Sink
 
 ENTRIES = 250_000
 UNPACKED_BYTES = 512_000_000
@@ -21,7 +22,7 @@ Entry = tuple[str, bytes | Iterable[bytes]]
 
 async def packed(pages: AsyncIterator[Iterable[Entry]]) -> AsyncGenerator[bytes, None]:
     """A zip of these files, in pieces, the content of one page in memory at a time."""
-    sink = _Sink()
+    sink = Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         async for page in pages:
             await anyio.to_thread.run_sync(_write, archive, page)
@@ -70,21 +71,3 @@ def _write(archive: zipfile.ZipFile, page: Iterable[Entry]) -> None:
         with archive.open(entry, "w", force_zip64=True) as file:
             for block in content:
                 file.write(block)
-
-
-class _Sink(io.RawIOBase):
-    """Takes what the zip writes and gives it away; it cannot be sought in, so nothing is written twice."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def taken(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import msgspec
@@ -28,7 +29,7 @@ GOING_AWAY, POLICY, TROUBLE = 1001, 1008, 1011
 """WebSocket close codes (RFC 6455): the server stops, the client broke a rule, the server failed."""
 
 
-class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
+class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler, ABC):
     """What every socket asks before the upgrade: who, whether they may, and what for. Nothing is buffered here."""
 
     auth_resource = RESOURCE
@@ -49,9 +50,9 @@ class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
     async def prepared(self, in_path: dict[str, str], query: dict[str, Any]) -> None:
         """Whatever else must be known before the upgrade; raises what refuses it."""
 
+    @abstractmethod
     async def go(self) -> None:
         """Serve until there is nothing more to send."""
-        raise NotImplementedError
 
     def _request_summary(self) -> str:
         return summary(self.request)

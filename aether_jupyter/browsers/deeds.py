@@ -496,11 +496,15 @@ async def settle(sheet: Sheet) -> None:
         await asyncio.sleep(0.05)
 
 
-async def save(sheet: Sheet) -> None:
-    """Download what the tab shows."""
-    with contextlib.suppress(Exception):
+async def save(sheet: Sheet) -> str:
+    """Download what the tab shows. Returns why that cannot be, '' where it has begun."""
+    try:
         await sheet.page.evaluate(SAVE)
-        await asyncio.sleep(0.2)
+    except Exception as error:  # noqa: BLE001 (translated)
+        return in_words(error)
+    # The browser hears of a download a little later than the page that asked for it.
+    await asyncio.sleep(0.2)
+    return ""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

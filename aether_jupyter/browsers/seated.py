@@ -105,8 +105,9 @@ class SeatedBrowser:
                         await deeds.settle(sheet)
                     if sheet.media == PDF and sheet.document != (document if sheet is before else 0):
                         # Chromium shows it as pictures, in which there is nothing to read.
-                        self._notes.append("It is a PDF, and is downloaded to be read.")
-                        await deeds.save(sheet)
+                        why = await deeds.save(sheet)
+                        told = f"could not be downloaded: {why}" if why else "is downloaded to be read"
+                        self._notes.append(f"It is a PDF, and {told}.")
                     await self._downloads(DOWNLOAD_WAIT_S)
                 if sheet is not before or sheet.document != document:
                     lines = ()

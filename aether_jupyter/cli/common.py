@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -47,3 +50,15 @@ def safe(text: str) -> str:
     from ..model.harmless import plain
 
     return plain(text)
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[BinaryIO]:
+    """Somewhere to write what is to become this file, for its owner only; a file of this name is whole."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            yield out
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

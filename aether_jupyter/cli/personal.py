@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
-from .common import client_of, common, put
+from .common import client_of, common, put, whole
 
 
 @click.command("export-me")
@@ -17,15 +16,8 @@ from .common import client_of, common, put
 @common
 def export_me(file: Path, agent: str, url: str, token: str, as_json: bool) -> None:
     """Write all that is kept about you to FILE, a zip: every row, memories as Markdown, the files of agents."""
-    part = file.with_name(f"{file.name}.part")
-    with client_of(url, token) as client:
-        try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-                client.export_my_data(out, agent)
-            # A file of this name is whole.
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+    with client_of(url, token) as client, whole(file) as out:
+        client.export_my_data(out, agent)
     size = file.stat().st_size
     put({"file": str(file), "bytes": size}, f"{file}: {size:,} bytes. README.md in it says what is where.", as_json)
 

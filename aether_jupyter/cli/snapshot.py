@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from .common import client_of, common, put
+from .common import client_of, common, put, whole
 
 KEY = click.IntRange(1)
 MEMORY = click.Choice(["then", "now"])
@@ -179,15 +178,8 @@ def delete(key: int, url: str, token: str, as_json: bool) -> None:
 @common
 def export_snapshot(key: int, file: Path, url: str, token: str, as_json: bool) -> None:
     """Write the snapshot ID to FILE, which `aether snapshot import` takes elsewhere."""
-    part = file.with_name(f"{file.name}.part")
-    with client_of(url, token) as client:
-        try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-                client.export_snapshot(key, out)
-            # A file of this name is whole.
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+    with client_of(url, token) as client, whole(file) as out:
+        client.export_snapshot(key, out)
     size = file.stat().st_size
     put({"file": str(file), "bytes": size}, f"{file}: {size:,} bytes.", as_json)
 

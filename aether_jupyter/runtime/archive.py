@@ -8,7 +8,6 @@ its own, so there is no path to lead anywhere; the paths of the home are looked 
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import stat
 import zipfile
@@ -23,6 +22,7 @@ from ..model.errors import BadSnapshot
 from ..model.events import Event, ProcessSpawned
 from ..model.memory import Memory
 from ..model.snapshot import CHUNK_BYTES, Chunk, Manifest
+from ..sink import Sink
 from .vault import Vault, decoded, unpacked
 
 MEMBERS = 600_000
@@ -57,7 +57,7 @@ def packed(vault: Vault, manifest: Manifest, journal: Iterable[At]) -> Iterator[
     """The file in pieces. `manifest` is one that is fit for other machines; `journal` is written beside it."""
     import zstandard
 
-    sink = _Sink()
+    sink = Sink()
     written: set[str] = set()
     compressor = zstandard.ZstdCompressor(level=3)
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
@@ -230,21 +230,3 @@ def _named(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _WHEN)
     info.external_attr = 0o644 << 16
     return info
-
-
-class _Sink(io.RawIOBase):
-    """Takes what the zip writes and gives it away; it cannot be sought in, so nothing is written twice."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def taken(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
