@@ -27,6 +27,8 @@ export const CommandIDs = {
   /** Arguments: `pid`. Asks which agent unless one is given. */
   takeSnapshot: 'aether:take-snapshot',
   importSnapshot: 'aether:import-snapshot',
+  /** Arguments: `id`. Asks first; gives whether it was deleted. */
+  deleteSnapshot: 'aether:delete-snapshot',
   /** Arguments: `pid`, `notes`: in which ways a new agent differs from the moment it was branched from. */
   tellBranched: 'aether:tell-branched',
   /** Arguments: `pid` or `pids`. Asks first. */

@@ -24,6 +24,7 @@ import { reapCommand } from './reap';
 import { sendCommand } from './send';
 import { signalCommand } from './signal';
 import {
+  deleteSnapshotCommand,
   importSnapshotCommand,
   takeSnapshotCommand,
   tellBranchedCommand
@@ -72,6 +73,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(
       CommandIDs.importSnapshot,
       importSnapshotCommand(context, commands)
+    );
+    commands.addCommand(
+      CommandIDs.deleteSnapshot,
+      deleteSnapshotCommand(context)
     );
     commands.addCommand(CommandIDs.tellBranched, tellBranchedCommand(context));
     commands.addCommand(CommandIDs.exportMyData, exportMyDataCommand(context));

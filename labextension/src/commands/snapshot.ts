@@ -1,5 +1,10 @@
-/** `aether:take-snapshot`, `aether:import-snapshot`, and what is told of an agent that goes on from another. */
-import { InputDialog, Notification } from '@jupyterlab/apputils';
+/** Snapshots taken, brought from elsewhere and deleted, and what is told of an agent that goes on from another. */
+import {
+  Dialog,
+  InputDialog,
+  Notification,
+  showDialog
+} from '@jupyterlab/apputils';
 import type { CommandRegistry } from '@lumino/commands';
 
 import type { Branched, Process } from '../api/types';
@@ -83,6 +88,33 @@ export function importSnapshotCommand(
           }
         );
       });
+    }
+  };
+}
+
+/** `aether:delete-snapshot`. Arguments: `id`. */
+export function deleteSnapshotCommand({
+  client,
+  trans
+}: CommandContext): CommandRegistry.ICommandOptions {
+  return {
+    label: trans.__('Delete a Snapshot…'),
+    isVisible: () => false,
+    execute: async args => {
+      const id = Number(args.id);
+      const result = await showDialog({
+        title: trans.__('Delete snapshot %1?', id),
+        body: trans.__(
+          'What only this snapshot holds is gone for good. The agent, its other snapshots and agents that went on from this one stay as they are.'
+        ),
+        buttons: [
+          Dialog.cancelButton(),
+          Dialog.warnButton({ label: trans.__('Delete') })
+        ],
+        defaultButton: 0
+      });
+      if (!result.button.accept) return false;
+      return attempt(() => client.deleteSnapshot(id));
     }
   };
 }

@@ -51,6 +51,7 @@ export type AgentKey =
   | 'search'
   | 'message'
   | 'judge'
+  | 'fork'
   | 'follow'
   | 'tab-before'
   | 'tab-after';
@@ -316,15 +317,21 @@ export function AgentView(props: {
     window.localStorage.setItem(TAB_KEY, tab);
   };
 
-  /** To the thumbs of the step that has the focus, else of the last one that is shown. */
-  const judgeHere = () => {
+  /** The first of what a step offers that fits: of the step with the focus, else of the last one that is shown. */
+  const offered = (selector: string): HTMLElement | null => {
     const { activeElement } = window.document;
     const steps = [
       ...(stream.current?.querySelectorAll<HTMLElement>('.step') ?? [])
     ].filter(step => step.querySelector('.tools'));
     const step =
       steps.find(each => each.contains(activeElement)) ?? steps.at(-1);
-    step?.querySelector<HTMLElement>('.tools .ae-thumbs button')?.focus();
+    return step?.querySelector<HTMLElement>(`.tools ${selector}`) ?? null;
+  };
+  const forkHere = () => {
+    const button = offered('.forkbtn');
+    // Without a pointer that hovers it is there only for the step with the focus.
+    button?.closest<HTMLElement>('.step')?.focus({ preventScroll: true });
+    button?.click();
   };
   const press = (key: AgentKey) => {
     const at = inspectorTabs.findIndex(({ id }) => id === tab);
@@ -346,7 +353,9 @@ export function AgentView(props: {
       case 'message':
         return composer.current?.focus();
       case 'judge':
-        return judgeHere();
+        return offered('.ae-thumbs button')?.focus();
+      case 'fork':
+        return forkHere();
       case 'follow':
         return followAgain();
       case 'tab-before':

@@ -28,7 +28,7 @@ export function SnapshotsPart(props: {
   const { process, records } = props;
   const { pid } = process;
   const trans = useWords();
-  const { client } = useServices();
+  const { client, commands } = useServices();
   const run = useCommand();
   const news = records.filter(
     ({ event }) =>
@@ -81,6 +81,12 @@ export function SnapshotsPart(props: {
       setChosen(null);
     });
   };
+  const remove = async ({ id }: Snapshot) => {
+    if (!(await commands.execute(CommandIDs.deleteSnapshot, { id }))) return;
+    setCompared(null);
+    setChosen(null);
+    again();
+  };
   const items = (snapshot: Snapshot): IMenuItem[] => [
     {
       label: trans.__('Restore as a new agent'),
@@ -115,16 +121,10 @@ export function SnapshotsPart(props: {
         })
     },
     {
-      label: trans.__('Delete this snapshot'),
+      label: trans.__('Delete…'),
       icon: 'trash',
       separated: true,
-      onSelect: () =>
-        void attempt(trans.__('It is being deleted'), async () => {
-          await client.deleteSnapshot(snapshot.id);
-          setCompared(null);
-          setChosen(null);
-          again();
-        })
+      onSelect: () => void remove(snapshot)
     }
   ];
   return (
@@ -209,8 +209,8 @@ function Row(props: {
   return (
     <li className={chosen ? 'on' : undefined}>
       <span className="what">
-        <b>{trans.__('step %1', step)}</b>
-        <span className="ae-small ae-2">{id}</span>
+        <b>{id}</b>
+        <span className="ae-2 step">{trans.__('step %1', step)}</span>
         {kept && <Icon name="pin" size={12} label={trans.__('Kept')} />}
         {why && (
           <span className="ae-trunc ae-2" title={why}>

@@ -79,6 +79,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       ['search', trans.__('Search the Steps')],
       ['message', trans.__('Write to the Agent')],
       ['judge', trans.__('Judge the Step of the Agent')],
+      ['fork', trans.__('Fork from the Step of the Agent')],
       ['follow', trans.__('Follow the Agent')],
       ['tab-before', trans.__('Previous Tab of the Inspector')],
       ['tab-after', trans.__('Next Tab of the Inspector')]
