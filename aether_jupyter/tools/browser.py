@@ -230,6 +230,8 @@ async def browser_wait(
 async def browser_screenshot(ctx: ToolContext, where: Short = "", whole: bool = False) -> Outcome:
     """Take a picture of the window, of one element, or of the whole page. A point for browser_click is a pixel of it.
 
+    For what is written on a page browser_read is quicker, and exact.
+
     Args:
         where: Only this element; empty for the window.
         whole: The page from top to bottom, as far as 8000 pixels; points of it are not those of the window.
@@ -239,11 +241,11 @@ async def browser_screenshot(ctx: ToolContext, where: Short = "", whole: bool = 
     browser = await ctx.browser()
     picture = await browser.picture(_target(where) if where else None, whole)
     image = await ctx.keep_image(picture)
-    seen = "" if ctx.sees else " You are not shown images; read the page with browser_read."
     front = next((tab for tab in await browser.tabs() if tab.front), None)
     head = f"{_head(front, None)}\n" if front is not None else ""
+    # Whether a model sees it is told with each request, for another model may be asked next.
     return Outcome(
-        ok=True, content=f"{head}A picture of {image.width}×{image.height} pixels was taken.{seen}", images=(image,)
+        ok=True, content=f"{head}A picture of {image.width}×{image.height} pixels was taken.", images=(image,)
     )
 
 
