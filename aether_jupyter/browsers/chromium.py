@@ -173,8 +173,10 @@ class Chromium:
         self._folder = ""
         for ending in (browser.close() if browser else None, driver.stop() if driver else None):
             if ending is not None:
-                # Whatever is left of one that fell: it must not keep the next one from starting.
-                with contextlib.suppress(Exception):
+                import playwright.async_api as pw
+
+                # One that fell is closed already, and one that hangs must not keep the next one from starting.
+                with contextlib.suppress(pw.Error, TimeoutError):
                     async with asyncio.timeout(STOP_S):
                         await ending
         if folder:

@@ -196,8 +196,11 @@ async def open_page(sheet: Sheet, url: str) -> str:
 
 async def reopen(sheet: Sheet, url: str) -> None:
     """Open what a tab showed before its browser fell or went to rest, as far as that is possible."""
+    import playwright.async_api as pw
+
     if url.startswith(("http:", "https:")):
-        with contextlib.suppress(Exception):
+        # It is slow, gone, or refused by now; the tab shows what came of it.
+        with contextlib.suppress(pw.Error):
             await sheet.page.goto(url, wait_until="domcontentloaded", timeout=REOPEN_S * 1000)
 
 
@@ -462,8 +465,11 @@ async def wait(sheet: Sheet, deed: Wait, busy: Callable[[], bool]) -> str:
 
 
 async def _stands(sheet: Sheet, text: str) -> bool:
+    import playwright.async_api as pw
+
     for frame in sheet.page.frames:
-        with contextlib.suppress(Exception):
+        # A frame may go, or load another page, while one looks.
+        with contextlib.suppress(pw.Error):
             if await frame.get_by_text(text).filter(visible=True).count():
                 return True
     return False
@@ -482,11 +488,13 @@ def chord(keys: str) -> str:
 
 async def settle(sheet: Sheet) -> None:
     """Wait until the page has loaded and nothing changes any more, or a while has passed."""
+    import playwright.async_api as pw
+
     deadline = time.monotonic() + REST_S
     await asyncio.sleep(0.03)
     while time.monotonic() < deadline and not sheet.page.is_closed():
         # A page that is on its way, or whose script never ends, does not answer.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(pw.Error, TimeoutError):
             async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
                 if sheet.loading:
                     await sheet.page.wait_for_load_state("domcontentloaded")

@@ -222,7 +222,10 @@ class SeatedBrowser:
                     await self._keep()
         except Exception as error:  # noqa: BLE001 (it may be gone, in whatever way; there is nothing to mend)
             log.info("the browser of process %s left nothing behind: %s", self._seat.pid, error)
-        with contextlib.suppress(Exception):
+        import playwright.async_api as pw
+
+        # It fell, or the whole browser did; or it hangs, and ends with the browser.
+        with contextlib.suppress(pw.Error, TimeoutError):
             async with asyncio.timeout(deeds.ACTION_S):
                 await context.close()
 
