@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from .model.access import Principal
 from .model.agent import AgentSpec, SandboxSpec
 from .model.browsing import Deed, DialogAnswer, Happened, Reading, ReadingKind, Tab, Target
-from .model.control import DisplayStatus
+from .model.control import BrowserStatus, ControlStatus, DisplayStatus
 from .model.events import Notice
 from .model.feedback import Judgement
 from .model.image import Image
@@ -26,6 +26,7 @@ from .model.plan import Plan
 from .model.process import Process
 from .model.request import NoteKind, Request, RequestKind, RequestVerdict
 from .model.routing import Family
+from .model.screencast import Input, Shown
 from .model.snapshot import Branched, Branching, Comparison, Files, Snapshot, SnapshotDetail
 from .model.tool import Outcome, ToolSpec
 
@@ -196,6 +197,20 @@ class SandboxKind(Protocol):
         ...
 
 
+class Onlooker(Protocol):
+    """Who looks at a browser. `attended` says that a person has control and is there: what a page asks is theirs."""
+
+    @property
+    def attended(self) -> bool: ...
+    def shown(self, what: Shown) -> None:
+        """The tabs as they are now, or something for whoever has control."""
+        ...
+
+    async def frame(self, jpeg: bytes) -> None:
+        """A picture of the page in front. Returns when the next may come."""
+        ...
+
+
 class Browser(Protocol):
     """One agent's browser: tabs of its own, cookies of its own, and nothing but the gate to reach the world by.
 
@@ -224,6 +239,22 @@ class Browser(Protocol):
         ...
 
     async def tabs(self) -> Sequence[Tab]: ...
+    async def watch(self, onlooker: Onlooker | None) -> None:
+        """Show it from now on, whatever the agent does; to nobody for None. It does not wait for deeds."""
+        ...
+
+    def take(self, what: Input) -> None:
+        """Pass on what the person does who has control, in this order; what comes of it is shown to the onlooker."""
+        ...
+
+    def let_go(self) -> None:
+        """Release what the person holds down."""
+        ...
+
+    async def look(self) -> tuple[bytes, Sequence[str]] | None:
+        """What it shows at once, as a JPEG, and the titles of its tabs; None while it shows nothing."""
+        ...
+
     async def rest(self) -> None:
         """Give memory back until the next deed, which finds the same tabs."""
         ...
@@ -505,10 +536,36 @@ class Displays(Protocol):
 
     async def view(self, who: Principal, pid: int, *, view_only: bool = False) -> DisplayView: ...
     async def status(self, who: Principal, pid: int) -> DisplayStatus: ...
-    async def take(self, who: Principal, pid: int) -> DisplayStatus: ...
-    async def give_back(self, who: Principal, pid: int, note: str) -> DisplayStatus: ...
-    async def ask(self, who: Principal, pid: int) -> None: ...
     async def picture(self, who: Principal, pid: int, width: int) -> bytes: ...
+
+
+class CastView(Protocol):
+    """One person's view of a browser: JPEG frames and JSON messages out, JSON messages in."""
+
+    async def read(self) -> bytes | str:
+        """What is to be sent next; empty when it has ended."""
+        ...
+
+    def write(self, message: str | bytes) -> None:
+        """Take what the viewer sends. Raises `ValueError` for what is no message."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Screencasts(Protocol):
+    """The browsers of agents as people see them; `app.py` hands it to the doors."""
+
+    async def view(self, who: Principal, pid: int, *, view_only: bool = False) -> CastView: ...
+    async def status(self, who: Principal, pid: int) -> BrowserStatus: ...
+
+
+class Takeovers(Protocol):
+    """Control of agents' desktops and browsers as people take it; `app.py` hands it to the doors."""
+
+    async def take(self, who: Principal, pid: int) -> ControlStatus: ...
+    async def give_back(self, who: Principal, pid: int, note: str) -> ControlStatus: ...
+    async def ask(self, who: Principal, pid: int) -> None: ...
 
 
 class Captures(Protocol):

@@ -45,8 +45,10 @@ from .runtime.language import Language
 from .runtime.machines import Machines
 from .runtime.personal import PersonalData
 from .runtime.reflection import Reflection
+from .runtime.screencasts import Screencasts
 from .runtime.supervisor import Supervisor
 from .runtime.surroundings import LiveSurroundings
+from .runtime.takeover import Takeovers
 from .runtime.toolbox import Toolbox
 from .store.database import Database, instance_id
 from .store.journal import Journal
@@ -79,6 +81,8 @@ class App:
     plans: Plans
     images: Images
     displays: Displays
+    screencasts: Screencasts
+    takeovers: Takeovers
     snapshots: Snapshots
     captures: Captures
 
@@ -121,11 +125,13 @@ async def open_app(
         approvals = Approvals(database, processes)
         feedback = Feedback(database, processes, memories)
         profiles = Profiles(database, processes)
-        control = Control(database, processes)
-        displays = Displays(machines, processes, control, feed, journal, settings, clock)
-        machines.in_use.append(displays.watched)
+        takeovers = Takeovers(processes, Control(database, processes), feed, journal, settings, clock)
+        machines.in_use.append(takeovers.watched)
+        parts.append(takeovers.run)
+        displays = Displays(machines, processes, takeovers, clock)
         stack.push_async_callback(displays.close)
-        parts.append(displays.run)
+        screencasts = Screencasts(browsers, machines, processes, takeovers, settings, clock)
+        stack.push_async_callback(screencasts.close)
         images = Images(database)
         reflections = Reflections(
             database,
@@ -209,6 +215,8 @@ async def open_app(
             plans=plans,
             images=images,
             displays=displays,
+            screencasts=screencasts,
+            takeovers=takeovers,
             snapshots=snapshots,
             captures=captures,
         )

@@ -13,7 +13,7 @@ from jupyter_server.extension.application import ExtensionApp
 
 from .api.routes import ROUTES
 from .api.routing import House, handlers
-from .api.sockets import DisplaySocket, FeedSocket, Socket, close_all
+from .api.sockets import BrowserSocket, DisplaySocket, FeedSocket, Socket, close_all
 from .api.terminals import Terminals
 from .config import Aether, Settings
 from .model.errors import AetherError, ServerNotFound
@@ -85,6 +85,8 @@ class Tenure:
                         captures=app.captures,
                         images=app.images,
                         displays=app.displays,
+                        screencasts=app.screencasts,
+                        takeovers=app.takeovers,
                         terminals=self._terminals,
                     )
                     self._settle(house)
@@ -149,6 +151,7 @@ class AetherApp(ExtensionApp):
         arguments = {"entrance": self.tenure, "sockets": self.sockets}
         self.handlers.append((r"/aether/feed/?", FeedSocket, arguments))
         self.handlers.append((r"/aether/displays/(?P<pid>[0-9]{1,18})/?", DisplaySocket, arguments))
+        self.handlers.append((r"/aether/browsers/(?P<pid>[0-9]{1,18})/?", BrowserSocket, arguments))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Open the app once the server's loop runs, without keeping the server waiting."""

@@ -22,6 +22,7 @@ from .. import __version__
 from ..answers import Frame, Problem
 from ..model.access import SCOPES
 from ..model.errors import AetherError, BadRequest, Forbidden, NotFound
+from ..model.screencast import Input, SeenFrame, Shown
 from .bodies import Watch
 from .routes import ROUTES
 from .routing import IMAGE_TYPES, PROBLEM, ZIP, Argument, Attachment, Route, is_upload
@@ -35,12 +36,14 @@ def document() -> dict[str, Any]:
     requests = [each.body for each in ROUTES if each.body is not None and not is_upload(each.body)]
     answers = [each.returns for each in ROUTES if each.returns not in (None, type(None), Attachment)]
     frames = list(typing.get_args(Frame))
+    shown = list(typing.get_args(Shown))
+    inputs = [SeenFrame, *typing.get_args(Input)]
     arguments = [argument.type for each in ROUTES for argument in (*each.in_path, *each.in_query)]
-    kinds = [*requests, Watch, *answers, *frames, Problem, *arguments]
+    kinds = [*requests, Watch, *inputs, *answers, *frames, *shown, Problem, *arguments]
     found, schemas = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     by_kind = [(kind, schema) for kind, schema in zip(kinds, found, strict=True)]
-    sent = _reachable([schema for kind, schema in by_kind if kind in (*requests, Watch)], schemas)
-    answered = _reachable([schema for kind, schema in by_kind if kind in (*answers, *frames, Problem)], schemas)
+    sent = _reachable([schema for kind, schema in by_kind if kind in (*requests, Watch, *inputs)], schemas)
+    answered = _reachable([schema for kind, schema in by_kind if kind in (*answers, *frames, *shown, Problem)], schemas)
     _part(schemas, sent, answered)
     for name, schema in schemas.items():
         if name in answered:
@@ -54,6 +57,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for each in ROUTES:
         paths.setdefault(each.full_path, {})[each.method.lower()] = _operation(each, schema_of)
+    messages = [schema_of(each) for each in inputs], [schema_of(each) for each in shown]
+    paths["/aether/browsers/{pid}"] = {"get": _screencast(*messages)}
     paths["/aether/feed"] = {"get": _feed(schema_of(Watch), [schema_of(frame) for frame in frames])}
     return {
         "openapi": "3.1.0",
@@ -193,6 +198,32 @@ def _feed(watch: dict[str, Any], frames: list[dict[str, Any]]) -> dict[str, Any]
             "101": {"description": "the feed begins"},
             "400": {"description": "no WebSocket, or no such cursor", "content": content},
             "403": {"description": "not logged in, or from a foreign page", "content": content},
+        },
+    }
+
+
+def _screencast(sent: list[dict[str, Any]], shown: list[dict[str, Any]]) -> dict[str, Any]:
+    content = {PROBLEM: {"schema": {"$ref": REFERENCE.format(name=Problem.__name__)}}}
+    pid = {"type": "integer", "minimum": 1}
+    return {
+        "operationId": "screencast",
+        "tags": ["browsers"],
+        "summary": "A WebSocket that shows an agent's browser, and takes what whoever has control does there",
+        "description": "Binary frames are JPEG pictures of the page in front, a CSS pixel a pixel; the next comes when "
+        "`seen` was sent for the last. Text frames are each one of `x-frames`; a client sends one of `x-messages`, "
+        "which act only while it has control.",
+        "x-scope": "displays:view",
+        "x-frames": {"anyOf": shown},
+        "x-messages": {"anyOf": sent},
+        "parameters": [
+            {"name": "pid", "in": "path", "required": True, "schema": pid},
+            {"name": "view_only", "in": "query", "required": False, "schema": {"type": "boolean"}},
+        ],
+        "responses": {
+            "101": {"description": "the screencast begins"},
+            "400": {"description": "no WebSocket", "content": content},
+            "403": {"description": "not logged in, or from a foreign page", "content": content},
+            "404": {"description": "no such agent, or it does not browse", "content": content},
         },
     }
 

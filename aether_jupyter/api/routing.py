@@ -32,7 +32,7 @@ from ..model.image import IMAGE_BYTES, ImageType
 from .identity import principal
 
 if TYPE_CHECKING:
-    from ..abc import Captures, Displays, PersonalData, Surroundings
+    from ..abc import Captures, Displays, PersonalData, Screencasts, Surroundings, Takeovers
     from ..kernel.approvals import Approvals
     from ..kernel.budgets import Budgets
     from ..kernel.catalog import Catalog
@@ -89,6 +89,8 @@ class House:
     captures: Captures
     images: Images
     displays: Displays
+    screencasts: Screencasts
+    takeovers: Takeovers
     terminals: Terminals
 
 

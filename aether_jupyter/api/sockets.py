@@ -1,4 +1,4 @@
-"""The sockets: a person's feed, and the bytes of a desktop; each is sent only as fast as the browser takes it."""
+"""The sockets: a person's feed, a desktop, a browser; each is sent only as fast as the browser takes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from ..abc import DisplayView
+from ..abc import CastView, DisplayView
 from ..model.access import Principal, require
 from ..model.errors import AetherError, NotFound
 from .bodies import Natural, Watch
@@ -183,33 +183,28 @@ class FeedSocket(Socket):
                 self.watched.add(pid)
 
 
-class DisplaySocket(Socket):
-    """`/aether/displays/{pid}?view_only=`: the RFB protocol of an agent's desktop, which is started if need be.
-
-    Bytes pass both ways as they come; what acts on the desktop passes only from the person who has control.
-    """
+class ViewSocket(Socket):
+    """Somebody's view of a desktop or browser, for as long as the socket is open."""
 
     scope = "displays:view"
     arguments = (Argument("view_only", bool, False),)
-    what = "desktop"
-    view: DisplayView | None = None
+    view: DisplayView | CastView | None = None
+    ended: ClassVar[str]
 
-    @property
-    def max_message_size(self) -> int:
-        """Room for a large clipboard."""
-        return DISPLAY_BYTES
+    @abstractmethod
+    async def look(self, pid: int, view_only: bool) -> DisplayView | CastView:
+        """Open the view, or raise what refuses it."""
 
-    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        """What VNC clients for browsers ask for."""
-        return "binary" if "binary" in subprotocols else None
+    @abstractmethod
+    async def take(self, message: str | bytes) -> None:
+        """Pass on what the viewer sends. Raises `ValueError` for what is no message."""
 
     async def prepared(self, in_path: dict[str, str], query: dict[str, Any]) -> None:
-        """The desktop; refused before the upgrade if it cannot be had."""
-        pid = int(in_path["pid"])
+        """The view; refused before the upgrade if it cannot be had."""
         allowed = await ensure_async(
             self.authorizer.is_authorized(self, self.current_user, "write", self.auth_resource)
         )
-        self.view = await self.house.displays.view(self.who, pid, view_only=query["view_only"] or not allowed)
+        self.view = await self.look(int(in_path["pid"]), query["view_only"] or not allowed)
 
     async def open(self, *args: Any, **kwargs: Any) -> None:
         """Small messages must not wait for large ones."""
@@ -217,22 +212,22 @@ class DisplaySocket(Socket):
         await super().open(*args, **kwargs)
 
     async def go(self) -> None:
-        """What the desktop shows, for as long as it runs."""
+        """What is shown, for as long as there is anything."""
         assert self.view is not None
         while data := await self.view.read():
-            # Waits until it has left for the network, and meanwhile the desktop's server waits for us.
-            await self.write_message(data, binary=True)
+            # Waits until it has left for the network, and meanwhile whatever is shown waits for us.
+            await self.write_message(data, binary=isinstance(data, bytes))
 
     async def on_message(self, message: str | bytes) -> None:
         """Pass on what the viewer sends; the next message is read when this one is through."""
         if self.view is None:
             return
         try:
-            await self.view.write(message.encode() if isinstance(message, str) else message)
+            await self.take(message)
         except ValueError as error:
             self.close(POLICY, str(error)[:100])
         except OSError:
-            self.close(GOING_AWAY, "the desktop has ended")
+            self.close(GOING_AWAY, self.ended)
 
     def on_close(self) -> None:
         """The view goes with its socket."""
@@ -244,6 +239,60 @@ class DisplaySocket(Socket):
         """Refused after all, by its Origin for one: the view must not stay open."""
         if self.view is not None and self.pump is None and self.get_status() != 101:
             self.view.close()
+
+
+class DisplaySocket(ViewSocket):
+    """`/aether/displays/{pid}?view_only=`: the RFB protocol of an agent's desktop, which is started if need be.
+
+    Bytes pass both ways as they come; what acts on the desktop passes only from the person who has control.
+    """
+
+    what = "desktop"
+    ended = "the desktop has ended"
+    view: DisplayView | None = None
+
+    @property
+    def max_message_size(self) -> int:
+        """Room for a large clipboard."""
+        return DISPLAY_BYTES
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """What VNC clients for browsers ask for."""
+        return "binary" if "binary" in subprotocols else None
+
+    async def look(self, pid: int, view_only: bool) -> DisplayView:
+        """The desktop."""
+        return await self.house.displays.view(self.who, pid, view_only=view_only)
+
+    async def take(self, message: str | bytes) -> None:
+        """Bytes of the protocol."""
+        assert self.view is not None
+        await self.view.write(message.encode() if isinstance(message, str) else message)
+
+
+class BrowserSocket(ViewSocket):
+    """`/aether/browsers/{pid}?view_only=`: what an agent's browser shows, and what whoever has control does there.
+
+    Binary messages are JPEG frames, each sent when the last was drawn; texts are JSON (see `model.screencast`).
+    """
+
+    what = "browser"
+    ended = "the browser has ended"
+    view: CastView | None = None
+
+    @property
+    def max_message_size(self) -> int:
+        """Room for a large paste."""
+        return DISPLAY_BYTES
+
+    async def look(self, pid: int, view_only: bool) -> CastView:
+        """The browser, whether it is open or not."""
+        return await self.house.screencasts.view(self.who, pid, view_only=view_only)
+
+    async def take(self, message: str | bytes) -> None:
+        """A message of the viewer."""
+        assert self.view is not None
+        self.view.write(message)
 
 
 async def close_all(sockets: set[Socket]) -> None:

@@ -87,3 +87,56 @@ LINKS = (
 }"""
 )
 """Links as `text -> address`, each once."""
+
+OPTIONS = """function () {
+  if (this.multiple || this.size > 1 || this.disabled) return null;
+  this.focus();
+  const options = [...this.options].map(option => ({
+    label: option.label || option.text,
+    disabled: option.disabled || !!(option.parentElement.localName === 'optgroup' && option.parentElement.disabled),
+    group: option.parentElement.localName === 'optgroup' ? option.parentElement.label : ''
+  }));
+  return {options, chosen: this.selectedIndex};
+}"""
+"""Of a `select`: its options and which is chosen; null where they are shown on the page, or cannot be chosen."""
+
+CHOOSE = """function (index) {
+  if (!this.isConnected || index === this.selectedIndex || !this.options[index]) return;
+  this.selectedIndex = index;
+  this.dispatchEvent(new Event('input', {bubbles: true, composed: true}));
+  this.dispatchEvent(new Event('change', {bubbles: true}));
+}"""
+"""Chooses the option at `index` of a `select`, as a person would."""
+
+CHOSEN = """() => {
+  if (!document.hasFocus()) return '';
+  let field = document.activeElement;
+  while (field && field.shadowRoot && field.shadowRoot.activeElement) field = field.shadowRoot.activeElement;
+  if (field && 'selectionStart' in field && field.type !== 'password') {
+    const {value, selectionStart, selectionEnd} = field;
+    if (selectionStart !== null && selectionEnd > selectionStart) return value.slice(selectionStart, selectionEnd);
+  }
+  return String(window.getSelection() || '');
+}"""
+"""The text that is chosen in a frame that has the focus; of a password field, nothing."""
+
+SAY = "aetherRetitled"
+
+RETITLED = f"""(() => {{
+  if (window.top !== window) return;
+  let told = document.title, timer = 0;
+  const look = () => {{
+    timer = 0;
+    if (document.title === told) return;
+    told = document.title;
+    {SAY}('');
+  }};
+  const changed = () => {{ timer = timer || setTimeout(look, 100); }};
+  const watch = () => {{
+    changed();
+    new MutationObserver(changed).observe(document.head, {{subtree: true, childList: true, characterData: true}});
+  }};
+  if (document.head && document.readyState !== 'loading') watch();
+  else addEventListener('DOMContentLoaded', watch);
+}})()"""
+"""Calls the function `SAY` when the document has another title, ten times a second at most."""

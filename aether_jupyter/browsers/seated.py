@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..abc import BrowserSeat
-from ..model.browsing import Deed, DialogAnswer, Happened, Open, Reading, ReadingKind, Switch, Tab, Target, Wait
+from ..abc import BrowserSeat, Onlooker
+from ..model.browsing import Back, Deed, DialogAnswer, Happened, Open, Reading, ReadingKind, Switch, Tab, Target, Wait
 from ..model.errors import AetherError, ToolFailed
 from ..model.harmless import line
+from ..model.screencast import HEIGHT, WIDTH, Input
 from . import deeds, downloads
+from .cast import Cast
 from .deeds import Sheet
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WINDOW = {"width": 1280, "height": 800}
+WINDOW = {"width": WIDTH, "height": HEIGHT}
+LOOK_MS = 3_000
 MOST_TABS = 20
 PDF = "application/pdf"
 SHOWN_LINES = 40
@@ -50,7 +53,8 @@ class SeatedBrowser:
         self._browser: pw.Browser | None = None
         self._context: pw.BrowserContext | None = None
         self._sheets: dict[int, Sheet] = {}
-        self._front = 0
+        self._in_front = 0
+        self._cast: Cast | None = None
         self._numbers = 0
         self._again = 0
         self._notes: list[str] = []
@@ -71,8 +75,9 @@ class SeatedBrowser:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since it was last used; 0 while it is."""
-        return 0.0 if self._lock.locked() or self._loading else time.monotonic() - self._used_at
+        """Seconds since it was last used; 0 while it is, or somebody looks."""
+        used = self._lock.locked() or self._loading or self._cast is not None
+        return 0.0 if used else time.monotonic() - self._used_at
 
     @property
     def addresses(self) -> Sequence[str]:
@@ -157,6 +162,85 @@ class SeatedBrowser:
             await self._present()
             return [await self._tab(sheet) for sheet in self._sheets.values()]
 
+    async def watch(self, onlooker: Onlooker | None) -> None:
+        """Show it to somebody, or to nobody any more."""
+        cast, self._cast = self._cast, None
+        if cast is not None:
+            await cast.close()
+            self._used_at = time.monotonic()
+        if onlooker is not None:
+            self._cast = Cast(self, onlooker)
+
+    def take(self, what: Input) -> None:
+        """Do what a person does, in its turn."""
+        if self._cast is not None:
+            self._cast.take(what)
+
+    def let_go(self) -> None:
+        """Release what a person holds down."""
+        if self._cast is not None:
+            self._cast.let_go()
+
+    async def look(self) -> tuple[bytes, Sequence[str]] | None:
+        """What is to be seen, without waiting for a deed or for the page to rest."""
+        page = self.page
+        if page is None:
+            return None
+        try:
+            jpeg = await page.screenshot(type="jpeg", quality=80, scale="css", timeout=LOOK_MS)
+            return jpeg, [tab.title or tab.url for tab in await self.strip()]
+        except Exception as error:
+            raise self._fallen(error) from error
+
+    # --- for those who look ------------------------------------------------------------------------------------------
+
+    @property
+    def page(self) -> pw.Page | None:
+        """The page in front, None while it rests or is gone."""
+        if self._context is None or self._browser is None or not self._browser.is_connected():
+            return None
+        sheet = self._sheets.get(self._front)
+        return sheet.page if sheet is not None else None
+
+    async def strip(self) -> Sequence[Tab]:
+        """All tabs as they are, without waiting for a deed."""
+        return await asyncio.gather(*(self._tab(sheet) for sheet in list(self._sheets.values())))
+
+    async def visit(self, url: str, *, new_tab: bool) -> str:
+        """Go where a person wants to; why that did not work, '' if it did."""
+        url, host = deeds.address(url)
+        async with self._lock:
+            await self._present()
+        self._seat.vouch(host)
+        if new_tab:
+            await self._add()
+        sheet = await self._some_tab()
+        self._seat.refusals()
+        trouble = await deeds.open_page(sheet, url)
+        if trouble == deeds.DOWNLOAD:
+            return f"{url} is a download."
+        why = next(iter(self._seat.refusals()), "")
+        return f"{url} cannot be opened: {why or trouble}" if trouble else ""
+
+    async def go(self, where: str) -> str:
+        """Along the history of the tab in front, or load it again."""
+        sheet = self._sheets.get(self._front)
+        if sheet is None:
+            return ""
+        if where == "reload":
+            await sheet.page.reload(wait_until="commit", timeout=deeds.OPEN_S * 1000)
+        else:
+            await deeds.do(sheet, Back(forward=where == "forward"))
+        return ""
+
+    async def show(self, tab: int) -> None:
+        """Bring a tab to the front."""
+        await self._switch(Switch(tab))
+
+    async def shut(self, tab: int) -> None:
+        """Close a tab; with the last one comes an empty one."""
+        await self._switch(Switch(tab, close=True))
+
     async def rest(self) -> None:
         """Give the memory back; with the next deed the same tabs are there, and one is still signed in."""
         async with self._lock:
@@ -164,6 +248,7 @@ class SeatedBrowser:
 
     async def close(self) -> None:
         """End it. What is to be kept of it is written first. Never raises for what is gone already."""
+        await self.watch(None)
         async with self._lock:
             await self._leave(keep=self._seat.state is not None)
             for task in (*self._loading, *self._chores):
@@ -188,6 +273,7 @@ class SeatedBrowser:
         )
         self._context.set_default_timeout(deeds.ACTION_S * 1000)
         self._context.on("page", self._appears)
+        self._context.on("close", lambda _: self._stir())
         shown, front = list(self._shown.items())[-RESTORED_TABS:], self._front
         for number, _ in shown:
             self._again = number
@@ -200,11 +286,29 @@ class SeatedBrowser:
             self._notes.append(f"The browser had crashed and was started anew.{again}")
         await self._some_tab()
 
+    @property
+    def _front(self) -> int:
+        return self._in_front
+
+    @_front.setter
+    def _front(self, number: int) -> None:
+        self._in_front = number
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._cast is not None:
+            self._cast.stir()
+
+    async def _add(self) -> None:
+        """A new tab, in front."""
+        assert self._context is not None
+        self._appears(await self._context.new_page())
+
     async def _some_tab(self) -> Sheet:
         """The tab in front; a new one where there is none."""
         assert self._context is not None
         if not self._sheets:
-            self._appears(await self._context.new_page())
+            await self._add()
         if self._front not in self._sheets:
             self._front = max(self._sheets)
         return self._sheets[self._front]
@@ -215,6 +319,7 @@ class SeatedBrowser:
             return
         self._remember()
         self._sheets.clear()
+        self._stir()
         try:
             async with asyncio.timeout(deeds.ACTION_S):
                 if keep:
@@ -267,10 +372,13 @@ class SeatedBrowser:
         page.on("download", self._download)
         page.on("filechooser", lambda chooser: self._asks_for_files(sheet, chooser))
         page.on("crash", lambda _: self._crashed(sheet))
+        page.on("framenavigated", lambda _: self._stir())
+        page.on("domcontentloaded", lambda _: self._stir())
         page.on("close", lambda _: self._closed(sheet))
 
     def _closed(self, sheet: Sheet) -> None:
         self._sheets.pop(sheet.number, None)
+        self._stir()
         if self._front == sheet.number and self._sheets:
             self._front = max(self._sheets)
             self._notes.append(f"Tab {sheet.number} was closed; tab {self._front} is in front.")
@@ -282,6 +390,9 @@ class SeatedBrowser:
         self._chore(sheet.page.close())
 
     async def _dialog(self, dialog: pw.Dialog) -> None:
+        if self._cast is not None and self._cast.attended:
+            await self._cast.ask(dialog)
+            return
         accept, words = self._answer.accept, line(dialog.message, 500)
         if dialog.type == "alert":
             self._notes.append(f"The page showed a message: {words!r}.")
@@ -303,6 +414,7 @@ class SeatedBrowser:
         sheet.chooser = chooser
         many = "one or more files" if chooser.is_multiple() else "a file"
         self._notes.append(f"The page asks for {many}; give them with browser_upload.")
+        self._tell(f"The page asks for {many}; once it has control again, the agent can give one of its home.")
 
     # --- downloads ---------------------------------------------------------------------------------------------------
 
@@ -321,6 +433,7 @@ class SeatedBrowser:
                 self._notes.append(f"The download {name!r} was ended: it is larger than what the home has room for.")
             elif failure:
                 self._notes.append(f"The download {name!r} failed: {failure}.")
+                self._tell(f"The download {name!r} failed: {failure}")
             else:
                 file = await download.path()
                 home = await self._seat.home()
@@ -328,6 +441,7 @@ class SeatedBrowser:
                     downloads.kept, home, download.suggested_filename, file, self._seat.home_bytes
                 )
                 self._notes.append(f"Downloaded {path}.")
+                self._tell(f"Downloaded to the home of the agent: {path}")
         except AetherError as error:
             self._notes.append(f"The download {name!r} was not kept: {error.message}.")
         except Exception as error:  # noqa: BLE001 (told to the agent; the browser may be gone)
@@ -361,8 +475,7 @@ class SeatedBrowser:
             return await self._switch(deed)
         if isinstance(deed, Open):
             if deed.new_tab:
-                assert self._context is not None
-                self._appears(await self._context.new_page())
+                await self._add()
                 self._notes.clear()
             url, host = deeds.address(deed.url)
             self._seat.vouch(host)
@@ -390,6 +503,7 @@ class SeatedBrowser:
             self._sheets.pop(deed.tab)
             await sheet.page.close()
             await self._some_tab()
+            self._stir()
             return f"Closed tab {deed.tab}."
         self._front = deed.tab
         await sheet.page.bring_to_front()
@@ -439,6 +553,10 @@ class SeatedBrowser:
         except Exception:  # noqa: BLE001 (a page that does not answer has no title)
             title = ""
         return Tab(sheet.number, sheet.url, line(title, 200), sheet.number == self._front)
+
+    def _tell(self, words: str) -> None:
+        if self._cast is not None:
+            self._cast.tell(words)
 
     def _chore(self, deed: Coroutine[Any, Any, Any]) -> None:
         async def quietly() -> None:

@@ -367,7 +367,7 @@ def model(pid: int, which: str, url: str, token: str, as_json: bool) -> None:
 @click.argument("pid", type=click.IntRange(1))
 @common
 def take(pid: int, url: str, token: str, as_json: bool) -> None:
-    """Take control of the desktop of agent PID. It stops at once; 'aether return' lets it go on."""
+    """Take control of the desktop and browser of agent PID. It stops at once; 'aether return' lets it go on."""
     with client_of(url, token) as client:
         status = client.take_control(pid)
     put(status, f"You have control of agent {pid}; it has stopped. aether return {pid} hands it back.", as_json)
@@ -378,7 +378,7 @@ def take(pid: int, url: str, token: str, as_json: bool) -> None:
 @click.option("--note", default="", help="What the agent should know of your turn.")
 @common
 def give_back(pid: int, note: str, url: str, token: str, as_json: bool) -> None:
-    """Hand control of its desktop back to agent PID, which goes on and is told what changed."""
+    """Hand control of its desktop and browser back to agent PID, which goes on and is told what changed."""
     with client_of(url, token) as client:
         status = client.hand_back(pid, note)
     put(status, f"Agent {pid} has control again.", as_json)

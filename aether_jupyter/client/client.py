@@ -12,7 +12,7 @@ from ..abc import FileInfo, RouteInfo, SandboxInfo
 from ..answers import Health, Me, ModelList, SpaceList, TemplateList, UsageReport
 from ..model.agent import AgentSpec
 from ..model.context import ENTRY_CHARS, ContextView
-from ..model.control import DisplayStatus
+from ..model.control import BrowserStatus, ControlStatus, DisplayStatus
 from ..model.errors import ServerNotFound
 from ..model.events import Record
 from ..model.feedback import Judgement, Thumb
@@ -240,11 +240,15 @@ class AsyncAether:
         content: bytes = await self.ask(requests.screenshot(pid, width))
         return Screenshot(content)
 
-    async def take_control(self, pid: int) -> DisplayStatus:
-        """Take its desktop over; it stops at once. Raises `ControlHeld` if somebody else has control."""
+    async def browser(self, pid: int) -> BrowserStatus:
+        """Its browser: whether it is open, who has control and who looks."""
+        return await self.ask(requests.browser(pid))
+
+    async def take_control(self, pid: int) -> ControlStatus:
+        """Take its desktop and browser over; it stops at once. Raises `ControlHeld` if somebody else has control."""
         return await self.ask(requests.take_control(pid))
 
-    async def hand_back(self, pid: int, note: str = "") -> DisplayStatus:
+    async def hand_back(self, pid: int, note: str = "") -> ControlStatus:
         """Hand control back, with words for it; it goes on, and is told what changed."""
         return await self.ask(requests.hand_back(pid, note))
 
@@ -695,11 +699,15 @@ class Aether:
         """What its desktop shows, as a JPEG, at most two seconds old. Raises `NotFound` if it does not run."""
         return Screenshot(self.ask(requests.screenshot(pid, width)))
 
-    def take_control(self, pid: int) -> DisplayStatus:
-        """Take its desktop over; it stops at once. Raises `ControlHeld` if somebody else has control."""
+    def browser(self, pid: int) -> BrowserStatus:
+        """Its browser: whether it is open, who has control and who looks."""
+        return self.ask(requests.browser(pid))
+
+    def take_control(self, pid: int) -> ControlStatus:
+        """Take its desktop and browser over; it stops at once. Raises `ControlHeld` if somebody else has control."""
         return self.ask(requests.take_control(pid))
 
-    def hand_back(self, pid: int, note: str = "") -> DisplayStatus:
+    def hand_back(self, pid: int, note: str = "") -> ControlStatus:
         """Hand control back, with words for it; it goes on, and is told what changed."""
         return self.ask(requests.hand_back(pid, note))
 

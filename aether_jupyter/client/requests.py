@@ -37,7 +37,7 @@ from ..answers import (
 )
 from ..model.agent import AgentSpec
 from ..model.context import ENTRY_CHARS, ContextView
-from ..model.control import DisplayStatus
+from ..model.control import BrowserStatus, ControlStatus, DisplayStatus
 from ..model.errors import AetherError, BadRequest, Conflict, Forbidden, NotFound, ServerNotFound
 from ..model.events import Record
 from ..model.feedback import Judgement, Thumb
@@ -225,12 +225,16 @@ def screenshot(pid: int, width: int) -> Request[bytes]:
     return Request("GET", f"{API}/processes/{pid}/display/picture", bytes, query={"width": str(width)})
 
 
-def take_control(pid: int) -> Request[DisplayStatus]:
-    return Request("POST", f"{API}/processes/{pid}/control", DisplayStatus, body={})
+def browser(pid: int) -> Request[BrowserStatus]:
+    return Request("GET", f"{API}/processes/{pid}/browser", BrowserStatus)
 
 
-def hand_back(pid: int, note: str) -> Request[DisplayStatus]:
-    return Request("POST", f"{API}/processes/{pid}/control/return", DisplayStatus, body={"note": note})
+def take_control(pid: int) -> Request[ControlStatus]:
+    return Request("POST", f"{API}/processes/{pid}/control", ControlStatus, body={})
+
+
+def hand_back(pid: int, note: str) -> Request[ControlStatus]:
+    return Request("POST", f"{API}/processes/{pid}/control/return", ControlStatus, body={"note": note})
 
 
 def extend(

@@ -13,7 +13,7 @@ import msgspec
 
 from ..answers import named
 from ..model.agent import AgentSpec, Limits, Mode, SandboxSpec
-from ..model.control import DisplayStatus
+from ..model.control import ControlStatus
 from ..model.errors import BadRequest, ProcessFailed
 from ..model.events import Notice, ProcessExited, Record, Reflected
 from ..model.feedback import Judgement, Thumb
@@ -436,12 +436,12 @@ class Run:
         return await self._server.screenshot(self.pid, width=width)
 
     @_at_once
-    async def take_control(self) -> DisplayStatus:
-        """Take its desktop over: it stops at once, in the middle of a call, too."""
+    async def take_control(self) -> ControlStatus:
+        """Take its desktop and browser over: it stops at once, in the middle of a call, too."""
         return await self._server.take_control(self.pid)
 
     @_at_once
-    async def hand_back(self, note: str = "") -> DisplayStatus:
+    async def hand_back(self, note: str = "") -> ControlStatus:
         """Hand control back, with words for it; it goes on, and is told what changed."""
         return await self._server.hand_back(self.pid, note)
 

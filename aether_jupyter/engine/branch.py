@@ -199,9 +199,10 @@ def sightless(events: Sequence[At]) -> tuple[list[At], int]:
         elif isinstance(event, ToolEnded) and event.outcome.images:
             left += len(event.outcome.images)
             blind.append((n, at, actor, replace(event, outcome=replace(event.outcome, images=()))))
-        elif isinstance(event, ControlReturned) and (event.turn.before or event.turn.after):
-            left += sum(image is not None for image in (event.turn.before, event.turn.after))
-            blind.append((n, at, actor, replace(event, turn=replace(event.turn, before=None, after=None))))
+        elif isinstance(event, ControlReturned) and event.turn.images:
+            left += len(event.turn.images)
+            scenes = tuple(replace(scene, before=None, after=None) for scene in event.turn.scenes)
+            blind.append((n, at, actor, replace(event, turn=replace(event.turn, scenes=scenes))))
         else:
             blind.append((n, at, actor, event))
     return blind, left

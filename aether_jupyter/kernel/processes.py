@@ -104,6 +104,7 @@ _SAVE = (
         body=bindparam("body"),
     )
 )
+_ABOVE = select(p.c.name, p.c.parent).where(p.c.pid == bindparam("k"))
 _INSERT = insert(p)
 _BODY = update(p).where(p.c.pid == bindparam("k")).values(body=bindparam("body"))
 _EVENTS = (
@@ -227,6 +228,7 @@ class Processes:
             model=spec.model,
             sandbox=spec.sandbox.kind,
             display="" if spec.sandbox.desktop == "none" else spec.sandbox.desktop,
+            browser=_browses(spec),
             mode=spec.mode,
             limits=spec.limits,
             parent=parent,
@@ -274,6 +276,7 @@ class Processes:
             model=process.model or spec.model,
             sandbox=spec.sandbox.kind,
             display="" if spec.sandbox.desktop == "none" else spec.sandbox.desktop,
+            browser=_browses(spec),
             control="",
             mode=spec.mode,
             created_at=tx.now,
@@ -407,6 +410,11 @@ class Processes:
         """What the process was spawned with."""
         await self.get(actor, pid)
         return _spec((await self._database.fetch(select(p.c.spec).where(p.c.pid == pid)))[0].spec)
+
+    async def lineage(self, actor: Principal, pid: int) -> tuple[str, ...]:
+        """The name of the process and of those above it, the nearest first."""
+        process = await self.get(actor, pid)
+        return (process.name, *await self._database.look(lambda reader: names_above(reader, process.parent)))
 
     async def list(
         self,
@@ -687,8 +695,7 @@ class Processes:
                 case MessageSent(images=images) if images:
                     pictures.name(tx, process.owner, process.pid, images)
                 case ControlReturned(turn=turn):
-                    seen = tuple(image for image in (turn.before, turn.after) if image is not None)
-                    pictures.name(tx, process.owner, process.pid, seen)
+                    pictures.name(tx, process.owner, process.pid, turn.images)
                 case PlanChanged(plan=plan, by=by) if by == AGENT:
                     planned = plan
                 case _:
@@ -909,15 +916,7 @@ class Processes:
 
     def _names_from(self, tx: Transaction, pid: int | None) -> tuple[str, ...]:
         """The name of this process and of all above it; none for None."""
-        names: MutableSequence[str] = []
-        while pid is not None:
-            found = tx.one(select(p.c.name, p.c.parent).where(p.c.pid == pid))
-            if found is None:
-                # One above it was erased: it must not keep others from being claimed.
-                break
-            names.append(found.name)
-            pid = found.parent
-        return tuple(names)
+        return names_above(tx.connection, pid)
 
     def _insert_approval(self, tx: Transaction, approval: Approval) -> None:
         tx.run(
@@ -997,7 +996,24 @@ def _shown(history: Iterable[tuple[float, str, Event]]) -> Iterable[Image]:
         elif isinstance(event, ToolEnded):
             yield from event.outcome.images
         elif isinstance(event, ControlReturned):
-            yield from (image for image in (event.turn.before, event.turn.after) if image is not None)
+            yield from event.turn.images
+
+
+def names_above(connection: Connection, pid: int | None) -> tuple[str, ...]:
+    """The name of this process and of those above it, the nearest first, as far as they are still there."""
+    names: list[str] = []
+    while pid is not None:
+        found = connection.execute(_ABOVE, {"k": pid}).first()
+        if found is None:
+            # One above it was erased: it must not keep others from being claimed.
+            break
+        names.append(found.name)
+        pid = found.parent
+    return tuple(names)
+
+
+def _browses(spec: AgentSpec) -> bool:
+    return spec.sandbox.network != "none" and any(name.startswith("browser_") for name in spec.tools or ())
 
 
 def _plans(events: Iterable[Event]) -> bool:

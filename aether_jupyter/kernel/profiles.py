@@ -108,9 +108,8 @@ class Profiles:
 
     async def of(self, actor: Principal, pid: int) -> Profile:
         """The profile of the agent that this process is a run of."""
-        process = await self._processes.get(actor, pid)
-        parents = await self._database.look(lambda connection: _names_above(connection, process.parent))
-        return await self.get(actor, memory_name(process.name, parents))
+        name, *parents = await self._processes.lineage(actor, pid)
+        return await self.get(actor, memory_name(name, parents))
 
     async def history(self, owner: str, agent: str, before: float) -> History | None:
         """What an agent is told of its runs that ended before this one began; None where there are none.
@@ -280,12 +279,3 @@ def _tags(connection: Connection, owner: str, agent: str) -> dict[str, int]:
 
 def _most(words: Iterable[str]) -> dict[str, int]:
     return dict(Counter(words).most_common(SHOWN))
-
-
-def _names_above(connection: Connection, parent: int | None) -> Sequence[str]:
-    names = []
-    while parent is not None:
-        found = connection.execute(select(p.c.name, p.c.parent).where(p.c.pid == parent)).one()
-        names.append(found.name)
-        parent = found.parent
-    return names

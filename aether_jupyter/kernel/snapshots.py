@@ -28,7 +28,7 @@ from ..store.database import Database, Transaction
 from ..store.holdings import Whose, rows_of
 from ..store.journal import decode_event
 from .action import action
-from .processes import Processes
+from .processes import Processes, names_above
 
 MOST = 1_000
 PAGE = 500
@@ -48,7 +48,6 @@ x, p, e, s, m, n = (
 )
 _ONE = select(x.c.body, x.c.owner, x.c.manifest).where(x.c.id == bindparam("k"))
 _PROCESS = select(p.c.body, p.c.spec).where(p.c.pid == bindparam("k"))
-_ABOVE = select(p.c.name, p.c.parent).where(p.c.pid == bindparam("k"))
 _SPACE = select(s.c.id).where(s.c.owner == bindparam("owner"), s.c.agent == bindparam("agent"))
 _MEMORIES = (
     select(m.c.id, m.c.layer, m.c.body)
@@ -148,7 +147,7 @@ class Snapshots:
             if row is None:
                 raise ProcessNotFound(f"No process {pid}")
             process = _process(row.body)
-            agent = memory_name(process.name, _names_above(connection, process.parent))
+            agent = memory_name(process.name, names_above(connection, process.parent))
             whose = {"owner": process.owner, "agent": agent}
             plan = Plan()
             if process.plan_n:
@@ -171,7 +170,7 @@ class Snapshots:
 
     async def names_above(self, parent: int | None) -> Sequence[str]:
         """The names of a parent and of those above it, the nearest first; none where it is gone."""
-        return await self._database.look(lambda connection: _names_above(connection, parent))
+        return await self._database.look(lambda connection: names_above(connection, parent))
 
     async def remembers(self, owner: str, agent: str) -> bool:
         """Whether an agent of this name has memories, forgotten ones too, or a MEMORY.md."""
@@ -272,17 +271,6 @@ def _remembered(connection: Connection, space: int | None) -> tuple[tuple[bytes,
         .group_by(m.c.layer)
     )
     return pages, {row.layer: row.number for row in layers}
-
-
-def _names_above(connection: Connection, pid: int | None) -> Sequence[str]:
-    names: list[str] = []
-    while pid is not None:
-        found = connection.execute(_ABOVE, {"k": pid}).first()
-        if found is None:
-            break
-        names.append(found.name)
-        pid = found.parent
-    return names
 
 
 def _seen(actor: Principal, key: int, row: Any) -> Kept:

@@ -154,7 +154,7 @@ class AetherMagics(Magics):
         %aether snapshot PID [label]          capture it; %aether snapshots [PID] lists them
         %aether restore ID [--paused]         another agent goes on from a snapshot
         %aether fork PID [--step N] [--model M] [--paused]   another one goes on from a step
-        %aether take PID                      take its desktop over; %aether return PID note hands it back
+        %aether take PID                      take its desktop and browser over; %aether return PID note hands them back
         %aether model PID auto                another model from the next step on; auto lets the server choose
         %aether approvals                     what waits for you
         %aether approve ID [--session|--always]   ID may be the PID of an agent that asks for one thing

@@ -1,4 +1,4 @@
-"""Who has control of an agent's desktop, and what a person did with it."""
+"""Who has control of an agent's desktop and browser, and what a person did with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import msgspec
 
 from .image import Image
 
-ActKind = Literal["click", "drag", "scroll", "type", "key"]
+ActKind = Literal["click", "drag", "scroll", "type", "key", "open", "choose", "answer"]
+Stage = Literal["desktop", "browser"]
+"""What of an agent a person acts on. One control is of both."""
+
 ReturnReason = Literal["returned", "gone", "ended"]
 """Why control went back: the person handed it back, was not there any more, or the agent ended."""
 
@@ -22,7 +25,8 @@ HELP_TOOL = "ask_for_help"
 class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing a person did. `count` is of clicks, turns of the wheel, or typed characters, which are never kept.
 
-    `x` and `y` are pixels of the desktop, where it began; `key` names a key that types nothing, with what was held.
+    `x` and `y` are pixels of the desktop, or CSS pixels of the page, where it began; `key` names a key that types
+    nothing, with what was held; of an address that was opened it is the host.
     """
 
     kind: ActKind
@@ -31,10 +35,11 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     y: int = 0
     count: int = 1
     key: str = ""
+    stage: Stage = "desktop"
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """One open view of a desktop: whose it is, and whether it may type."""
+    """One open view of a desktop or browser: whose it is, and whether it may type."""
 
     name: str
     controls: bool
@@ -56,13 +61,48 @@ class DisplayStatus(msgspec.Struct, frozen=True, kw_only=True):
     viewers: tuple[Viewer, ...] = ()
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a person's turn came to: what they did, the picture before and after it, and the titles of the windows then.
+class BrowserStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The browser of an agent: `open` is false until something was opened there, and while it rests.
 
-    Pictures and titles are what programs show, so they are words of strangers.
+    Sizes are CSS pixels of a page. `holder` is as for the desktop.
     """
 
-    did: tuple[Act, ...] = ()
+    pid: int
+    open: bool
+    width: int
+    height: int
+    holder: str = ""
+    since: float | None = None
+    viewers: tuple[Viewer, ...] = ()
+
+
+class ControlStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has control of an agent's desktop and browser: a person since `since`, or '' for the agent."""
+
+    pid: int
+    holder: str = ""
+    since: float | None = None
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The desktop or the browser at a person's turn: a picture before and after it, and the titles that were open then.
+
+    Pictures and titles are what programs and pages show, so they are words of strangers.
+    """
+
+    stage: Stage
     before: Image | None = None
     after: Image | None = None
-    windows: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person's turn came to: what they did, and what it left of the stages that they worked on."""
+
+    did: tuple[Act, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures of it, stage by stage, each before and after."""
+        return tuple(image for scene in self.scenes for image in (scene.before, scene.after) if image is not None)

@@ -260,7 +260,7 @@ class FeedbackGiven(msgspec.Struct, frozen=True, tag="feedback.given", tag_field
 
 
 class ControlTaken(msgspec.Struct, frozen=True, tag="control.taken", tag_field="type"):
-    """A person took the agent's desktop over; the agent is to stop at once."""
+    """A person took the agent's desktop and browser over; the agent is to stop at once."""
 
     by: str
 

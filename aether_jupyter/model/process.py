@@ -109,8 +109,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     `strip` holds the kinds of the last 20 timeline entries, oldest first: `t` thought, `a` action, `o` observation,
     `p` approval, `m` message, `e` error. `run_s` is the time spent RUNNING in claims that ended; while RUNNING add
     the time since `run_since`. `plan_done` of `plan_steps` are done, and event `plan_n` says so; `rating` is what a
-    reflection gave, from 1 to 5. `display` is its kind of desktop, '' where it has none; `control` is the
-    person who has taken control, '' while the agent has it.
+    reflection gave, from 1 to 5. `display` is its kind of desktop, '' where it has none; `browser` says whether it
+    may browse; `control` is the person who has taken control of them, '' while the agent has it.
     """
 
     pid: Pid
@@ -147,6 +147,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     plan_n: int = 0
     rating: int | None = None
     display: str = ""
+    browser: bool = False
     control: str = ""
     came_from: CameFrom | None = None
 

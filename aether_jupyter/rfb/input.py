@@ -174,12 +174,3 @@ class Recorder:
             return Act(kind="type", at=at)
         name = chr(symbol) if 0x20 < symbol < 0x7F else _NAMES.get(symbol, "key")
         return Act(kind="key", at=at, key="+".join((*held, name)))
-
-
-def joined(acts: list[Act], act: Act) -> None:
-    """Add an act to those before it; what is typed or scrolled in one go is one act."""
-    last = acts[-1] if acts else None
-    if last is not None and last.kind == act.kind and act.kind in ("type", "scroll"):
-        acts[-1] = Act(kind=act.kind, at=act.at, x=act.x, y=act.y, count=last.count + act.count)
-    else:
-        acts.append(act)

@@ -12,12 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from ..abc import Availability, Browser, BrowserKind, BrowserSeat
+from ..abc import Availability, Browser, BrowserKind, BrowserSeat, Onlooker
 from ..config import Settings
+from ..engine import permissions
 from ..engine.permissions import Applied
 from ..gate import Decision, Gate, Policy, pattern
-from ..model.agent import SandboxSpec
+from ..model.agent import AgentSpec, SandboxSpec
 from ..model.errors import ToolFailed
+from ..model.memory import memory_name
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class Browsers:
         self._kinds = list(kinds.values())
         self._settings = settings
         self._places: dict[int, _Place] = {}
+        self._onlookers: dict[int, Onlooker] = {}
         self._gate = Gate(hear=self._heard)
         self._listening = asyncio.Lock()
         self._resting = asyncio.Event()
@@ -142,12 +145,28 @@ class Browsers:
                 )
                 kind = await self._kind()
                 place.browser = await kind.open(seat)
+                await place.browser.watch(self._onlookers.get(pid))
             return place.browser
+
+    def opened(self, pid: int) -> Browser | None:
+        """The process's browser, None if it has not opened one here."""
+        place = self._places.get(pid)
+        return place.browser if place is not None else None
+
+    async def watch(self, pid: int, onlooker: Onlooker | None) -> None:
+        """Show the process's browser from now on, and whichever it opens later; to nobody for None."""
+        if onlooker is None:
+            self._onlookers.pop(pid, None)
+        else:
+            self._onlookers[pid] = onlooker
+        browser = self.opened(pid)
+        if browser is not None:
+            await browser.watch(onlooker)
 
     async def showing(self, pid: int) -> Mapping[str, Sequence[str]]:
         """The addresses of the pages that a process has open, as snapshots keep them."""
-        place = self._places.get(pid)
-        return {"pages": place.browser.addresses} if place is not None and place.browser is not None else {}
+        browser = self.opened(pid)
+        return {"pages": browser.addresses} if browser is not None else {}
 
     async def close(self, pid: int) -> None:
         """End the process's browser, if one is open."""
@@ -217,6 +236,22 @@ class Browsers:
         place = self._places.get(int(decision.client or 0))
         if place is not None:
             place.refused.append(decision.why)
+
+
+def seating(
+    settings: Settings, owner: str, names: Sequence[str], spec: AgentSpec, model: Callable[[], str]
+) -> tuple[Path | None, Callable[[str], Applied | None]]:
+    """Where an agent's cookies are kept, None for nowhere; and the permission it has for a host.
+
+    `names` are its own and those of the agents above it; `model` gives the one that thinks for it now.
+    """
+    policy = permissions.Policy(settings.permissions, spec.permissions)
+    name, *parents = names
+
+    def rules(host: str) -> Applied | None:
+        return permissions.reached(policy, host, permissions.Caller(tuple(names), spec.role, model()))
+
+    return state_of(settings, owner, memory_name(name, parents)) if spec.keep_profile else None, rules
 
 
 def states_of(settings: Settings, owner: str) -> Path:

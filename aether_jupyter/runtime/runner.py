@@ -83,7 +83,7 @@ from ..model.message import KERNEL, ModelTurn, Part, Text, ToolCall, Turn, UserT
 from ..model.process import ExitStatus, Process, Signal, State, WaitReason
 from ..model.routing import Route, is_auto, pinned
 from ..model.tool import Approval, Outcome, Risk
-from .browsers import Browsers, state_of
+from .browsers import Browsers, seating
 from .displays import Displays
 from .holds import Holds
 from .language import Answer, Language
@@ -1008,10 +1008,8 @@ class Run:
     async def _browser(self) -> Browser:
         """The process's browser, under the permissions of this run."""
         r, pid = self._r, self._claim.pid
-        kept = state_of(r.settings, self._claim.owner, self._memory_name) if self._spec.keep_profile else None
-
-        def rules(host: str) -> permissions.Applied | None:
-            return permissions.reached(self._policy, host, self._caller(self._model))
+        names = (self._claim.name, *self._claim.parents)
+        kept, rules = seating(r.settings, self._claim.owner, names, self._spec, lambda: self._model)
 
         async def home() -> Path:
             return await r.machines.homes.ready(pid, self._spec.sandbox)

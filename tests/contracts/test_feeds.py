@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from aether_jupyter.model.agent import AgentSpec, Limits, Mode
-from aether_jupyter.model.control import Act, Turn
+from aether_jupyter.model.control import Act, Scene, Turn
 from aether_jupyter.model.events import (
     ApprovalClosed,
     ApprovalDecided,
@@ -160,7 +160,8 @@ def a_life() -> list[Record]:
     say(1, FeedbackGiven(1, "ana", "up", "Well asked.", (3,)), ProcessReaped(home_kept=False))
     question = Approval(id="a2", pid=2, owner="ana", name="agent 2", kind="question", step=1, created_at=START + 40)
     say(2, StateChanged(State.RUNNING), ControlTaken("ana"), SignalSent(Signal.STOP), StateChanged(State.STOPPED))
-    turn = Turn(did=(Act(kind="click", at=START, x=3, y=4),), after=seen, windows=("Portal",))
+    scene = Scene(stage="desktop", after=seen, open=("Portal",))
+    turn = Turn(did=(Act(kind="click", at=START, x=3, y=4),), scenes=(scene,))
     say(2, ControlReturned("ana", "returned", 80.0, "Signed in.", turn), StateChanged(State.READY), ControlTaken("ana"))
     say(2, ControlReturned("ana", "gone", 60.0), StateChanged(State.RUNNING), ApprovalRequested(question))
     say(2, StateChanged(State.WAITING, WaitReason("answer", "Which one?", ("a2",))), SignalSent(Signal.KILL))

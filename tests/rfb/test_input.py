@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aether_jupyter.engine.takeover import joined
 from aether_jupyter.model.control import Act
-from aether_jupyter.rfb.input import Message, Recorder, ViewerStream, joined
+from aether_jupyter.rfb.input import Message, Recorder, ViewerStream
 
 HELLO = b"RFB 003.008\n\x01\x00"
 FORMAT = struct.pack(">BxxxBBBBHHHBBBxxx", 0, 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)

@@ -24,6 +24,7 @@ from aether_jupyter.model.process import Signal, State
 from aether_jupyter.rfb.client import RfbClient
 from aether_jupyter.rfb.keysyms import CONTROL, of_character
 from aether_jupyter.runtime.displays import Displays, View
+from aether_jupyter.runtime.takeover import Takeovers
 from tests.runtime.conftest import ANA, BOB, House
 from tests.sandboxes.conftest import docker_engine
 
@@ -44,6 +45,12 @@ def settings(tmp_path: Path) -> Settings:
 def displays(house: House) -> Displays:
     assert isinstance(house.app.displays, Displays)
     return house.app.displays
+
+
+@pytest.fixture
+def takeovers(house: House) -> Takeovers:
+    assert isinstance(house.app.takeovers, Takeovers)
+    return house.app.takeovers
 
 
 class Watching:
@@ -151,7 +158,7 @@ async def test_an_agent_writes_a_letter_in_an_editor(house: House, script: Scrip
 
 
 async def test_a_person_helps_and_the_agent_is_told_what_changed(
-    house: House, displays: Displays, script: Script
+    house: House, displays: Displays, takeovers: Takeovers, script: Script
 ) -> None:
     heard: list[Sequence[Turn]] = []
     model = waiting(script, ToolCall("o", "desktop_open", {"program": "mousepad code.txt"}), heard=heard)
@@ -161,7 +168,7 @@ async def test_a_person_helps_and_the_agent_is_told_what_changed(
     # Until they take over, nothing that they send gets through.
     for character in "too early":
         await press(person, of_character(character))
-    status = await displays.take(ANA, pid)
+    status = await takeovers.take(ANA, pid)
     assert (status.holder, status.running, [v.controls for v in status.viewers]) == ("ana", True, [True])
     for character in "secret 42":
         await press(person, of_character(character))
@@ -175,7 +182,7 @@ async def test_a_person_helps_and_the_agent_is_told_what_changed(
     await person.resize(1000, 600)
     resized = await displays.status(ANA, pid)
     assert (resized.width, resized.height) == (1000, 600)
-    back = await displays.give_back(ANA, pid, "I typed the code.")
+    back = await takeovers.give_back(ANA, pid, "I typed the code.")
     assert back.holder == ""
     assert (back.width, back.height) == (1280, 800)
     assert (await house.settled(pid)).state is State.ZOMBIE
@@ -183,10 +190,12 @@ async def test_a_person_helps_and_the_agent_is_told_what_changed(
     (returned,) = [r.event for r in records if isinstance(r.event, ControlReturned)]
     assert [(act.kind, act.count, act.key) for act in returned.turn.did] == [("type", 9, ""), ("key", 1, "ctrl+s")]
     assert "secret" not in msgspec.json.encode(records).decode().replace("code.txt", "")
-    assert any("code.txt" in title for title in returned.turn.windows)
-    assert returned.turn.before is not None
-    assert returned.turn.after is not None
-    for image in (returned.turn.before, returned.turn.after):
+    (scene,) = returned.turn.scenes
+    assert scene.stage == "desktop"
+    assert any("code.txt" in title for title in scene.open)
+    assert scene.before is not None
+    assert scene.after is not None
+    for image in (scene.before, scene.after):
         found, content = await house.app.images.content(ANA, image.digest)
         assert (found.digest, len(content)) == (image.digest, image.size_bytes)
     said = " ".join(turn.text for turn in heard[-1] if isinstance(turn, UserTurn))
@@ -197,7 +206,7 @@ async def test_a_person_helps_and_the_agent_is_told_what_changed(
 
 
 async def test_taking_over_cuts_a_call_off_and_handing_back_goes_on(
-    house: House, displays: Displays, script: Script
+    house: House, displays: Displays, takeovers: Takeovers, script: Script
 ) -> None:
     model = waiting(
         script,
@@ -212,7 +221,7 @@ async def test_taking_over_cuts_a_call_off_and_handing_back_goes_on(
 
     await until(typing)
     began = time.monotonic()
-    await displays.take(ANA, pid)
+    await takeovers.take(ANA, pid)
     await in_state(house, pid, State.STOPPED)
     assert time.monotonic() - began < 2.0
     person = await watch(displays, ANA, pid)
@@ -223,7 +232,7 @@ async def test_taking_over_cuts_a_call_off_and_handing_back_goes_on(
     # A cursor may blink, but no more letters come.
     drawn = ImageChops.difference(before, await person.picture()).convert("L").point(lambda value: 255 * (value > 0))
     assert drawn.histogram()[255] < 400
-    await displays.give_back(ANA, pid, "")
+    await takeovers.give_back(ANA, pid, "")
     await in_state(house, pid, State.WAITING)
     ended = outcomes(await house.app.processes.records(ANA, pid, limit=200))
     assert [each.ok for each in ended] == [True, False]
@@ -233,15 +242,15 @@ async def test_taking_over_cuts_a_call_off_and_handing_back_goes_on(
 
 
 async def test_a_second_user_sees_nothing_and_a_viewer_types_nothing(
-    house: House, displays: Displays, script: Script
+    house: House, displays: Displays, takeovers: Takeovers, script: Script
 ) -> None:
     model = waiting(script, ToolCall("o", "desktop_open", {"program": "mousepad shared.txt"}))
     pid = (await house.spawn(model, sandbox=DESK, mode=Mode.ACCEPT_EDITS)).pid
     await in_state(house, pid, State.WAITING)
-    for refused in (displays.view(BOB, pid), displays.picture(BOB, pid, 180), displays.take(BOB, pid)):
+    for refused in (displays.view(BOB, pid), displays.picture(BOB, pid, 180), takeovers.take(BOB, pid)):
         with pytest.raises(ProcessNotFound):
             await refused
-    await displays.take(ANA, pid)
+    await takeovers.take(ANA, pid)
     guest = Principal(name="vera", owner="ana", scopes=frozenset({"processes:read", "displays:view"}))
     lookers = [await watch(displays, guest, pid), await watch(displays, ANA, pid, view_only=True)]
     for looker in lookers:
@@ -266,11 +275,13 @@ async def test_a_second_user_sees_nothing_and_a_viewer_types_nothing(
     await house.app.processes.signal(ANA, pid, Signal.KILL)
 
 
-async def test_control_goes_back_when_the_person_is_gone(house: House, displays: Displays, script: Script) -> None:
+async def test_control_goes_back_when_the_person_is_gone(
+    house: House, displays: Displays, takeovers: Takeovers, script: Script
+) -> None:
     pid = (await house.spawn(waiting(script), sandbox=DESK)).pid
     await in_state(house, pid, State.WAITING)
     person = await watch(displays, ANA, pid)
-    await displays.take(ANA, pid)
+    await takeovers.take(ANA, pid)
     await asyncio.sleep(3.5)
     assert (await displays.status(ANA, pid)).holder == "ana"
     await person.close()

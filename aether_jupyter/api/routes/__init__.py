@@ -5,7 +5,9 @@ from __future__ import annotations
 from ..routing import routes_in
 from . import (
     approvals,
+    browsers,
     catalog,
+    control,
     displays,
     feedback,
     images,
@@ -23,7 +25,9 @@ ROUTES = routes_in(
     catalog,
     processes,
     approvals,
+    control,
     displays,
+    browsers,
     images,
     feedback,
     memory_files,

@@ -606,43 +606,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/aether/api/v1/processes/{pid}/display": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The desktop of an agent: whether it runs, how large it is, who has control and who looks */
-        get: operations["getDisplay"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/aether/api/v1/processes/{pid}/display/picture": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What the desktop shows, at most two seconds old
-         * @description One that does not run is not started for it.
-         */
-        get: operations["getDisplayPicture"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/aether/api/v1/processes/{pid}/control": {
         parameters: {
             query?: never;
@@ -653,7 +616,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the agent's desktop over
+         * Take the agent's desktop and browser over
          * @description The agent stops at once, and goes on when control is handed back.
          */
         post: operations["takeControl"];
@@ -694,6 +657,60 @@ export interface paths {
         put?: never;
         /** Ask whoever has control to hand it over; they see it on their screens */
         post: operations["askForControl"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/display": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The desktop of an agent: whether it runs, how large it is, who has control and who looks */
+        get: operations["getDisplay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/display/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the desktop shows, at most two seconds old
+         * @description One that does not run is not started for it.
+         */
+        get: operations["getDisplayPicture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/aether/api/v1/processes/{pid}/browser": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The browser of an agent: whether it is open, who has control and who looks */
+        get: operations["getBrowser"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1265,6 +1282,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/aether/browsers/{pid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A WebSocket that shows an agent's browser, and takes what whoever has control does there
+         * @description Binary frames are JPEG pictures of the page in front, a CSS pixel a pixel; the next comes when `seen` was sent for the last. Text frames are each one of `x-frames`; a client sends one of `x-messages`, which act only while it has control.
+         */
+        get: operations["screencast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/aether/feed": {
         parameters: {
             query?: never;
@@ -1293,11 +1330,12 @@ export interface components {
          * Act
          * @description One thing a person did. `count` is of clicks, turns of the wheel, or typed characters, which are never kept.
          *
-         *     `x` and `y` are pixels of the desktop, where it began; `key` names a key that types nothing, with what was held.
+         *     `x` and `y` are pixels of the desktop, or CSS pixels of the page, where it began; `key` names a key that types
+         *     nothing, with what was held; of an address that was opened it is the host.
          */
         Act: {
             /** @enum {unknown} */
-            kind: "click" | "drag" | "key" | "scroll" | "type";
+            kind: "answer" | "choose" | "click" | "drag" | "key" | "open" | "scroll" | "type";
             at: number;
             /** @default 0 */
             x?: number;
@@ -1307,6 +1345,11 @@ export interface components {
             count?: number;
             /** @default  */
             key?: string;
+            /**
+             * @default desktop
+             * @enum {unknown}
+             */
+            stage?: "browser" | "desktop";
         };
         /**
          * AgentSpec
@@ -1400,6 +1443,17 @@ export interface components {
         AlikeList: {
             pairs: components["schemas"]["Alike"][];
             looked_at: number;
+        };
+        /**
+         * Answer
+         * @description Yes or no to the dialog of the page, and what was typed there.
+         */
+        Answer: {
+            /** @enum {unknown} */
+            kind: "answer";
+            accept: boolean;
+            /** @default  */
+            text?: string;
         };
         /**
          * Approval
@@ -1574,6 +1628,24 @@ export interface components {
             result?: components["schemas"]["EditedResult"] | null;
         };
         /**
+         * BrowserStatus
+         * @description The browser of an agent: `open` is false until something was opened there, and while it rests.
+         *
+         *     Sizes are CSS pixels of a page. `holder` is as for the desktop.
+         */
+        BrowserStatus: {
+            pid: number;
+            open: boolean;
+            width: number;
+            height: number;
+            /** @default  */
+            holder: string;
+            /** @default null */
+            since: number | null;
+            /** @default [] */
+            viewers: components["schemas"]["Viewer"][];
+        };
+        /**
          * CameFrom
          * @description That a process goes on from another one: whose journal up to event `n` (its step `step`) is its history.
          *
@@ -1588,6 +1660,24 @@ export interface components {
             snapshot?: number | null;
             /** @default null */
             files_step?: number | null;
+        };
+        /**
+         * CastState
+         * @description The window. While it is not `open` no frames come: nothing was opened yet, or it rests. Titles are strangers'.
+         */
+        CastState: {
+            /** @enum {unknown} */
+            kind: "state";
+            /** @default false */
+            open: boolean;
+            /** @default 1280 */
+            width: number;
+            /** @default 800 */
+            height: number;
+            /** @default false */
+            loading: boolean;
+            /** @default [] */
+            tabs: components["schemas"]["Tab"][];
         };
         /**
          * ChangeMemory
@@ -1630,11 +1720,41 @@ export interface components {
             fatal: boolean;
         };
         /**
+         * ChoiceOption
+         * @description One option of a list, and the group it stands in.
+         */
+        ChoiceOption: {
+            label: string;
+            /** @default false */
+            disabled: boolean;
+            /** @default  */
+            group: string;
+        };
+        /**
+         * Choose
+         * @description The option to choose of the list that is open, by its place in it; none to leave it as it is.
+         */
+        Choose: {
+            /** @enum {unknown} */
+            kind: "choose";
+            /** @default null */
+            index?: number | null;
+        };
+        /**
          * ChooseModel
          * @description The model to ask from the next step on: `provider:model`, `auto`, or `auto:` and a family.
          */
         ChooseModel: {
             model: string;
+        };
+        /**
+         * CloseTab
+         * @description Close a tab.
+         */
+        CloseTab: {
+            /** @enum {unknown} */
+            kind: "close";
+            number: number;
         };
         /**
          * Compacted
@@ -1845,13 +1965,41 @@ export interface components {
             turn?: components["schemas"]["Turn"];
         };
         /**
+         * ControlStatus
+         * @description Who has control of an agent's desktop and browser: a person since `since`, or '' for the agent.
+         */
+        ControlStatus: {
+            pid: number;
+            /** @default  */
+            holder: string;
+            /** @default null */
+            since: number | null;
+        };
+        /**
          * ControlTaken
-         * @description A person took the agent's desktop over; the agent is to stop at once.
+         * @description A person took the agent's desktop and browser over; the agent is to stop at once.
          */
         ControlTaken: {
             /** @enum {unknown} */
             type: "control.taken";
             by: string;
+        };
+        /**
+         * Copied
+         * @description What was chosen on the page.
+         */
+        Copied: {
+            /** @enum {unknown} */
+            kind: "copied";
+            text: string;
+        };
+        /**
+         * Copy
+         * @description What is chosen on the page is wanted; the answer is `Copied`.
+         */
+        Copy: {
+            /** @enum {unknown} */
+            kind: "copy";
         };
         /**
          * Decide
@@ -1902,6 +2050,14 @@ export interface components {
              * @enum {unknown}
              */
             remember?: "always" | "once" | "session";
+        };
+        /**
+         * DialogGone
+         * @description The page asks no longer.
+         */
+        DialogGone: {
+            /** @enum {unknown} */
+            kind: "dialog_gone";
         };
         /**
          * DisplayStatus
@@ -2114,6 +2270,16 @@ export interface components {
             comment?: string;
         };
         /**
+         * Go
+         * @description Along the history of the tab in front, or load it again, or stop loading.
+         */
+        Go: {
+            /** @enum {unknown} */
+            kind: "go";
+            /** @enum {unknown} */
+            where: "back" | "forward" | "reload" | "stop";
+        };
+        /**
          * Grant
          * @description That `reader` may recall what `agent` remembers, or no longer.
          */
@@ -2200,6 +2366,15 @@ export interface components {
             changes: components["schemas"]["FileChange"][];
         };
         /**
+         * Insert
+         * @description Text that no single key types: what is pasted or composed.
+         */
+        Insert: {
+            /** @enum {unknown} */
+            kind: "insert";
+            text: string;
+        };
+        /**
          * Judgement
          * @description One person's judgement of one step; a later one of the same person on the step replaces it.
          *
@@ -2236,6 +2411,28 @@ export interface components {
         KeepNotes: {
             agent: string;
             notes: components["schemas"]["Note"][];
+        };
+        /**
+         * Key
+         * @description A key, as `KeyboardEvent` tells it: `number` is its keyCode, `text` what it types, `again` that it repeats.
+         */
+        Key: {
+            /** @enum {unknown} */
+            kind: "key";
+            down: boolean;
+            key: string;
+            /** @default  */
+            code?: string;
+            /** @default 0 */
+            number?: number;
+            /** @default  */
+            text?: string;
+            /** @default 0 */
+            held?: number;
+            /** @default 0 */
+            location?: number;
+            /** @default false */
+            again?: boolean;
         };
         /**
          * Layer
@@ -2593,6 +2790,27 @@ export interface components {
             since?: number;
         };
         /**
+         * Mouse
+         * @description The pointer moved, or a button went down or up. `clicks` counts those in one place, as browsers do.
+         */
+        Mouse: {
+            /** @enum {unknown} */
+            kind: "mouse";
+            /** @enum {unknown} */
+            event: "down" | "move" | "up";
+            x: number;
+            y: number;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            button?: "left" | "middle" | "none" | "right";
+            /** @default 1 */
+            clicks?: number;
+            /** @default 0 */
+            held?: number;
+        };
+        /**
          * Note
          * @description What is to be remembered. `at` is when it happened, in seconds since the epoch; now if it is not said.
          *
@@ -2671,6 +2889,33 @@ export interface components {
             /** @enum {unknown} */
             stream: "stderr" | "stdout";
             text: string;
+        };
+        /**
+         * PageChoice
+         * @description A list was opened, which Chromium draws outside of the page: its options, and where its box is.
+         */
+        PageChoice: {
+            /** @enum {unknown} */
+            kind: "choice";
+            options: components["schemas"]["ChoiceOption"][];
+            chosen: number;
+            x: number;
+            y: number;
+            width: number;
+            height: number;
+        };
+        /**
+         * PageDialog
+         * @description The page asks something of the person who has control, and waits. `given` is what it would have typed.
+         */
+        PageDialog: {
+            /** @enum {unknown} */
+            kind: "dialog";
+            /** @enum {unknown} */
+            type: "alert" | "beforeunload" | "confirm" | "prompt";
+            message: string;
+            /** @default  */
+            given: string;
         };
         /**
          * PartialLimits
@@ -2868,8 +3113,8 @@ export interface components {
          *     `strip` holds the kinds of the last 20 timeline entries, oldest first: `t` thought, `a` action, `o` observation,
          *     `p` approval, `m` message, `e` error. `run_s` is the time spent RUNNING in claims that ended; while RUNNING add
          *     the time since `run_since`. `plan_done` of `plan_steps` are done, and event `plan_n` says so; `rating` is what a
-         *     reflection gave, from 1 to 5. `display` is its kind of desktop, '' where it has none; `control` is the
-         *     person who has taken control, '' while the agent has it.
+         *     reflection gave, from 1 to 5. `display` is its kind of desktop, '' where it has none; `browser` says whether it
+         *     may browse; `control` is the person who has taken control of them, '' while the agent has it.
          */
         Process: {
             pid: number;
@@ -2932,6 +3177,8 @@ export interface components {
             rating: number | null;
             /** @default  */
             display: string;
+            /** @default false */
+            browser: boolean;
             /** @default  */
             control: string;
             /** @default null */
@@ -3300,6 +3547,30 @@ export interface components {
             images?: components["schemas"]["Image"][];
         };
         /**
+         * Scene
+         * @description The desktop or the browser at a person's turn: a picture before and after it, and the titles that were open then.
+         *
+         *     Pictures and titles are what programs and pages show, so they are words of strangers.
+         */
+        Scene: {
+            /** @enum {unknown} */
+            stage: "browser" | "desktop";
+            /** @default null */
+            before?: components["schemas"]["Image"] | null;
+            /** @default null */
+            after?: components["schemas"]["Image"] | null;
+            /** @default [] */
+            open?: string[];
+        };
+        /**
+         * SeenFrame
+         * @description The last frame has been drawn; the next may come.
+         */
+        SeenFrame: {
+            /** @enum {unknown} */
+            kind: "seen";
+        };
+        /**
          * SendSignal
          * @description One signal to one process.
          */
@@ -3327,6 +3598,15 @@ export interface components {
             plan?: components["schemas"]["Plan"] | null;
             /** @default null */
             seen?: number | null;
+        };
+        /**
+         * ShowTab
+         * @description Bring a tab to the front.
+         */
+        ShowTab: {
+            /** @enum {unknown} */
+            kind: "tab";
+            number: number;
         };
         /**
          * Signal
@@ -3666,6 +3946,17 @@ export interface components {
             tainted: boolean;
         };
         /**
+         * Tab
+         * @description One tab. Numbers are never given twice.
+         */
+        Tab: {
+            number: number;
+            url: string;
+            title: string;
+            /** @default false */
+            front: boolean;
+        };
+        /**
          * TakeSnapshot
          * @description What it shall be called, and whether it is spared when the oldest go.
          */
@@ -3831,20 +4122,23 @@ export interface components {
             };
         };
         /**
+         * Trouble
+         * @description Something could not be done, or happened beside the page: one sentence.
+         */
+        Trouble: {
+            /** @enum {unknown} */
+            kind: "trouble";
+            words: string;
+        };
+        /**
          * Turn
-         * @description What a person's turn came to: what they did, the picture before and after it, and the titles of the windows then.
-         *
-         *     Pictures and titles are what programs show, so they are words of strangers.
+         * @description What a person's turn came to: what they did, and what it left of the stages that they worked on.
          */
         Turn: {
             /** @default [] */
             did?: components["schemas"]["Act"][];
-            /** @default null */
-            before?: components["schemas"]["Image"] | null;
-            /** @default null */
-            after?: components["schemas"]["Image"] | null;
             /** @default [] */
-            windows?: string[];
+            scenes?: components["schemas"]["Scene"][];
         };
         /**
          * Usage
@@ -3929,11 +4223,22 @@ export interface components {
         };
         /**
          * Viewer
-         * @description One open view of a desktop: whose it is, and whether it may type.
+         * @description One open view of a desktop or browser: whose it is, and whether it may type.
          */
         Viewer: {
             name: string;
             controls: boolean;
+        };
+        /**
+         * Visit
+         * @description Go to an address, in the tab in front or in a new one.
+         */
+        Visit: {
+            /** @enum {unknown} */
+            kind: "open";
+            url: string;
+            /** @default false */
+            new_tab?: boolean;
         };
         /**
          * Voice
@@ -3982,6 +4287,22 @@ export interface components {
              * @enum {unknown}
              */
             left_out?: "" | "faded" | "given" | "likeness" | "repeats" | "room";
+        };
+        /**
+         * Wheel
+         * @description The wheel was turned by so many pixels.
+         */
+        Wheel: {
+            /** @enum {unknown} */
+            kind: "wheel";
+            x: number;
+            y: number;
+            /** @default 0 */
+            dx?: number;
+            /** @default 0 */
+            dy?: number;
+            /** @default 0 */
+            held?: number;
         };
         /**
          * Why
@@ -6344,6 +6665,227 @@ export interface operations {
             };
         };
     };
+    takeControl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ControlStatus"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `control_held` or `illegal_transition` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    returnControl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandBack"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ControlStatus"];
+                };
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `control_held` or `illegal_transition` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_request` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    askForControl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `bad_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `process_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getDisplay: {
         parameters: {
             query?: never;
@@ -6463,7 +7005,7 @@ export interface operations {
             };
         };
     };
-    takeControl: {
+    getBrowser: {
         parameters: {
             query?: never;
             header?: never;
@@ -6480,7 +7022,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DisplayStatus"];
+                    "application/json": components["schemas"]["BrowserStatus"];
                 };
             };
             /** @description `bad_request` */
@@ -6501,171 +7043,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `process_not_found` */
+            /** @description `process_not_found` or `not_found` */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `control_held` or `illegal_transition` */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    returnControl: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                pid: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["HandBack"];
-            };
-        };
-        responses: {
-            /** @description done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DisplayStatus"];
-                };
-            };
-            /** @description `bad_request` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `process_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `control_held` or `illegal_transition` */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `bad_request` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `bad_request` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    askForControl: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                pid: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description done */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description `bad_request` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `process_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `conflict` */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9115,6 +9494,55 @@ export interface operations {
             };
             /** @description any other problem */
             default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    screencast: {
+        parameters: {
+            query?: {
+                view_only?: boolean;
+            };
+            header?: never;
+            path: {
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the screencast begins */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description no WebSocket */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not logged in, or from a foreign page */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no such agent, or it does not browse */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

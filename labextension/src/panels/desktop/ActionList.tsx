@@ -40,6 +40,12 @@ function actWords(act: Act, trans: TranslationBundle): [string, string] {
         trans.__('pressed'),
         count > 1 ? `${act.key ?? ''} × ${count}` : (act.key ?? '')
       ];
+    case 'open':
+      return [trans.__('opened'), act.key || trans.__('another page')];
+    case 'choose':
+      return [trans.__('chose'), trans.__('from a list')];
+    case 'answer':
+      return [trans.__('answered'), trans.__('a question of the page')];
   }
 }
 

@@ -219,7 +219,7 @@ export function deeds(
             act
           });
         }
-        const after = event.turn?.after ?? null;
+        const after = event.turn?.scenes?.at(0)?.after ?? null;
         if (after) seen = after;
         found.push({
           kind: 'turn',
