@@ -40,6 +40,7 @@ from ..model.screencast import (
     Visit,
     Wheel,
 )
+from .clipboard import Clipboard
 from .page_scripts import CHOOSE, CHOSEN, OPTIONS, RETITLED, SAY
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ QUEUED = 500
 OPTIONS_SHOWN, LABEL_CHARS = 500, 200
 DIALOG_CHARS = 2_000
 WORLD = "aether"
+_CTRL, _META, _SHIFT = 2, 4, 8
+_V, _INSERT = 86, 45
 _BUTTONS = {"none": 0, "left": 1, "right": 2, "middle": 4}
 
 
@@ -64,6 +67,9 @@ class Window(Protocol):
     def page(self) -> pw.Page | None:
         """The page in front, None while it rests or is gone."""
         ...
+
+    @property
+    def clipboard(self) -> Clipboard: ...
 
     async def strip(self) -> Sequence[Tab]: ...
     async def visit(self, url: str, *, new_tab: bool) -> str:
@@ -312,6 +318,11 @@ class Cast:
         await session.send("Input.dispatchMouseEvent", {**sent, "clickCount": clicks, "modifiers": what.held})
 
     async def _key(self, session: pw.CDPSession, what: Key) -> None:
+        if _pastes(what):
+            # Chromium would paste what any agent, of anybody, has copied.
+            if what.down and self._page is not None:
+                await self._window.clipboard.paste(self._page)
+            return
         name = what.code or what.key
         if what.down:
             self._down[name] = what
@@ -397,6 +408,15 @@ class Cast:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("showing a browser failed", exc_info=task.exception())
+
+
+def _pastes(what: Key) -> bool:
+    """Whether Chromium would paste for it, which goes by the number and by the name."""
+    if what.number == _V or what.key in ("v", "V") or what.code == "KeyV":
+        return bool(what.held & (_CTRL | _META))
+    if what.number == _INSERT or "Insert" in (what.key, what.code):
+        return bool(what.held & _SHIFT)
+    return what.key == "Paste"
 
 
 def _first(buttons: int) -> str:

@@ -21,7 +21,7 @@ from ..abc import Availability, Browser, BrowserKind, BrowserSeat
 from ..config import Settings
 from ..model.errors import ToolFailed
 from ..plugins import hookimpl
-from . import found
+from . import clipboard, found
 from .seated import SeatedBrowser
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ FLAGS = (
     "--disable-domain-reliability",
     "--no-pings",
     "--disable-gpu",
+    *clipboard.FLAGS,
 )
 KEPT_ENVIRONMENT = (
     "PATH",

@@ -35,6 +35,7 @@ from ..model.browsing import (
     told,
 )
 from ..model.errors import ToolFailed, ToolTimeout
+from .clipboard import Clipboard, pastes
 from .page_scripts import LINKS, QUIET, SAVE, SCROLLED, TEXT
 
 if TYPE_CHECKING:
@@ -97,9 +98,10 @@ _KEYS = {
 class Sheet:
     """One tab: its page, and what must be known to say when it rests."""
 
-    def __init__(self, number: int, page: pw.Page) -> None:
+    def __init__(self, number: int, page: pw.Page, clipboard: Clipboard) -> None:
         self.number = number
         self.page = page
+        self.clipboard = clipboard
         self.document = 0
         self.loading = False
         self.pending = 0
@@ -313,14 +315,8 @@ async def _do(sheet: Sheet, deed: Deed) -> str:
             element = await locate(sheet, target, field=True)
             chosen = await element.select_option(list(options))
             return f"Chose {', '.join(map(repr, chosen)) or 'nothing'} in {told(target)}."
-        case Press(keys=keys, target=None):
-            await page.keyboard.press(chord(keys))
-            return f"Pressed {keys}."
-        case Press(keys=keys, target=target):
-            assert target is not None
-            element = await locate(sheet, target, field=True)
-            await element.press(chord(keys))
-            return f"Pressed {keys} on {told(target)}."
+        case Press():
+            return await _press(sheet, deed)
         case Scroll():
             return await _scroll(sheet, deed)
         case Back(forward=forward):
@@ -363,6 +359,26 @@ async def _type(sheet: Sheet, deed: Type) -> str:
         await page.keyboard.press("Enter")
     much = f"{len(deed.text)} characters" if len(deed.text) > 60 else repr(deed.text)
     return f"Typed {much} into {told(deed.target)}{' and pressed Enter' if deed.submit else ''}."
+
+
+async def _press(sheet: Sheet, deed: Press) -> str:
+    keys, page = chord(deed.keys), sheet.page
+    element = None if deed.target is None else await locate(sheet, deed.target, field=True)
+    if pastes(keys):
+        if element is not None:
+            await element.focus()
+        try:
+            async with asyncio.timeout(ACTION_S):
+                await sheet.clipboard.paste(page)
+        except TimeoutError:
+            raise ToolTimeout(f"the page did not take {deed.keys} within {ACTION_S:g} s") from None
+    elif element is not None:
+        await element.press(keys)
+    else:
+        await page.keyboard.press(keys)
+    on = "" if deed.target is None else f" on {told(deed.target)}"
+    empty = "; nothing was copied before" if pastes(keys) and not sheet.clipboard.text else ""
+    return f"Pressed {deed.keys}{on}{empty}."
 
 
 async def _drag(sheet: Sheet, source: Target, to: Target) -> None:

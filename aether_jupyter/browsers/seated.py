@@ -23,6 +23,7 @@ from ..model.harmless import line
 from ..model.screencast import HEIGHT, WIDTH, Input
 from . import deeds, downloads
 from .cast import Cast
+from .clipboard import Clipboard
 from .deeds import Sheet
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class SeatedBrowser:
         self._numbers = 0
         self._again = 0
         self._notes: list[str] = []
+        self.clipboard = Clipboard()
         self._answer = DialogAnswer()
         self._state: Any = None
         self._shown: dict[int, str] = {}
@@ -272,6 +274,7 @@ class SeatedBrowser:
             proxy={"server": seat.gate, "username": seat.user, "password": seat.secret},
         )
         self._context.set_default_timeout(deeds.ACTION_S * 1000)
+        await self.clipboard.guard(self._context)
         self._context.on("page", self._appears)
         self._context.on("close", lambda _: self._stir())
         shown, front = list(self._shown.items())[-RESTORED_TABS:], self._front
@@ -362,7 +365,7 @@ class SeatedBrowser:
             return
         number, self._again = self._again, 0
         self._numbers += not number
-        sheet = Sheet(number or self._numbers, page)
+        sheet = Sheet(number or self._numbers, page, self.clipboard)
         if self._sheets and not number:
             self._notes.append(f"A new tab {sheet.number} was opened and is in front.")
         self._sheets[sheet.number] = sheet

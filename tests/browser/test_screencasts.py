@@ -372,3 +372,38 @@ async def test_an_end_sends_those_who_look_away(app: App, sit: Sit, script: Call
     seat = await sit(pid)
     await app.processes.wait(ANA, pid, timeout_s=45)
     await asyncio.wait_for(asyncio.shield(seat._task), 10)
+
+
+async def test_a_person_s_keys_paste_what_this_agent_s_browser_copied_and_nobody_else_s(
+    app: App, sit: Sit, script: Callable[..., str], site: Site
+) -> None:
+    _, seat = await taken(app, sit, script, f"{site.origin}/desk")
+    # What lies in the clipboard that Chromium has for everybody.
+    kind: Any = app.screencasts._browsers._kinds[0]
+    context = await kind._browser.new_context()
+    page = await context.new_page()
+    await page.set_content("<textarea>of somebody else</textarea>")
+    await page.locator("textarea").press("Control+a")
+    await page.locator("textarea").press("Control+c")
+    seat.click(110, 210)
+    for key, code, number, held in (
+        ("v", "KeyV", 86, 2),
+        ("V", "KeyV", 86, 2 | 8),
+        ("м", "", 86, 2),
+        ("v", "", 0, 2),
+        ("Insert", "Insert", 45, 8),
+        ("", "", 45, 8),
+        ("Paste", "", 0, 0),
+    ):
+        seat.press(key, code, number, held=held)
+    seat.click(110, 210, held=0)
+    for event in ("down", "up"):
+        seat.send("mouse", event=event, x=110, y=210, button="middle")
+    seat.type("ab")
+    seat.press("a", "KeyA", 65, held=2)
+    seat.press("c", "KeyC", 67, held=2)
+    seat.press("End", "End", 35)
+    seat.press("v", "KeyV", 86, held=2)
+    seat.press("Enter", "Enter", 13, "\r")
+    await seat.at("said abab")
+    await context.close()
