@@ -24,7 +24,7 @@ from ..model.errors import NotFound, SandboxUnavailable, ToolFailed
 from ..rfb.client import RfbClient
 from ..rfb.input import Recorder, ViewerStream
 from .machines import Machines
-from .takeover import Look, Takeovers
+from .takeover import Audience, Look, Takeovers
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -93,7 +93,7 @@ class Displays:
         self._processes = processes
         self._takeovers = takeovers
         self._clock = clock
-        self.audience = takeovers.stage(self)
+        self.audience: Audience[View] = takeovers.audience(self)
         self._hands: dict[int, RfbClient] = {}
         # Apart from an agent's hands, which may wait for minutes until something changes.
         self._eyes: dict[int, RfbClient] = {}
@@ -117,9 +117,10 @@ class Displays:
     async def view(self, who: Principal, pid: int, *, view_only: bool = False) -> View:
         """Open a view; the desktop is started if it does not run. Raises `NotFound` if the agent has none."""
         require(who, "displays:view")
-        process = await self._takeovers.living(who, pid)
+        process = await self._processes.get(who, pid)
         if not process.display:
             raise NotFound(f"agent {pid} has no desktop; it was started without one (sandbox.desktop)")
+        self._takeovers.known(process)
         spec = await self._processes.spec(RUNTIME, pid)
         workspaces = self._machines.workspaces(process.owner, spec.workspaces)
         reader, writer = await (await self._sandbox(pid, spec.sandbox, workspaces)).display()

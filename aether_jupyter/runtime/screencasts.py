@@ -45,7 +45,7 @@ from ..model.screencast import (
 )
 from .browsers import Browsers, seating
 from .machines import Machines
-from .takeover import Look, Takeovers
+from .takeover import Audience, Look, Takeovers
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class CastView:
         while self._open:
             if self._news:
                 return _encode(self._news.popleft()).decode()
-            if self._drawn and self._seen != self._show.number:
+            if self._drawn and self._show.picture and self._seen != self._show.number:
                 self._drawn, self._seen = False, self._show.number
                 self._show.taken.set()
                 return self._show.picture
@@ -157,7 +157,7 @@ class _Show:
         elif isinstance(what, PageDialog | DialogGone):
             self.dialog = what if isinstance(what, PageDialog) else None
         audience = self._screencasts.audience
-        for each in self._screencasts.views(self.pid):
+        for each in self._screencasts.audience.of(self.pid):
             if isinstance(what, CastState | DialogGone) or audience.may_act(self.pid, each):
                 each.tell(what)
 
@@ -166,7 +166,7 @@ class _Show:
         self.picture = jpeg
         self.number += 1
         self.taken.clear()
-        for each in self._screencasts.views(self.pid):
+        for each in self._screencasts.audience.of(self.pid):
             each.stir()
         await self.taken.wait()
 
@@ -192,21 +192,21 @@ class Screencasts:
         self._settings = settings
         self._clock = clock
         self._shows: dict[int, _Show] = {}
-        self._views: dict[int, set[CastView]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changing: dict[int, asyncio.Lock] = {}
-        self.audience = takeovers.stage(self)
+        self.audience: Audience[CastView] = takeovers.audience(self)
 
     async def view(self, who: Principal, pid: int, *, view_only: bool = False) -> CastView:
         """Open a view. Nothing is opened for it: while the browser rests, it says so. Raises `NotFound`."""
         require(who, "displays:view")
-        self._check(await self._takeovers.living(who, pid))
+        process = await self._processes.get(who, pid)
+        self._check(process)
+        self._takeovers.known(process)
         show = self._shows.setdefault(pid, _Show(self, pid))
         view = CastView(self, show, who, view_only=view_only or "displays:control" not in who.scopes)
         view.tell(show.state)
         if show.dialog is not None and self._takeovers.holder(pid) == who.name:
             view.tell(show.dialog)
-        self._views.setdefault(pid, set()).add(view)
         self.audience.enter(pid, view)
         self._start(self._care(pid))
         return view
@@ -228,18 +228,9 @@ class Screencasts:
             viewers=self.audience.viewers(pid),
         )
 
-    def views(self, pid: int) -> tuple[CastView, ...]:
-        """The views that are open."""
-        return tuple(self._views.get(pid, ()))
-
     def left(self, pid: int, view: CastView) -> None:
         """A view was closed; with the last one the screencast ends."""
-        if view not in self._views.get(pid, ()):
-            return
-        self._views[pid].discard(view)
         self.audience.leave(pid, view)
-        if not self._views[pid]:
-            del self._views[pid]
         self._start(self._care(pid))
 
     def take(self, pid: int, what: Input) -> None:
@@ -283,8 +274,9 @@ class Screencasts:
 
     def forget(self, pid: int) -> None:
         """The process has ended: those who look are sent away."""
-        for view in self.views(pid):
+        for view in self.audience.of(pid):
             view.close()
+        self._changing.pop(pid, None)
 
     # --- underneath ------------------------------------------------------------------------------------------------
 
@@ -297,7 +289,7 @@ class Screencasts:
     async def _care(self, pid: int) -> None:
         """Show the browser if anybody looks, and else to nobody."""
         async with self._changing.setdefault(pid, asyncio.Lock()):
-            looked_at = pid in self._views
+            looked_at = bool(self.audience.of(pid))
             show = self._shows.get(pid)
             if show is None or looked_at == show.on:
                 return

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -70,19 +70,22 @@ class Staged(Protocol):
         ...
 
 
-class Audience:
+W = TypeVar("W", bound=Watcher)
+
+
+class Audience(Generic[W]):
     """Who looks at one stage, process by process; and who of them may act there."""
 
     def __init__(self, takeovers: Takeovers, stage: Stage) -> None:
         self.stage = stage
         self._takeovers = takeovers
-        self._watchers: dict[int, set[Watcher]] = {}
+        self._watchers: dict[int, set[W]] = {}
 
-    def enter(self, pid: int, watcher: Watcher) -> None:
+    def enter(self, pid: int, watcher: W) -> None:
         """Somebody looks from now on."""
         self._watchers.setdefault(pid, set()).add(watcher)
 
-    def leave(self, pid: int, watcher: Watcher) -> None:
+    def leave(self, pid: int, watcher: W) -> None:
         """Somebody does not look any more."""
         watchers = self._watchers.get(pid)
         if watchers is not None:
@@ -90,7 +93,7 @@ class Audience:
             if not watchers:
                 del self._watchers[pid]
 
-    def of(self, pid: int) -> Iterable[Watcher]:
+    def of(self, pid: int) -> tuple[W, ...]:
         """Those who look at this one."""
         return tuple(self._watchers.get(pid, ()))
 
@@ -99,7 +102,7 @@ class Audience:
         found = (Viewer(each.name, self.may_act(pid, each)) for each in self.of(pid))
         return tuple(sorted(found, key=lambda each: each.name))
 
-    def may_act(self, pid: int, watcher: Watcher) -> bool:
+    def may_act(self, pid: int, watcher: W) -> bool:
         """Whether what they send gets through: they have control, and do not only look."""
         return not watcher.view_only and self._takeovers.holder(pid) == watcher.name
 
@@ -134,27 +137,26 @@ class Takeovers:
         self._settings = settings
         self._clock = clock
         self._stages: list[Staged] = []
-        self._audiences: list[Audience] = []
+        self._audiences: list[Audience[Any]] = []
         self._holders: dict[int, str] = {}
         self._owners: dict[int, str] = {}
         self._held: dict[int, _Held] = {}
         journal.on_entry(self._hear)
 
-    def stage(self, staged: Staged) -> Audience:
-        """One more thing that can be taken over."""
+    def audience(self, staged: Staged) -> Audience[W]:
+        """Those who look at one more thing that can be taken over."""
         self._stages.append(staged)
-        self._audiences.append(Audience(self, staged.stage))
-        return self._audiences[-1]
+        found: Audience[W] = Audience(self, staged.stage)
+        self._audiences.append(found)
+        return found
 
-    async def living(self, who: Principal, pid: int) -> Process:
-        """The process, with what is known of its control. Raises `NotFound` if it has ended."""
-        process = await self._processes.get(who, pid)
+    def known(self, process: Process) -> None:
+        """Take up whose it is and who has control before somebody looks. Raises `NotFound` if it has ended."""
         if process.state is State.ZOMBIE:
-            raise NotFound(f"agent {pid} has ended, and its desktop and browser with it")
-        self._owners[pid] = process.owner
+            raise NotFound(f"agent {process.pid} has ended, and its desktop and browser with it")
+        self._owners[process.pid] = process.owner
         if process.control:
-            self._holders[pid] = process.control
-        return process
+            self._holders[process.pid] = process.control
 
     # --- people ----------------------------------------------------------------------------------------------------
 

@@ -349,6 +349,23 @@ async def test_a_page_that_stands_still_sends_nothing(
     assert (len(seat.frames), len(seat.told)) == seen
 
 
+async def test_a_browser_that_rests_says_so_and_wakes_with_an_address(
+    app: App, sit: Sit, script: Callable[..., str], site: Site
+) -> None:
+    pid, seat = await taken(app, sit, script, f"{site.origin}/desk")
+    browser = app.screencasts._browsers.opened(pid)  # type: ignore[attr-defined]
+    # Nobody's browser goes to rest while somebody looks.
+    assert browser.idle_s == 0
+    await browser.rest()
+    await seat.until(lambda: not (seat.last("state") or {})["open"])
+    other = await sit(pid)
+    await other.until(lambda: other.told)
+    seat.send("open", url=f"{site.origin}/second")
+    await seat.at("Second")
+    await other.at("Second")
+    await other.until(lambda: other.frames)
+
+
 async def test_control_lasts_while_somebody_looks_and_ends_when_they_are_gone(
     app: App, sit: Sit, script: Callable[..., str], site: Site
 ) -> None:

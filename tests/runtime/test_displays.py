@@ -168,7 +168,8 @@ async def test_a_person_helps_and_the_agent_is_told_what_changed(
     # Until they take over, nothing that they send gets through.
     for character in "too early":
         await press(person, of_character(character))
-    status = await takeovers.take(ANA, pid)
+    await takeovers.take(ANA, pid)
+    status = await displays.status(ANA, pid)
     assert (status.holder, status.running, [v.controls for v in status.viewers]) == ("ana", True, [True])
     for character in "secret 42":
         await press(person, of_character(character))
@@ -184,7 +185,8 @@ async def test_a_person_helps_and_the_agent_is_told_what_changed(
     assert (resized.width, resized.height) == (1000, 600)
     back = await takeovers.give_back(ANA, pid, "I typed the code.")
     assert back.holder == ""
-    assert (back.width, back.height) == (1280, 800)
+    put_back = await displays.status(ANA, pid)
+    assert (put_back.width, put_back.height) == (1280, 800)
     assert (await house.settled(pid)).state is State.ZOMBIE
     records = await house.app.processes.records(ANA, pid, limit=200)
     (returned,) = [r.event for r in records if isinstance(r.event, ControlReturned)]
