@@ -26,6 +26,8 @@ from typing import Any
 HEADER = struct.Struct(">cII")
 BLOCK = 65536
 GRACE_S = 0.2
+ROOM_S = 2.0
+ROUNDS = 30
 MARK = "AETHER_CALL"
 
 
@@ -123,7 +125,7 @@ class Server:
             except BlockingIOError:
                 # What commands left running uses up the limit of processes: it goes, so that the sandbox stays usable.
                 self.sweep(None)
-                child = self.start(number, wish)
+                child = self.start_when_there_is_room(number, wish)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             name = getattr(error, "filename", None)
@@ -148,6 +150,18 @@ class Server:
         for fd in (out, err):
             os.set_blocking(fd, False)
             self.selector.register(fd, selectors.EVENT_READ, lambda fd=fd: self.hear(call, fd))
+
+    def start_when_there_is_room(self, number: int, wish: dict[str, Any]) -> subprocess.Popen[bytes]:
+        """Fork as soon as enough of those that were killed are dead and collected."""
+        deadline = time.monotonic() + ROOM_S
+        while True:
+            self.bury()
+            try:
+                return self.start(number, wish)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
 
     @staticmethod
     def start(number: int, wish: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -228,12 +242,18 @@ class Server:
         self.sweep(call)
 
     def sweep(self, call: Call | None) -> None:
-        """Kill all of one command, or of all that have ended; all there is, if that does not get to an end."""
-        for _ in range(30):
-            living = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != 1]
+        """Kill all of one command, or of all that have ended; all there is, if that does not get to an end.
+
+        One that was killed may take a while to die, and starts nothing more: only who comes anew needs another round.
+        """
+        killed: set[int] = set()
+        for _ in range(ROUNDS):
+            # The oldest first: who waits for another must not go on when that one dies.
+            living = sorted(pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != 1)
             doomed = [pid for pid in living if self.doomed(pid, call)]
-            if not doomed:
+            if killed.issuperset(doomed):
                 return
+            killed.update(doomed)
             for pid in doomed:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

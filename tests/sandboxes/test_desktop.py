@@ -171,6 +171,26 @@ async def test_a_desktop_that_ended_is_started_anew(box: DockerSandbox, desk: Rf
     await again.close()
 
 
+async def test_a_command_that_dies_slowly_takes_nothing_else_with_it(docker_engine: None, aether_home: Path) -> None:
+    """A person who takes over cuts a command off; what is open on the desktop stays, however busy the machine is."""
+    box = await Docker(aether_home).open(7, SandboxSpec(desktop="openbox", memory_mb=2048), aether_home / "homes" / "7")
+    desk = await RfbClient(*await box.display()).open()
+    try:
+        await _edit(box, desk, "letter.txt")
+        # The kernel needs a while to take back what it holds.
+        heavy = 'python3 -c \'held = b"x" * 1_300_000_000; open("holds", "w"); import time; time.sleep(60)\''
+        running = asyncio.create_task(box.run(heavy, timeout_s=90))
+        await _until(lambda: _out(box, "ls holds 2>/dev/null"))
+        running.cancel()
+        await asyncio.wait({running})
+        assert "letter.txt" in await _out(box, "wmctrl -l")
+        assert not desk.lost
+        assert not await _out(box, "pgrep -f [1]_300_000_000")
+    finally:
+        await desk.close()
+        await box.close()
+
+
 async def test_programs_that_commands_start_find_the_display_and_the_bus(box: DockerSandbox, desk: RfbClient) -> None:
     assert "1280x800" in await _out(box, "xdpyinfo | grep dimensions")
     names = "dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.ListNames"
