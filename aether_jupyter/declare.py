@@ -23,13 +23,13 @@ import json
 import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Literal, ParamSpec
+from typing import Any, Generic, ParamSpec
 
 import msgspec
 
 from .abc import Tool, ToolContext
 from .model.errors import ToolArguments
-from .model.tool import Outcome, Risk, ToolSpec
+from .model.tool import Need, Outcome, Risk, ToolSpec
 
 P = ParamSpec("P")
 Body = Callable[..., Awaitable[Outcome | str]]
@@ -85,7 +85,7 @@ def tool(
     fields: Mapping[str, str] | None = None,
     repeatable: bool = False,
     default: bool = True,
-    needs: Literal["", "desktop"] = "",
+    needs: Need = "",
     name: str = "",
 ) -> Callable[[Callable[P, Awaitable[Outcome | str]]], FunctionTool[P]]:
     """Make a tool of the function below. The words are those of `ToolSpec`; `name` is the function's own if empty."""

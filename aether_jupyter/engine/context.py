@@ -88,8 +88,7 @@ def unwrapped(tool: ToolSpec, arguments: dict[str, Any], schema: dict[str, Any])
 
 def offered(tools: Sequence[ToolSpec], spec: AgentSpec) -> tuple[ToolSpec, ...]:
     """The tools of one agent, with the result tool where it has one; without what needs a desktop where it has none."""
-    if spec.sandbox.desktop == "none":
-        tools = tuple(tool for tool in tools if tool.needs != "desktop")
+    tools = tuple(tool for tool in tools if spec.has(tool.needs))
     return (*tools, result_tool(spec.output_schema)) if spec.output_schema is not None else tuple(tools)
 
 

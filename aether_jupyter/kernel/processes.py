@@ -228,7 +228,7 @@ class Processes:
             model=spec.model,
             sandbox=spec.sandbox.kind,
             display="" if spec.sandbox.desktop == "none" else spec.sandbox.desktop,
-            browser=_browses(spec),
+            browser=spec.browses,
             mode=spec.mode,
             limits=spec.limits,
             parent=parent,
@@ -276,7 +276,7 @@ class Processes:
             model=process.model or spec.model,
             sandbox=spec.sandbox.kind,
             display="" if spec.sandbox.desktop == "none" else spec.sandbox.desktop,
-            browser=_browses(spec),
+            browser=spec.browses,
             control="",
             mode=spec.mode,
             created_at=tx.now,
@@ -1010,10 +1010,6 @@ def names_above(connection: Connection, pid: int | None) -> tuple[str, ...]:
         names.append(found.name)
         pid = found.parent
     return tuple(names)
-
-
-def _browses(spec: AgentSpec) -> bool:
-    return spec.sandbox.network != "none" and any(name.startswith("browser_") for name in spec.tools or ())
 
 
 def _plans(events: Iterable[Event]) -> bool:

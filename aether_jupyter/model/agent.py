@@ -9,6 +9,7 @@ import msgspec
 
 from .image import GivenImages
 from .permission import Permission
+from .tool import Need
 
 
 class Mode(StrEnum):
@@ -103,6 +104,16 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     workspaces: tuple[WorkspaceName, ...] = ()
     labels: dict[str, str] = {}
     origin: Annotated[str, msgspec.Meta(max_length=300)] = "api"
+
+    @property
+    def browses(self) -> bool:
+        """Whether it has a browser: tools for one, and a network."""
+        return self.sandbox.network != "none" and any(name.startswith("browser_") for name in self.tools or ())
+
+    def has(self, need: Need) -> bool:
+        """Whether the agent has what a tool needs."""
+        desktop = self.sandbox.desktop != "none"
+        return not need or desktop or (need == "screen" and self.browses)
 
 
 Category = Literal["development", "research", "data", "creative", "operations"]

@@ -26,6 +26,9 @@ RISKS: tuple[Risk, ...] = tuple(Risk)
 Effect = Literal["read", "write", "send", "commit", "destroy"]
 
 
+Need = Literal["", "desktop", "screen"]
+
+
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One tool as it declares itself.
 
@@ -34,7 +37,8 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     `file`, `folder` and `path` (where all below counts too), `host`, `url`, and `command` or `code` (which may touch
     whatever the sandbox holds). `fields` gives the label of each field of its result (`system`, `registry`, `text`):
     who could have written that value. `repeatable` says that running it twice does no harm, so a call cut off by a
-    crash is run again rather than reported as interrupted. `needs` is what an agent must have to be given it.
+    crash is run again rather than reported as interrupted. `needs` is what an agent must have to be given it: a
+    `desktop`, or a `screen`, which is a desktop or a browser.
     """
 
     name: str
@@ -46,7 +50,7 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str] = {}
     repeatable: bool = False
     default: bool = True
-    needs: Literal["", "desktop"] = ""
+    needs: Need = ""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

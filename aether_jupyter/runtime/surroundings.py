@@ -177,13 +177,16 @@ class LiveSurroundings:
 
     def _check_desktop(self, spec: AgentSpec) -> None:
         """Raise `BadRequest` if the spec names tools that need a desktop and has none, or a desktop where none runs."""
-        if spec.sandbox.desktop == "none":
-            needing = [tool.name for tool in self._toolbox.specs(spec.tools or ()) if tool.needs == "desktop"]
-            if needing:
-                raise BadRequest(
-                    f"tools: {', '.join(needing)}: needs a desktop; set sandbox.desktop to xfce or openbox"
-                )
-        elif spec.sandbox.kind not in ("auto", "docker"):
+        wanting = [tool for tool in self._toolbox.specs(spec.tools or ()) if not spec.has(tool.needs)]
+        if wanting:
+            what = (
+                "a desktop"
+                if any(tool.needs == "desktop" for tool in wanting)
+                else "a desktop, or tools to browse and a network"
+            )
+            names = ", ".join(tool.name for tool in wanting)
+            raise BadRequest(f"tools: {names}: needs {what}; set sandbox.desktop to xfce or openbox")
+        if spec.sandbox.desktop != "none" and spec.sandbox.kind not in ("auto", "docker"):
             raise BadRequest(f"sandbox: a desktop runs in docker only, not in {spec.sandbox.kind}")
 
     def admit(self, spec: AgentSpec, names: tuple[str, ...]) -> AgentSpec:

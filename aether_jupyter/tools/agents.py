@@ -15,6 +15,7 @@ import msgspec
 from ..abc import Tool, ToolContext
 from ..config import Settings
 from ..declare import tool
+from ..model.control import HELP_TOOL
 from ..model.errors import ToolFailed
 from ..model.request import NoteKind, RequestKind, RequestVerdict
 from ..model.tool import Outcome
@@ -36,6 +37,7 @@ def register_tools(settings: Settings) -> Iterable[Tool]:
         list_agents,
         wait_agent,
         ask_person,
+        ask_for_help,
     ]
 
 
@@ -214,6 +216,20 @@ async def ask_person(
         options: Answers to choose from, if there are a few.
     """
     raise ToolFailed("questions are put to the person by the kernel; this call came another way and nobody saw it")
+
+
+@tool(risk="safe", args={"question": "content"}, fields={"answer": "system"}, needs="screen", name=HELP_TOOL)
+async def ask_for_help(
+    ctx: ToolContext, question: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
+) -> Outcome:
+    """Ask a person to do what you cannot or must not do on your desktop or in your browser: sign in, pass a check.
+
+    You wait until they hand it back, and are told what they did.
+
+    Args:
+        question: What they are to do, understandable by itself.
+    """
+    raise ToolFailed("help is asked for by the kernel; this call came another way and nobody saw it")
 
 
 def _short(value: Any) -> str:

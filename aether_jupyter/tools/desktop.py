@@ -18,7 +18,6 @@ import msgspec
 from ..abc import Desktop, Tool, ToolContext
 from ..config import Settings
 from ..declare import tool
-from ..model.control import HELP_TOOL
 from ..model.errors import ToolArguments, ToolFailed
 from ..model.harmless import line
 from ..model.tool import Evidence, Outcome
@@ -64,7 +63,6 @@ def register_tools(settings: Settings) -> Iterable[Tool]:
         desktop_windows,
         desktop_clipboard,
         computer,
-        ask_for_help,
     ]
 
 
@@ -328,20 +326,6 @@ async def computer(
     """
     given = {name: value for name, value in locals().items() if name != "ctx"}
     return await _do(ctx, parsed(given))
-
-
-@tool(risk="safe", args={"question": "content"}, fields={"answer": "system"}, needs="desktop", name=HELP_TOOL)
-async def ask_for_help(
-    ctx: ToolContext, question: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
-) -> Outcome:
-    """Ask a person to do something on your desktop that you cannot or must not do: sign in, pass a check, decide.
-
-    You wait until they hand it back, and are told what they did.
-
-    Args:
-        question: What they are to do, understandable by itself.
-    """
-    raise ToolFailed("help is asked for by the kernel; this call came another way and nobody saw it")
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from aether_jupyter.browsers.found import chromium
 from aether_jupyter.config import Settings
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec, Mode, SandboxSpec
-from aether_jupyter.model.errors import Forbidden, NotFound, ProcessNotFound
+from aether_jupyter.model.errors import BadRequest, Forbidden, NotFound, ProcessNotFound
 from aether_jupyter.model.events import ControlReturned
 from aether_jupyter.model.message import Part, Text, ToolCall, Turn
 from aether_jupyter.model.process import State
@@ -247,6 +247,25 @@ async def test_keys_of_any_layout_arrive_and_the_agent_is_told_of_the_turn(
     assert scene.before is not None
     assert scene.after is not None
     assert (await app.processes.get(ANA, pid)).control == ""
+
+
+async def test_an_agent_asks_for_help_in_its_browser_and_waits_for_it(
+    app: App, sit: Sit, script: Callable[..., str], site: Site
+) -> None:
+    model = script(("browser_open", {"url": f"{site.origin}/desk"}), ("ask_for_help", {"question": "Sign in, please."}))
+    pid = await spawn(app, model, tools=(*TOOLS, "ask_for_help"))
+    seat = await sit(pid)
+    while (await app.processes.get(ANA, pid)).state is not State.WAITING:
+        await asyncio.sleep(0.02)
+    await app.takeovers.take(ANA, pid)
+    seat.click(30, 40)
+    await seat.at("pressed 1 at 30,40")
+    await app.takeovers.give_back(ANA, pid, "")
+    done = await app.processes.wait(ANA, pid, timeout_s=30)
+    assert done.exit is not None
+    assert done.exit.code == 0
+    with pytest.raises(BadRequest, match="needs a desktop, or tools to browse"):
+        await spawn(app, model, tools=("ask_for_help", "run_command"))
 
 
 async def test_lists_and_questions_are_the_persons_while_they_have_control(

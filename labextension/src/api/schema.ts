@@ -4073,7 +4073,8 @@ export interface components {
          *     `file`, `folder` and `path` (where all below counts too), `host`, `url`, and `command` or `code` (which may touch
          *     whatever the sandbox holds). `fields` gives the label of each field of its result (`system`, `registry`, `text`):
          *     who could have written that value. `repeatable` says that running it twice does no harm, so a call cut off by a
-         *     crash is run again rather than reported as interrupted. `needs` is what an agent must have to be given it.
+         *     crash is run again rather than reported as interrupted. `needs` is what an agent must have to be given it: a
+         *     `desktop`, or a `screen`, which is a desktop or a browser.
          */
         ToolSpec: {
             name: string;
@@ -4101,7 +4102,7 @@ export interface components {
              * @default
              * @enum {unknown}
              */
-            needs: "" | "desktop";
+            needs: "" | "desktop" | "screen";
         };
         /**
          * ToolStarted
