@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from aether_jupyter.abc import Browser, ToolContext
+from aether_jupyter.app import App, open_app
 from aether_jupyter.browsers.chromium import Chromium
 from aether_jupyter.browsers.found import chromium
 from aether_jupyter.config import Settings
 from aether_jupyter.engine.permissions import Applied
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.image import Image
-from aether_jupyter.model.message import ToolCall
+from aether_jupyter.model.message import Part, Text, ToolCall, Turn
 from aether_jupyter.model.tool import Outcome
 from aether_jupyter.pictures import examine
+from aether_jupyter.providers import scripted
 from aether_jupyter.runtime.browsers import Browsers
 from aether_jupyter.runtime.toolbox import Toolbox
 from aether_jupyter.tools.browser import register_tools
@@ -145,3 +147,40 @@ def make(browsers: Browsers, tmp_path: Path) -> Callable[..., Agent]:
 @pytest.fixture
 def agent(make: Callable[..., Agent]) -> Agent:
     return make()
+
+
+@pytest.fixture
+async def app(anyio_backend: str, site: Site, tmp_path: Path) -> AsyncIterator[App]:
+    """A whole server's inside, whose agents may open the site."""
+    if chromium() is None:
+        pytest.skip("no Chromium; on Debian: apt-get install chromium")
+    settings = Settings(
+        home=tmp_path / "aether",
+        durability="NORMAL",
+        private_hosts=(f"127.0.0.1:{site.port}", f"localhost:{site.port}"),
+        control_grace_s=2.0,
+    )
+    async with open_app(settings) as app:
+        yield app
+
+
+Script = Callable[..., str]
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    """Makes models that make these calls, one a step, and then say that they are done."""
+    built_in = dict(scripted._SCRIPTS)
+
+    def make(*calls: tuple[str, dict[str, object]]) -> str:
+        name = f"browses-{len(scripted._SCRIPTS)}"
+
+        def play(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
+            return [ToolCall("", *calls[n])] if n < len(calls) else [Text("Done.")]
+
+        scripted.register(name, play)
+        return f"scripted:{name}"
+
+    yield make
+    scripted._SCRIPTS.clear()
+    scripted._SCRIPTS.update(built_in)

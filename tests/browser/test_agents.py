@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from aether_jupyter.app import App, open_app
-from aether_jupyter.browsers.found import chromium
-from aether_jupyter.config import Settings
+from aether_jupyter.app import App
 from aether_jupyter.engine import loop
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec, Mode, SandboxSpec
 from aether_jupyter.model.events import ToolEnded
-from aether_jupyter.model.message import Part, Text, ToolCall, Turn
 from aether_jupyter.model.permission import parse_permission
 from aether_jupyter.model.process import Process, Signal, State
 from aether_jupyter.model.tool import Decision
-from aether_jupyter.providers import scripted
 from aether_jupyter.runtime.browsers import state_of
 
+from .conftest import Script
 from .site import Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -30,33 +26,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ANA = Principal.person("ana")
 TOOLS = ("browser_open", "browser_read", "browser_click", "browser_screenshot")
 Calls = Sequence[tuple[str, dict[str, object]]]
-
-
-@pytest.fixture
-async def app(anyio_backend: str, site: Site, tmp_path: Path) -> AsyncIterator[App]:
-    if chromium() is None:
-        pytest.skip("no Chromium; on Debian: apt-get install chromium")
-    private = (f"127.0.0.1:{site.port}", f"localhost:{site.port}")
-    async with open_app(Settings(home=tmp_path / "aether", durability="NORMAL", private_hosts=private)) as app:
-        yield app
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[..., str]]:
-    built_in = dict(scripted._SCRIPTS)
-
-    def make(*calls: tuple[str, dict[str, object]]) -> str:
-        name = f"browses-{len(scripted._SCRIPTS)}"
-
-        def play(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
-            return [ToolCall("", *calls[n])] if n < len(calls) else [Text("Done.")]
-
-        scripted.register(name, play)
-        return f"scripted:{name}"
-
-    yield make
-    scripted._SCRIPTS.clear()
-    scripted._SCRIPTS.update(built_in)
 
 
 async def run(app: App, model: str, **fields: Any) -> Process:
@@ -74,9 +43,7 @@ async def outcomes(app: App, pid: int) -> list[ToolEnded]:
     return [record.event for record in records if isinstance(record.event, ToolEnded)]
 
 
-async def test_an_agent_browses_is_tainted_by_it_and_its_picture_is_kept(
-    app: App, script: Callable[..., str], site: Site
-) -> None:
+async def test_an_agent_browses_is_tainted_by_it_and_its_picture_is_kept(app: App, script: Script, site: Site) -> None:
     model = script(
         ("browser_open", {"url": f"{site.origin}/table"}),
         ("browser_click", {"target": "Buy Fig"}),
@@ -97,7 +64,7 @@ async def test_an_agent_browses_is_tainted_by_it_and_its_picture_is_kept(
 
 
 async def test_a_page_is_opened_only_if_a_person_says_so_where_the_mode_asks(
-    app: App, script: Callable[..., str], site: Site
+    app: App, script: Script, site: Site
 ) -> None:
     process = await run(app, script(("browser_open", {"url": f"{site.origin}/form"})), mode=Mode.ASK_RISKY)
     assert process.state is State.WAITING
@@ -113,7 +80,7 @@ async def test_a_page_is_opened_only_if_a_person_says_so_where_the_mode_asks(
 
 
 async def test_a_host_that_is_denied_is_neither_opened_nor_reached_by_a_page(
-    app: App, script: Callable[..., str], site: Site
+    app: App, script: Script, site: Site
 ) -> None:
     model = script(
         ("browser_open", {"url": f"{site.other}/form"}),
@@ -125,7 +92,7 @@ async def test_a_host_that_is_denied_is_neither_opened_nor_reached_by_a_page(
     assert "The gate refused a request: localhost is not permitted: deny host=localhost" in led.outcome.content
 
 
-async def test_the_end_of_an_agent_ends_its_browser(app: App, script: Callable[..., str], site: Site) -> None:
+async def test_the_end_of_an_agent_ends_its_browser(app: App, script: Script, site: Site) -> None:
     model = script(("browser_open", {"url": f"{site.origin}/form"}), ("browser_open", {"url": f"{site.origin}/hang"}))
     process = await app.processes.spawn(
         ANA,
@@ -142,9 +109,7 @@ async def test_the_end_of_an_agent_ends_its_browser(app: App, script: Callable[.
             await asyncio.sleep(0.1)
 
 
-async def test_a_profile_lasts_for_the_name_and_is_erased_with_it(
-    app: App, script: Callable[..., str], site: Site
-) -> None:
+async def test_a_profile_lasts_for_the_name_and_is_erased_with_it(app: App, script: Script, site: Site) -> None:
     def visits(query: str) -> str:
         return script(("browser_open", {"url": f"{site.origin}/cookies{query}"}))
 
@@ -172,7 +137,7 @@ async def test_health_says_which_browser_there_is(app: App) -> None:
     assert "chrom" in check.detail.lower()
 
 
-async def test_a_snapshot_names_the_pages_that_are_open(app: App, script: Callable[..., str], site: Site) -> None:
+async def test_a_snapshot_names_the_pages_that_are_open(app: App, script: Script, site: Site) -> None:
     model = script(
         ("browser_open", {"url": f"{site.origin}/form"}),
         ("browser_open", {"url": f"{site.origin}/table", "new_tab": True}),

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from PIL import Image
 
-from aether_jupyter.app import App, open_app
-from aether_jupyter.browsers.found import chromium
-from aether_jupyter.config import Settings
+from aether_jupyter.app import App
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec, Mode, SandboxSpec
 from aether_jupyter.model.errors import BadRequest, Forbidden, NotFound, ProcessNotFound
 from aether_jupyter.model.events import ControlReturned
-from aether_jupyter.model.message import Part, Text, ToolCall, Turn
 from aether_jupyter.model.process import State
-from aether_jupyter.providers import scripted
 from aether_jupyter.runtime.screencasts import CastView
 
+from .conftest import Script
 from .site import Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -32,38 +28,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ANA, BOB = Principal.person("ana"), Principal.person("bob")
 TOOLS = ("browser_open", "browser_read", "browser_wait")
 WAIT = ("browser_wait", {"text": "never there", "seconds": 30})
-
-
-@pytest.fixture
-async def app(anyio_backend: str, site: Site, tmp_path: Path) -> AsyncIterator[App]:
-    if chromium() is None:
-        pytest.skip("no Chromium; on Debian: apt-get install chromium")
-    settings = Settings(
-        home=tmp_path / "aether",
-        durability="NORMAL",
-        private_hosts=(f"127.0.0.1:{site.port}", f"localhost:{site.port}"),
-        control_grace_s=2.0,
-    )
-    async with open_app(settings) as app:
-        yield app
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[..., str]]:
-    built_in = dict(scripted._SCRIPTS)
-
-    def make(*calls: tuple[str, dict[str, object]]) -> str:
-        name = f"watched-{len(scripted._SCRIPTS)}"
-
-        def play(n: int, turns: Sequence[Turn]) -> Sequence[Part]:
-            return [ToolCall("", *calls[n])] if n < len(calls) else [Text("Done.")]
-
-        scripted.register(name, play)
-        return f"scripted:{name}"
-
-    yield make
-    scripted._SCRIPTS.clear()
-    scripted._SCRIPTS.update(built_in)
 
 
 async def spawn(app: App, model: str, **fields: Any) -> int:
@@ -162,7 +126,7 @@ async def stopped(app: App, pid: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def taken(app: App, sit: Sit, script: Callable[..., str], url: str) -> tuple[int, Seat]:
+async def taken(app: App, sit: Sit, script: Script, url: str) -> tuple[int, Seat]:
     """An agent that has opened this page, in the hands of a person who looks at it."""
     pid = await spawn(app, script(("browser_open", {"url": url}), WAIT))
     seat = await sit(pid)
@@ -172,9 +136,7 @@ async def taken(app: App, sit: Sit, script: Callable[..., str], url: str) -> tup
     return pid, seat
 
 
-async def test_people_see_what_the_agent_opens_and_where_it_is(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
-) -> None:
+async def test_people_see_what_the_agent_opens_and_where_it_is(app: App, sit: Sit, script: Script, site: Site) -> None:
     pid = await spawn(app, script(("browser_open", {"url": f"{site.origin}/desk"}), WAIT))
     seat = await sit(pid)
     tab = await seat.at("Desk")
@@ -188,7 +150,7 @@ async def test_people_see_what_the_agent_opens_and_where_it_is(
 
 
 async def test_nothing_a_viewer_without_control_sends_gets_through(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     pid = await spawn(app, script(("browser_open", {"url": f"{site.origin}/desk"}), WAIT))
     seat = await sit(pid)
@@ -205,14 +167,14 @@ async def test_nothing_a_viewer_without_control_sends_gets_through(
         seat.view.write(b'{"kind": "mouse", "event": "down", "x": "far", "y": 1}')
 
 
-async def test_a_second_person_neither_looks_nor_takes_over(app: App, script: Callable[..., str], site: Site) -> None:
+async def test_a_second_person_neither_looks_nor_takes_over(app: App, script: Script, site: Site) -> None:
     pid = await spawn(app, script(("browser_open", {"url": f"{site.origin}/desk"}), WAIT))
     for refused in (app.screencasts.view(BOB, pid), app.screencasts.status(BOB, pid), app.takeovers.take(BOB, pid)):
         with pytest.raises((ProcessNotFound, Forbidden)):
             await refused
 
 
-async def test_an_agent_that_does_not_browse_has_nothing_to_look_at(app: App, script: Callable[..., str]) -> None:
+async def test_an_agent_that_does_not_browse_has_nothing_to_look_at(app: App, script: Script) -> None:
     for fields in ({"tools": ("run_command",)}, {"sandbox": SandboxSpec(network="none")}):
         pid = await spawn(app, script(), **fields)
         assert not (await app.processes.get(ANA, pid)).browser
@@ -222,7 +184,7 @@ async def test_an_agent_that_does_not_browse_has_nothing_to_look_at(app: App, sc
 
 
 async def test_keys_of_any_layout_arrive_and_the_agent_is_told_of_the_turn(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     pid, seat = await taken(app, sit, script, f"{site.origin}/desk")
     seat.click(110, 210)
@@ -250,7 +212,7 @@ async def test_keys_of_any_layout_arrive_and_the_agent_is_told_of_the_turn(
 
 
 async def test_an_agent_asks_for_help_in_its_browser_and_waits_for_it(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     model = script(("browser_open", {"url": f"{site.origin}/desk"}), ("ask_for_help", {"question": "Sign in, please."}))
     pid = await spawn(app, model, tools=(*TOOLS, "ask_for_help"))
@@ -269,7 +231,7 @@ async def test_an_agent_asks_for_help_in_its_browser_and_waits_for_it(
 
 
 async def test_lists_and_questions_are_the_persons_while_they_have_control(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     pid, seat = await taken(app, sit, script, f"{site.origin}/desk")
     seat.click(110, 310)
@@ -295,7 +257,7 @@ async def test_lists_and_questions_are_the_persons_while_they_have_control(
     await seat.at("named null")
 
 
-async def test_tabs_addresses_and_history(app: App, sit: Sit, script: Callable[..., str], site: Site) -> None:
+async def test_tabs_addresses_and_history(app: App, sit: Sit, script: Script, site: Site) -> None:
     _, seat = await taken(app, sit, script, f"{site.origin}/desk")
     first = (await seat.at("Desk"))["number"]
     seat.send("open", url=f"{site.other}/second", new_tab=True)
@@ -313,9 +275,7 @@ async def test_tabs_addresses_and_history(app: App, sit: Sit, script: Callable[.
     assert len((seat.last("state") or {})["tabs"]) == 1
 
 
-async def test_the_gate_holds_for_people_too_and_says_why(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
-) -> None:
+async def test_the_gate_holds_for_people_too_and_says_why(app: App, sit: Sit, script: Script, site: Site) -> None:
     _, seat = await taken(app, sit, script, f"{site.origin}/desk")
     for url, words in (
         ("http://127.0.0.1:12345/", "loopback"),
@@ -328,7 +288,7 @@ async def test_the_gate_holds_for_people_too_and_says_why(
 
 
 async def test_a_person_can_open_the_browser_before_the_agent_does(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     busy = script(("run_command", {"command": "sleep 60"}))
     pid = await spawn(app, busy, tools=("browser_open", "run_command"))
@@ -341,7 +301,7 @@ async def test_a_person_can_open_the_browser_before_the_agent_does(
 
 
 async def test_frames_wait_for_who_draws_and_nobody_waits_for_the_slowest(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     pid = await spawn(app, script(("browser_open", {"url": f"{site.origin}/moving"}), WAIT))
     slow = await sit(pid, draws=False)
@@ -356,9 +316,7 @@ async def test_frames_wait_for_who_draws_and_nobody_waits_for_the_slowest(
     await slow.until(lambda: len(slow.frames) == 2)
 
 
-async def test_a_page_that_stands_still_sends_nothing(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
-) -> None:
+async def test_a_page_that_stands_still_sends_nothing(app: App, sit: Sit, script: Script, site: Site) -> None:
     pid = await spawn(app, script(("browser_open", {"url": f"{site.origin}/second"}), WAIT))
     seat = await sit(pid)
     await seat.at("Second")
@@ -369,7 +327,7 @@ async def test_a_page_that_stands_still_sends_nothing(
 
 
 async def test_a_browser_that_rests_says_so_and_wakes_with_an_address(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     pid, seat = await taken(app, sit, script, f"{site.origin}/desk")
     browser = app.screencasts._browsers.opened(pid)  # type: ignore[attr-defined]
@@ -386,7 +344,7 @@ async def test_a_browser_that_rests_says_so_and_wakes_with_an_address(
 
 
 async def test_control_lasts_while_somebody_looks_and_ends_when_they_are_gone(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     pid, seat = await taken(app, sit, script, f"{site.origin}/desk")
     await asyncio.sleep(5.0)
@@ -403,7 +361,7 @@ async def test_control_lasts_while_somebody_looks_and_ends_when_they_are_gone(
     assert await free()
 
 
-async def test_an_end_sends_those_who_look_away(app: App, sit: Sit, script: Callable[..., str], site: Site) -> None:
+async def test_an_end_sends_those_who_look_away(app: App, sit: Sit, script: Script, site: Site) -> None:
     pid = await spawn(app, script(("browser_open", {"url": f"{site.origin}/desk"})))
     seat = await sit(pid)
     await app.processes.wait(ANA, pid, timeout_s=45)
@@ -411,7 +369,7 @@ async def test_an_end_sends_those_who_look_away(app: App, sit: Sit, script: Call
 
 
 async def test_a_person_s_keys_paste_what_this_agent_s_browser_copied_and_nobody_else_s(
-    app: App, sit: Sit, script: Callable[..., str], site: Site
+    app: App, sit: Sit, script: Script, site: Site
 ) -> None:
     _, seat = await taken(app, sit, script, f"{site.origin}/desk")
     # What lies in the clipboard that Chromium has for everybody.
