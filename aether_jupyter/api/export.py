@@ -41,6 +41,7 @@ from ..model.events import (
     ProcessSpawned,
     Record,
     Reflected,
+    ShellOpened,
     SignalSent,
     SnapshotDeleted,
     SnapshotTaken,
@@ -182,6 +183,8 @@ def _entries(event: Event) -> Iterator[_Entry]:
             yield _Entry(f"step {step} · {judged} by {by}", comment)
         case ProcessRestored(process=process, told=told):
             yield _Entry(f"goes on from here as agent {process.pid}", told)
+        case ShellOpened(by=by):
+            yield _Entry(f"{by} opened a terminal in its sandbox")
         case SnapshotTaken(snapshot=snapshot):
             yield _Entry(f"snapshot {snapshot.id}", snapshot.label)
         case ToolStarted(step=step, call=call):

@@ -1,6 +1,6 @@
 """`aether run | ps | logs | context | send | plan | signal | approvals | approve | refuse | answer | extend | rules |
-revoke | model | models | feedback | profile | memory | snapshot | export-me | erase-me | doctor | serve`, over the
-same API.
+revoke | take | return | shell | model | models | feedback | profile | memory | snapshot | export-me | erase-me |
+doctor | serve`, over the same API.
 
 Exit codes: 0 it worked (for `run`: the agent ended with success), 1 it failed, 2 the command line does not read well,
 3 no server, 4 not there, 5 a conflict (somebody decided first, a wrong state), 6 the agent waits for a person,
@@ -18,6 +18,7 @@ from .. import __version__
 from .common import CONFLICT, INTERRUPTED, NO_SERVER, NOT_THERE, client_of, common, put, safe
 from .memory import memory
 from .personal import erase_me, export_me
+from .shell import shell
 from .snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -459,6 +460,7 @@ def profile(agent: str | None, url: str, token: str, as_json: bool) -> None:
 
 cli.add_command(memory)
 cli.add_command(snapshot)
+cli.add_command(shell)
 cli.add_command(export_me)
 cli.add_command(erase_me)
 

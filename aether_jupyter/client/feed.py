@@ -119,7 +119,7 @@ class Feed:
                 additional_headers=address.headers,
                 max_size=FRAME_BYTES,
                 compression=None,
-                ssl=_tls(address),
+                ssl=tls(address),
                 open_timeout=15,
                 proxy=None if address.local else True,
             )
@@ -331,7 +331,8 @@ class Hub:
             await follower.changed.wait()
 
 
-def _tls(address: Address) -> ssl.SSLContext | None:
+def tls(address: Address) -> ssl.SSLContext | None:
+    """How the certificate of a server is checked; None where it has none."""
     if not address.url.startswith("https"):
         return None
     if isinstance(address.verify, str):

@@ -41,6 +41,8 @@ from ..model.events import (
     Reflected,
     RequestMoved,
     RequestOpened,
+    ShellClosed,
+    ShellOpened,
     SignalSent,
     SnapshotDeleted,
     SnapshotTaken,
@@ -318,6 +320,10 @@ def event_text(event: Event) -> tuple[str, str]:
         case ControlReturned(by=by, why=why, note=note):
             ended = f"{by} handed back" if why == "returned" else f"{by} is gone; the agent has control again"
             return "control", f"{ended}{f': {note}' if note else ''}"
+        case ShellOpened(by=by):
+            return "terminal", f"{by} opened one in its sandbox"
+        case ShellClosed(by=by, duration_s=duration):
+            return "terminal", f"{by} left it after {duration:.0f} s"
         case FeedbackGiven(step=step, by=by, thumb=thumb, comment=comment):
             judged = {"up": "thumb up", "down": "thumb down", "none": "comment"}[thumb]
             return "feedback", f"{by} on step {step}: {judged}{f', {comment}' if comment else ''}"

@@ -31,6 +31,8 @@ from ..model.events import (
     ProcessReaped,
     ProcessSpawned,
     Reflected,
+    ShellClosed,
+    ShellOpened,
     SnapshotDeleted,
     SnapshotTaken,
     ToolEnded,
@@ -49,7 +51,17 @@ At = tuple[int, float, str, Event]
 Kept = tuple[float, str, Event]
 KERNEL = "kernel"
 
-_LEFT = ProcessExited | ProcessReaped | ProcessErased | Reflected | FeedbackGiven | SnapshotTaken | SnapshotDeleted
+_LEFT = (
+    ProcessExited
+    | ProcessReaped
+    | ProcessErased
+    | Reflected
+    | FeedbackGiven
+    | ShellOpened
+    | ShellClosed
+    | SnapshotTaken
+    | SnapshotDeleted
+)
 """What is about the one process and no part of what the other goes on from."""
 _OF_A_STEP = (
     ModelAnswered

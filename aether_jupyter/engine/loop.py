@@ -44,6 +44,8 @@ from ..model.events import (
     Reflected,
     RequestMoved,
     RequestOpened,
+    ShellClosed,
+    ShellOpened,
     SignalSent,
     SnapshotDeleted,
     SnapshotTaken,
@@ -389,6 +391,8 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             | ApprovalClosed()
             | Reflected()
             | FeedbackGiven()
+            | ShellOpened()
+            | ShellClosed()
             | SnapshotTaken()
             | SnapshotDeleted()
         ):

@@ -45,6 +45,8 @@ from ..model.events import (
     ProcessRestored,
     ProcessSpawned,
     Record,
+    ShellClosed,
+    ShellOpened,
     StateChanged,
     ToolEnded,
 )
@@ -386,6 +388,18 @@ class Processes:
         if process.wait is not None and process.wait.kind == "resource":
             events.append(StateChanged(State.READY if process.state is State.WAITING else State.STOPPED))
         return self.append(tx, row, actor.name, events)
+
+    @action("processes:terminal")
+    def note_terminal(self, tx: Transaction, actor: Principal, pid: int, name: str) -> Process:
+        """Note that a person has opened a terminal in its sandbox."""
+        return self.append(tx, self.load(tx, actor, pid), actor.name, (ShellOpened(actor.name, name),))
+
+    @action("system:run")
+    def note_terminal_end(
+        self, tx: Transaction, actor: Principal, pid: int, by: str, name: str, duration_s: float
+    ) -> Process:
+        """Note that the terminal has ended that `by` opened."""
+        return self.append(tx, self.load(tx, actor, pid), by, (ShellClosed(by, name, round(duration_s, 1)),))
 
     @action("processes:reap")
     def reap(self, tx: Transaction, actor: Principal, pid: int, *, keep_home: bool = False) -> Process:

@@ -275,6 +275,21 @@ class ControlReturned(msgspec.Struct, frozen=True, tag="control.returned", tag_f
     turn: Turn = Turn()
 
 
+class ShellOpened(msgspec.Struct, frozen=True, tag="terminal.opened", tag_field="type"):
+    """A person opened a terminal in the agent's sandbox. What is typed there is kept nowhere."""
+
+    by: str
+    name: str
+
+
+class ShellClosed(msgspec.Struct, frozen=True, tag="terminal.closed", tag_field="type"):
+    """That terminal has ended. It is not told where the server ended with it."""
+
+    by: str
+    name: str
+    duration_s: float
+
+
 class SnapshotTaken(msgspec.Struct, frozen=True, tag="snapshot.taken", tag_field="type"):
     """All of it was captured as it stood after event `snapshot.n`."""
 
@@ -364,6 +379,8 @@ Event = (
     | FeedbackGiven
     | ControlTaken
     | ControlReturned
+    | ShellOpened
+    | ShellClosed
     | SnapshotTaken
     | SnapshotDeleted
     | Guidance

@@ -40,6 +40,8 @@ from .events import (
     Reflected,
     RequestMoved,
     RequestOpened,
+    ShellClosed,
+    ShellOpened,
     SignalSent,
     SnapshotDeleted,
     SnapshotTaken,
@@ -194,6 +196,8 @@ def _advance(p: Process, event: Event, at: float, n: int) -> Process:
             | MemoriesGiven()
             | ContextCompacted()
             | FeedbackGiven()
+            | ShellOpened()
+            | ShellClosed()
             | SnapshotTaken()
             | SnapshotDeleted()
         ):

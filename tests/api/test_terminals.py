@@ -74,6 +74,38 @@ async def test_a_terminal_speaks_with_the_sandbox_of_the_agent(
     assert "has ended" in ended.json["detail"]
 
 
+async def test_the_journal_tells_who_was_there_and_not_what_was_typed(
+    call: Call, jp_ws_fetch: Callable[..., Awaitable[Any]]
+) -> None:
+    pid = await _agent(call)
+    await call("GET", f"processes/{pid}/wait")
+    step = (await call("GET", f"processes/{pid}")).json["step"]
+    me = (await call("GET", "me")).json["user"]
+    name = (await call("POST", f"processes/{pid}/terminal", {})).json["name"]
+    socket = await jp_ws_fetch("terminals", "websocket", name)
+    await _read_until(socket, "$ ")
+    await socket.write_message(json.dumps(["stdin", "echo a-private-word\r"]))
+    await _read_until(socket, "a-private-word")
+    await socket.write_message(json.dumps(["stdin", "exit\r"]))
+    await _read_until(socket, "<disconnect>")
+
+    async def told() -> list[dict[str, Any]]:
+        records = (await call("GET", f"processes/{pid}/records", params={"limit": "1000"})).json["records"]
+        assert "a-private-word" not in json.dumps(records)
+        return [each["event"] for each in records if each["event"]["type"].startswith("terminal.")]
+
+    async with asyncio.timeout(20):
+        while len(await told()) < 2:
+            await asyncio.sleep(0.05)
+    opened, closed = await told()
+    assert opened == {"type": "terminal.opened", "by": me, "name": name}
+    assert closed.pop("duration_s") > 0
+    assert closed == {"type": "terminal.closed", "by": me, "name": name}
+    # The agent went on waiting for its answer, and made no step for it.
+    process = (await call("GET", f"processes/{pid}")).json
+    assert (process["state"], process["step"]) == ("WAITING", step)
+
+
 async def test_there_are_only_so_many_for_an_agent(call: Call) -> None:
     pid = await _agent(call)
     answers = [await call("POST", f"processes/{pid}/terminal", {}) for _ in range(9)]

@@ -44,6 +44,8 @@ from aether_jupyter.model.events import (
     Reflected,
     RequestMoved,
     RequestOpened,
+    ShellClosed,
+    ShellOpened,
     SignalSent,
     SnapshotDeleted,
     SnapshotTaken,
@@ -169,6 +171,7 @@ def a_life() -> list[Record]:
     taken = Snapshot(
         id=1, owner="ana", pid=1, agent="agent 1", name="agent 1", step=3, n=9, taken_at=START + 45, by="ana"
     )
+    say(1, ShellOpened("ana", "agent1"), ShellClosed("ana", "agent1", 65.0))
     say(1, SnapshotTaken(taken), SnapshotDeleted(1, "retention"))
     branched = spawned(4, "tidy up")
     came_from = CameFrom(pid=1, n=9, step=3, snapshot=1, files_step=3)

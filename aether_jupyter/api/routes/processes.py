@@ -201,11 +201,12 @@ async def set_plan(house: House, who: Principal, pid: Pid, body: SetPlan) -> Pla
 async def open_terminal(house: House, who: Principal, pid: Pid) -> TerminalOpened:
     """A terminal of this Jupyter server that shows a shell of its sandbox; it ends with the sandbox.
 
-    The name is that of Jupyter's own terminals: `/terminals/websocket/NAME` speaks with it.
+    The name is that of Jupyter's own terminals: `/terminals/websocket/NAME` speaks with it. The journal of the process
+    says who opened it and when it ended, and nothing of what is typed.
     """
     process = await house.processes.get(who, pid)
     spec = await house.processes.spec(who, pid)
-    return TerminalOpened(await house.terminals.open(process, spec, house.surroundings))
+    return TerminalOpened(await house.terminals.open(who, process, spec, house.surroundings, house.processes))
 
 
 @route("GET", "/processes/{pid}/files", scope="processes:read", errors=(ProcessNotFound, FileNotFound))

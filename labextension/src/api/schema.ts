@@ -455,6 +455,8 @@ export interface paths {
          * A terminal of this Jupyter server that shows a shell of its sandbox; it ends with the sandbox.
          *
          *     The name is that of Jupyter's own terminals: `/terminals/websocket/NAME` speaks with it
+         * @description The journal of the process
+         *     says who opened it and when it ended, and nothing of what is typed.
          */
         post: operations["openTerminal"];
         delete?: never;
@@ -3350,7 +3352,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["ProcessRestored"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["ControlTaken"] | components["schemas"]["ControlReturned"] | components["schemas"]["SnapshotTaken"] | components["schemas"]["SnapshotDeleted"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["ProcessRestored"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["ControlTaken"] | components["schemas"]["ControlReturned"] | components["schemas"]["ShellOpened"] | components["schemas"]["ShellClosed"] | components["schemas"]["SnapshotTaken"] | components["schemas"]["SnapshotDeleted"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList
@@ -3598,6 +3600,27 @@ export interface components {
             plan?: components["schemas"]["Plan"] | null;
             /** @default null */
             seen?: number | null;
+        };
+        /**
+         * ShellClosed
+         * @description That terminal has ended. It is not told where the server ended with it.
+         */
+        ShellClosed: {
+            /** @enum {unknown} */
+            type: "terminal.closed";
+            by: string;
+            name: string;
+            duration_s: number;
+        };
+        /**
+         * ShellOpened
+         * @description A person opened a terminal in the agent's sandbox. What is typed there is kept nowhere.
+         */
+        ShellOpened: {
+            /** @enum {unknown} */
+            type: "terminal.opened";
+            by: string;
+            name: string;
         };
         /**
          * ShowTab

@@ -180,6 +180,7 @@ export interface NoteBlock {
     | { readonly type: 'why'; readonly text: string }
     | { readonly type: 'model'; readonly model: string }
     | { readonly type: 'taken' }
+    | { readonly type: 'terminal'; readonly durationS: number | null }
     | {
         readonly type: 'returned';
         readonly why: ControlReturned['why'];
@@ -398,6 +399,20 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
           at,
           actor: event.by,
           what: { type: 'taken' }
+        });
+        break;
+      case 'terminal.opened':
+      case 'terminal.closed':
+        blocks.push({
+          kind: 'note',
+          key,
+          at,
+          actor: event.by,
+          what: {
+            type: 'terminal',
+            durationS:
+              event.type === 'terminal.closed' ? event.duration_s : null
+          }
         });
         break;
       case 'control.returned':

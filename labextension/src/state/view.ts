@@ -254,6 +254,8 @@ function step(p: Process, event: AetherEvent, at: number, n: number): Process {
     case 'memory.given':
     case 'context.compacted':
     case 'feedback.given':
+    case 'terminal.opened':
+    case 'terminal.closed':
     case 'snapshot.taken':
     case 'snapshot.deleted':
     case 'approval.decided':

@@ -666,6 +666,16 @@ function logLine(
       };
     case 'control.taken':
       return { source: 'person', text: `${event.by} took over` };
+    case 'terminal.opened':
+      return {
+        source: 'person',
+        text: `${event.by} opened a terminal in its sandbox`
+      };
+    case 'terminal.closed':
+      return {
+        source: 'person',
+        text: `${event.by} left the terminal after ${figures.duration(event.duration_s)}`
+      };
     case 'control.returned':
       return {
         source: 'person',

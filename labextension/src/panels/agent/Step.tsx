@@ -1006,6 +1006,14 @@ function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
         );
       case 'taken':
         return trans.__('%1 took over', who);
+      case 'terminal':
+        return what.durationS === null
+          ? trans.__('%1 opened a terminal in its sandbox', who)
+          : trans.__(
+              '%1 left the terminal after %2',
+              who,
+              figures.duration(what.durationS)
+            );
       case 'returned': {
         const time = figures.duration(what.durationS);
         if (what.why === 'gone') {
