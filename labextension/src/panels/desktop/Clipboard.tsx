@@ -26,16 +26,21 @@ export function useClipboard(
   on: boolean
 ): { text: string; put: (text: string) => void } {
   const [text, setText] = React.useState('');
-  const known = React.useRef('');
+  // What the browser's held when it was last looked at: only what is new there goes to the desktop, so that text
+  // which was put there on purpose stays.
+  const known = React.useRef<string | null>(null);
   React.useEffect(() => {
     if (!link) return undefined;
     const heard = (_: DesktopLink, copied: string) => {
-      known.current = copied;
       setText(copied);
       // Only for who has control: a page must not change the clipboard of somebody who looks on.
-      if (on) {
-        void navigator.clipboard?.writeText(copied).catch(() => undefined);
-      }
+      if (!on) return;
+      navigator.clipboard?.writeText(copied).then(
+        () => {
+          known.current = copied;
+        },
+        () => undefined
+      );
     };
     link.copied.connect(heard);
     return () => {
@@ -44,7 +49,6 @@ export function useClipboard(
   }, [link, on]);
   const put = React.useCallback(
     (wanted: string) => {
-      known.current = wanted;
       setText(wanted);
       link?.paste(wanted);
     },
@@ -53,12 +57,17 @@ export function useClipboard(
   React.useEffect(() => {
     if (!link || !on) return undefined;
     const bring = () => {
-      void allowedText().then(found => {
-        if (found !== null && found !== '' && found !== known.current) {
-          put(found);
-        }
-      });
+      // Who presses Ctrl V at once means what they have copied.
+      link.hold(
+        allowedText().then(found => {
+          if (found !== null && found !== '' && found !== known.current) {
+            known.current = found;
+            put(found);
+          }
+        })
+      );
     };
+    known.current = null;
     bring();
     const { target } = link;
     target.addEventListener('focusin', bring);

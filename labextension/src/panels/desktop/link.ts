@@ -38,6 +38,8 @@ const HELD: readonly (readonly [number, string])[] = [
   [0xff1b, 'Escape']
 ];
 const TELL_MS = 1_000;
+/** Keys wait no longer than this for what they are held for. */
+const HOLD_MS = 2_000;
 
 /** One connection at a time in `target`, kept until `leave` or `dispose`. */
 export class DesktopLink implements IDisposable {
@@ -47,6 +49,8 @@ export class DesktopLink implements IDisposable {
     private readonly _pid: number
   ) {
     window.addEventListener('online', this.retryNow);
+    target.addEventListener('keydown', this._keep, { capture: true });
+    target.addEventListener('keyup', this._keep, { capture: true });
     this._measuring = window.setInterval(() => this._measure(), TELL_MS);
   }
 
@@ -151,6 +155,22 @@ export class DesktopLink implements IDisposable {
     this.focus();
   }
 
+  /** Keys that come before this is done go to the desktop after it, in their order. */
+  hold(done: Promise<unknown>): void {
+    this._holds += 1;
+    let over = false;
+    const go = () => {
+      if (over) return;
+      over = true;
+      window.clearTimeout(timer);
+      this._holds -= 1;
+      if (this._holds > 0) return;
+      for (const [node, key] of this._kept.splice(0)) node.dispatchEvent(key);
+    };
+    const timer = window.setTimeout(go, HOLD_MS);
+    done.then(go, go);
+  }
+
   /** Puts text on the desktop's clipboard. */
   paste(text: string): void {
     if (this._controls) this._rfb?.clipboardPasteFrom(text);
@@ -169,9 +189,30 @@ export class DesktopLink implements IDisposable {
     this.leave();
     this._disposed = true;
     window.removeEventListener('online', this.retryNow);
+    this.target.removeEventListener('keydown', this._keep, { capture: true });
+    this.target.removeEventListener('keyup', this._keep, { capture: true });
     window.clearInterval(this._measuring);
     Signal.clearData(this);
   }
+
+  /** Keeps a key while keys are held; one that was let go again is not trusted, and passes. */
+  private readonly _keep = (event: KeyboardEvent): void => {
+    if (this._holds === 0 || !event.isTrusted || !event.target) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const { key, code, location, repeat, isComposing } = event;
+    const { ctrlKey, shiftKey, altKey, metaKey } = event;
+    const again = new KeyboardEvent(event.type, {
+      ...{ key, code, location, repeat, isComposing },
+      ...{ ctrlKey, shiftKey, altKey, metaKey },
+      modifierAltGraph: event.getModifierState('AltGraph'),
+      modifierCapsLock: event.getModifierState('CapsLock'),
+      modifierNumLock: event.getModifierState('NumLock'),
+      bubbles: true,
+      cancelable: true
+    });
+    this._kept.push([event.target, again]);
+  };
 
   private async _connect(): Promise<void> {
     this._timer = null;
@@ -296,6 +337,8 @@ export class DesktopLink implements IDisposable {
   private _controls = false;
   private _resizes = false;
   private _attempt = 0;
+  private _holds = 0;
+  private readonly _kept: [EventTarget, KeyboardEvent][] = [];
   private _seenAt: number | null = null;
   private _timer: number | null = null;
   private _quality: QualityChoice = 'auto';
