@@ -10,7 +10,7 @@ import pytest
 
 from aether_jupyter.api.routes import ROUTES
 from aether_jupyter.api.routing import ACTIONS, Door, Route
-from aether_jupyter.api.sockets import DisplaySocket, FeedSocket, Socket
+from aether_jupyter.api.sockets import BrowserSocket, DisplaySocket, FeedSocket, Socket
 
 XSRF = "aabbccdd"
 
@@ -41,8 +41,8 @@ async def cookie(raw: Any, jp_serverapp: Any) -> str:
 
 def test_every_handler_of_ours_is_a_known_door(jp_serverapp: Any, jp_web_app: Any) -> None:
     handlers = ours(jp_web_app)
-    assert len(handlers) == len({r.full_path for r in ROUTES}) + 2
-    assert {h for _, h in handlers if issubclass(h, Socket)} == {FeedSocket, DisplaySocket}
+    assert len(handlers) == len({r.full_path for r in ROUTES}) + 3
+    assert {h for _, h in handlers if issubclass(h, Socket)} == {FeedSocket, DisplaySocket, BrowserSocket}
     for pattern, handler in handlers:
         assert issubclass(handler, Door | Socket), pattern
         for method in handler.SUPPORTED_METHODS:

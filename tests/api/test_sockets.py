@@ -44,7 +44,7 @@ def knock(jp_serverapp: Any, jp_http_port: int, http_server_client: Any) -> Any:
     return knock
 
 
-DOORS = ("feed", "displays/1")
+DOORS = ("feed", "displays/1", "browsers/1")
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -59,6 +59,7 @@ async def test_foreign_pages_get_nothing(
         return opened[-1]
 
     monkeypatch.setattr("aether_jupyter.runtime.displays.Displays.view", view)
+    monkeypatch.setattr("aether_jupyter.runtime.screencasts.Screencasts.view", view)
     cookies = await cookie(raw, jp_serverapp)
     with pytest.raises(HTTPClientError) as refused:
         await knock(door=door, Cookie=cookies, Origin=origin)
@@ -68,7 +69,7 @@ async def test_foreign_pages_get_nothing(
 
 
 class Blank:
-    """A view of a desktop that shows nothing."""
+    """A view that shows nothing."""
 
     closed = False
 
@@ -88,15 +89,38 @@ async def test_nobody_gets_in_without_a_login(knock: Any, query: str, headers: d
     assert refused.value.code == 403
 
 
-async def test_the_desktop_of_an_agent_without_one_is_not_there(
-    call: Any, knock: Any, jp_auth_header: dict[str, str]
+@pytest.mark.parametrize("stage", ["displays", "browsers"])
+async def test_the_screen_of_an_agent_without_one_is_not_there(
+    call: Any, knock: Any, jp_auth_header: dict[str, str], stage: str
 ) -> None:
     pid = (await call("POST", "processes", {"goal": "hi", "model": "scripted:slow"})).json["pid"]
-    for door, code in ((f"displays/{pid}", 404), ("displays/999", 404), (f"displays/{pid}?view_only=maybe", 400)):
+    for door, code in ((f"{stage}/{pid}", 404), (f"{stage}/999", 404), (f"{stage}/{pid}?view_only=maybe", 400)):
         with pytest.raises(HTTPClientError) as refused:
             await knock(door=door, **jp_auth_header)
         assert refused.value.code == code
         assert json.loads(refused.value.response.body)["status"] == code
+    await call("POST", f"processes/{pid}/signals", {"signal": "KILL"})
+
+
+async def test_a_browser_is_looked_at_before_it_is_open_and_nonsense_ends_it(call: Any, jp_ws_fetch: Any) -> None:
+    spec = {"goal": "hi", "model": "scripted:slow", "tools": ["browser_open"], "sandbox": {"network": "host"}}
+    pid = (await call("POST", "processes", spec)).json["pid"]
+    assert (await call("POST", f"processes/{pid}/signals", {"signal": "STOP"})).json["browser"] is True
+    socket = await jp_ws_fetch("aether", "browsers", str(pid))
+    first = json.loads(await socket.read_message())
+    assert (first["kind"], first["open"], first["tabs"]) == ("state", False, [])
+    status = (await call("GET", f"processes/{pid}/browser")).json
+    assert (status["open"], status["holder"], len(status["viewers"])) == (False, "", 1)
+    taken = (await call("POST", f"processes/{pid}/control", {})).json
+    assert taken["holder"] == status["viewers"][0]["name"]
+    assert (await call("GET", f"processes/{pid}/browser")).json["viewers"][0]["controls"] is True
+    # No key goes anywhere while there is no page.
+    await socket.write_message('{"kind": "key", "down": true, "key": "a"}')
+    assert (await call("POST", f"processes/{pid}/control/return", {})).json["holder"] == ""
+    await socket.write_message('{"kind": "fly"}')
+    while await socket.read_message() is not None:
+        pass
+    assert (socket.close_code, "no message" in socket.close_reason) == (1008, True)
     await call("POST", f"processes/{pid}/signals", {"signal": "KILL"})
 
 
