@@ -150,6 +150,15 @@ class RestingSandbox(Protocol):
 
 
 @runtime_checkable
+class OneForAll(Protocol):
+    """A kind whose sandboxes are one a process for all servers of an `AETHER_HOME`: a second one ends the first."""
+
+    async def open_elsewhere(self, pid: int) -> bool:
+        """Whether one is open; asked only by who has none open for this process."""
+        ...
+
+
+@runtime_checkable
 class Freezable(Protocol):
     """A sandbox whose processes can be stopped where they stand, so that files do not move while they are copied."""
 

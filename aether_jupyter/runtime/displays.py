@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ from ..kernel.processes import Processes
 from ..model.access import RUNTIME, Principal, require
 from ..model.agent import SandboxSpec
 from ..model.control import DisplayStatus, Stage
-from ..model.errors import NotFound, SandboxUnavailable, ToolFailed
+from ..model.errors import Conflict, NotFound, SandboxUnavailable, ToolFailed
+from ..model.process import State
 from ..rfb.client import RfbClient
 from ..rfb.input import Recorder, ViewerStream
 from .machines import Machines
@@ -98,6 +99,8 @@ class Displays:
         # Apart from an agent's hands, which may wait for minutes until something changes.
         self._eyes: dict[int, RfbClient] = {}
         self._locks: dict[int, asyncio.Lock] = {}
+        self.may_open: Callable[[int], Awaitable[bool]] = _anywhere
+        """Asked before a desktop is opened for a person: whether no other server runs the process."""
         self._small: dict[tuple[int, int], tuple[float, asyncio.Future[bytes]]] = {}
 
     # --- the agent's side ------------------------------------------------------------------------------------------
@@ -115,13 +118,17 @@ class Displays:
     # --- people ----------------------------------------------------------------------------------------------------
 
     async def view(self, who: Principal, pid: int, *, view_only: bool = False) -> View:
-        """Open a view; the desktop is started if it does not run. Raises `NotFound` if the agent has none."""
+        """Open a view; the desktop is started if it does not run. Raises `NotFound` if the agent has none.
+
+        Raises `Conflict` while another server of this `AETHER_HOME` has it.
+        """
         require(who, "displays:view")
         process = await self._processes.get(who, pid)
         if not process.display:
             raise NotFound(f"agent {pid} has no desktop; it was started without one (sandbox.desktop)")
         self._takeovers.known(process)
         spec = await self._processes.spec(RUNTIME, pid)
+        await self._not_elsewhere(pid, spec.sandbox)
         workspaces = self._machines.workspaces(process.owner, spec.workspaces)
         reader, writer = await (await self._sandbox(pid, spec.sandbox, workspaces)).display()
         view = View(self, who, pid, reader, writer, view_only=view_only or "displays:control" not in who.scopes)
@@ -131,11 +138,13 @@ class Displays:
         return view
 
     async def status(self, who: Principal, pid: int) -> DisplayStatus:
-        """How the desktop is and who is there."""
+        """How the desktop is and who is there. Raises `Conflict` while another server has it."""
         require(who, "displays:view")
         process = await self._processes.get(who, pid)
         control = await self._takeovers.status(who, pid)
         eyes = await self._eyes_on(pid)
+        if eyes is None and process.display and process.state is not State.ZOMBIE:
+            await self._not_elsewhere(pid, await self._spec(pid))
         if eyes is not None and control.holder:
             # Whoever has control fits the screen to their panel, and a connection hears of it by looking.
             with contextlib.suppress(ToolFailed):
@@ -238,12 +247,24 @@ class Displays:
             raise SandboxUnavailable(f"agent {pid} has no desktop: desktops run in the sandbox docker only")
         return sandbox
 
+    async def _not_elsewhere(self, pid: int, spec: SandboxSpec) -> None:
+        """A desktop is one for all servers: opened here as well, it would end there with all that is open on it."""
+        if not await self.may_open(pid) or await self._machines.open_elsewhere(pid, spec):
+            raise Conflict(
+                f"the desktop of agent {pid} is open on another server of this AETHER_HOME; look at it there, or end "
+                "that server, and it opens here"
+            )
+
     async def _shrunk(self, pid: int, width: int) -> bytes:
         eyes = await self._eyes_on(pid)
         if eyes is None:
             raise NotFound(f"the desktop of agent {pid} does not run here")
         picture = await eyes.picture()
         return await asyncio.to_thread(jpeg, picture, width)
+
+
+async def _anywhere(pid: int) -> bool:
+    return True
 
 
 def jpeg(picture: Picture, width: int = 0) -> bytes:

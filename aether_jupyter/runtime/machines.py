@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from ..abc import NO_WORKSPACES, Freezable, RestingSandbox, Sandbox, SandboxInfo, SandboxKind
+from ..abc import NO_WORKSPACES, Freezable, OneForAll, RestingSandbox, Sandbox, SandboxInfo, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import SandboxUnavailable, UnknownName
@@ -77,6 +77,18 @@ class Machines:
                 found = await kind.open(pid, spec, await self.homes.ready(pid, spec), workspaces)
                 self._open[pid] = found
             return found
+
+    async def open_elsewhere(self, pid: int, spec: SandboxSpec) -> bool:
+        """Whether another server has the process's sandbox open, which would end if one were opened here."""
+        lock = self._locks.setdefault(pid, asyncio.Lock())
+        if pid in self._open or lock.locked():
+            return False
+        async with lock:
+            try:
+                kind: object = self._kinds[await self.resolve(spec.kind)]
+            except SandboxUnavailable:
+                return False
+            return isinstance(kind, OneForAll) and await kind.open_elsewhere(pid)
 
     async def terminal(
         self, pid: int, spec: SandboxSpec, workspaces: Mapping[str, Path], ending: Callable[[], None]

@@ -542,6 +542,16 @@ class Engine:
         with contextlib.suppress(DockerException, OSError):
             self._client.remove_container(container, force=True, v=True)
 
+    def runs(self, name: str) -> bool:
+        """Whether a container of this name runs. It does only while a server is connected to it."""
+        from docker.errors import DockerException
+
+        try:
+            found = self._client is not None and self._client.inspect_container(name)
+        except (DockerException, OSError):
+            return False
+        return bool(found and found["State"]["Running"])
+
     def reap(self, instance: str, alive: Container[int]) -> list[int]:
         """Remove the containers of processes of this `AETHER_HOME` that are not alive."""
         from docker.errors import DockerException

@@ -122,6 +122,13 @@ class Docker:
         await asyncio.to_thread(self.engine.reap_ways, instance, self.egress.networks)
         return gone
 
+    async def open_elsewhere(self, pid: int) -> bool:
+        """Whether another server has the process's container; see `aether_jupyter.abc.OneForAll`."""
+        return await asyncio.to_thread(self.engine.runs, self._name(pid))
+
+    def _name(self, pid: int) -> str:
+        return f"aether-{hashlib.sha256(str(self._home).encode()).hexdigest()[:10]}-{pid}"
+
     async def connect(
         self, pid: int, spec: SandboxSpec, home: Path, workspaces: Mapping[str, Path], way: Way | None
     ) -> tuple[Connection, Started]:
@@ -129,7 +136,7 @@ class Docker:
         token = secrets.token_hex(8)
         others = await asyncio.to_thread(self.engine.gpus_elsewhere) if spec.gpus else ()
         gpus = self.gpus.take(pid, spec.gpus, others)
-        name = f"aether-{hashlib.sha256(str(self._home).encode()).hexdigest()[:10]}-{pid}"
+        name = self._name(pid)
         async with self._starting:
             starting = asyncio.ensure_future(
                 asyncio.to_thread(self.engine.start, name, pid, spec, home, workspaces, token, way, gpus)

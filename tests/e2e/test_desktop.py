@@ -123,11 +123,16 @@ def _take(page: Any) -> None:
     wait_for(lambda: _fits(page), 30, lambda: str(_sizes(page)))
 
 
+def _containers(lab: Lab) -> list[str]:
+    """Every container of the server, also one that has ended."""
+    of_this = f"label=aether.home={lab.folder / 'aether'}"
+    listed = subprocess.run(["docker", "ps", "-aq", "--filter", of_this], capture_output=True, text=True, check=True)
+    return listed.stdout.split()
+
+
 def _inside(lab: Lab, command: str) -> str:
     """What a command in the container of the only agent prints."""
-    of_this = f"label=aether.home={lab.folder / 'aether'}"
-    listed = subprocess.run(["docker", "ps", "-q", "--filter", of_this], capture_output=True, text=True, check=True)
-    argv = ["docker", "exec", *listed.stdout.split(), "sh", "-c", command]
+    argv = ["docker", "exec", *_containers(lab), "sh", "-c", command]
     return subprocess.run(argv, capture_output=True, text=True, timeout=30).stdout
 
 
@@ -319,9 +324,14 @@ def test_small_pictures_are_asked_for_once_and_a_lost_desktop_comes_back(chrome:
     page.locator(".ae-thumb.card").click()
     page.locator(".jp-AetherDesktop").get_by_text("Agent has control").wait_for()
     wait_for(lambda: _shows(page), 30)
+    (before_it,) = _containers(lab)
     lab.kill()
     page.get_by_text(re.compile("connection is lost; this was at")).wait_for(timeout=30_000)
     page.locator(".jp-AetherDesktop img.last").wait_for()
+    # A server that was killed leaves no container behind: the next one makes its own.
+    wait_for(lambda: not _containers(lab), 60, lambda: str(_containers(lab)))
     lab.start()
     page.locator(".jp-AetherDesktop img.last").wait_for(state="detached", timeout=60_000)
     wait_for(lambda: _shows(page), 30)
+    (after_it,) = _containers(lab)
+    assert after_it != before_it

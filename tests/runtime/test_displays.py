@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import msgspec
 import pytest
 from PIL import ImageChops
 
+from aether_jupyter.app import open_app
 from aether_jupyter.config import Settings
 from aether_jupyter.model.access import Principal
-from aether_jupyter.model.agent import Mode, SandboxSpec
+from aether_jupyter.model.agent import AgentSpec, Mode, SandboxSpec
 from aether_jupyter.model.control import DisplayStatus
-from aether_jupyter.model.errors import BadRequest, NotFound, ProcessNotFound
+from aether_jupyter.model.errors import BadRequest, Conflict, NotFound, ProcessNotFound
 from aether_jupyter.model.events import ControlReturned, ToolEnded
 from aether_jupyter.model.message import Part, Text, ToolCall, Turn, UserTurn
 from aether_jupyter.model.process import Signal, State
@@ -341,6 +343,62 @@ async def test_pictures_come_while_the_agent_waits_for_a_change(
         assert (await displays.picture(ANA, pid, 180)).startswith(b"\xff\xd8")
         assert (await displays.status(ANA, pid)).running
     await house.app.processes.signal(ANA, pid, Signal.KILL)
+
+
+@pytest.mark.parametrize("last", ["it waits", "it works"])
+async def test_a_desktop_that_another_server_has_is_refused_and_stays_as_it_is(
+    settings: Settings, script: Script, last: str
+) -> None:
+    """It is one for all servers of a home: opened by a second one, it would end with all that is open on it."""
+    opening = ToolCall("o", "desktop_open", {"program": "mousepad kept.txt"})
+    works = ToolCall("w", "run_command", {"command": "sleep 60"})
+    model = waiting(script, opening, *([works] if last == "it works" else []))
+    async with AsyncExitStack() as servers:
+        apps = [await servers.enter_async_context(open_app(settings)) for _ in range(2)]
+        spec = AgentSpec(goal="g", model=model, sandbox=DESK, mode=Mode.AUTONOMOUS)
+        pid = (await apps[0].processes.spawn(ANA, spec)).pid
+
+        async def there() -> bool:
+            process = await apps[0].processes.get(ANA, pid)
+            if last == "it waits":
+                return process.state is State.WAITING
+            return process.voice is not None and process.voice.text.startswith("run_command")
+
+        await until(there, 60)
+        both = [app.displays for app in apps]
+        assert all(isinstance(each, Displays) for each in both)
+        has, has_not = sorted(both, key=lambda each: pid not in each._hands)
+        refused: Awaitable[Any]
+        for refused in (has_not.view(ANA, pid), has_not.status(ANA, pid)):
+            with pytest.raises(Conflict, match=f"desktop of agent {pid} is open on another server.*look at it there"):
+                await refused
+        with pytest.raises(NotFound, match="does not run here"):
+            await has_not.picture(ANA, pid, 180)
+        assert not has._hands[pid].lost
+        person = await watch(has, ANA, pid)
+        assert any("kept.txt" in title for title in (await has.showing(pid))["windows"])
+        assert (await has.status(ANA, pid)).running
+        await person.close()
+        await apps[0].processes.signal(ANA, pid, Signal.KILL)
+
+
+async def test_a_desktop_opens_on_another_server_when_that_one_has_ended(settings: Settings, script: Script) -> None:
+    model = waiting(script, ToolCall("o", "desktop_open", {"program": "mousepad kept.txt"}))
+    async with open_app(settings) as two:
+        async with open_app(settings) as one:
+            spec = AgentSpec(goal="g", model=model, sandbox=DESK, mode=Mode.AUTONOMOUS)
+            pid = (await one.processes.spawn(ANA, spec)).pid
+
+            async def there() -> bool:
+                return (await one.processes.get(ANA, pid)).state is State.WAITING
+
+            await until(there, 60)
+        displays = two.displays
+        assert isinstance(displays, Displays)
+        person = await watch(displays, ANA, pid)
+        assert (await person.picture()).size == (1280, 800)
+        await person.close()
+        await two.processes.signal(ANA, pid, Signal.KILL)
 
 
 async def test_an_end_takes_the_desktop_with_it(house: House, displays: Displays, script: Script) -> None:

@@ -8,14 +8,14 @@ import msgspec
 
 from ...model.access import Principal
 from ...model.control import DisplayStatus
-from ...model.errors import NotFound, ProcessNotFound
+from ...model.errors import Conflict, NotFound, ProcessNotFound
 from ..bodies import Pid
 from ..routing import Attachment, House, route
 
 Width = Annotated[int, msgspec.Meta(ge=16, le=4096)]
 
 
-@route("GET", "/processes/{pid}/display", scope="displays:view", errors=(ProcessNotFound,))
+@route("GET", "/processes/{pid}/display", scope="displays:view", errors=(ProcessNotFound, Conflict))
 async def get_display(house: House, who: Principal, pid: Pid) -> DisplayStatus:
     """The desktop of an agent: whether it runs, how large it is, who has control and who looks."""
     return await house.displays.status(who, pid)
