@@ -1,8 +1,8 @@
 """How long an agent is held for a snapshot: `python -m tests.bench.snapshot MEGABYTES`. Prints a JSON object.
 
 The home holds files of 4 MB, one of a quarter of it, and two thousand small ones. The floor copies the same folder with
-`shutil.copytree`. Beside the pause it tells how long all of it took, a second one in which nothing had changed, and
-going on from it in another, empty `AETHER_HOME`.
+`shutil.copytree`. Beside the pause it tells how long all of it took, a second one in which nothing had changed, a third
+in which one small file had, and going on from the first in another, empty `AETHER_HOME`.
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ async def measure(megabytes: int, folder: Path) -> dict[str, Any]:
         began = time.perf_counter()
         again = await app.captures.take(PERSON, process.pid)
         figures |= {"again_pause_s": again.pause_s, "again_s": time.perf_counter() - began, "again": again.new_bytes}
+        (home / "many/7/7.txt").write_bytes(os.urandom(4096))
+        began = time.perf_counter()
+        changed = await app.captures.take(PERSON, process.pid)
+        figures |= {"changed_pause_s": changed.pause_s, "changed_s": time.perf_counter() - began}
+        figures["changed"] = changed.new_bytes
         _, pieces = await app.captures.export(PERSON, taken.id)
         with file.open("wb") as out:
             async for piece in pieces:
