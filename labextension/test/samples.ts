@@ -42,6 +42,7 @@ export function aProcess(given: Partial<Process> = {}): Process {
     plan_steps: 0,
     plan_n: 0,
     display: '',
+    browser: false,
     control: '',
     rating: null,
     came_from: null,

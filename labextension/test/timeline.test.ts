@@ -499,3 +499,20 @@ test('images stand with the goal, with messages and with what a call came to', (
   const entry = (step as StepBlock).entries[0] as ActionEntry;
   assert.deepEqual(entry.outcome?.images, [image]);
 });
+
+test('a person who was at a terminal is told of, and for how long', () => {
+  const notes = timeline(
+    records(
+      spawned,
+      { type: 'terminal.opened', by: 'ana', name: 'agent1' },
+      { type: 'terminal.closed', by: 'ana', name: 'agent1', duration_s: 65 }
+    )
+  ).filter(block => block.kind === 'note');
+  assert.deepEqual(
+    notes.map(({ actor, what }) => [actor, what]),
+    [
+      ['ana', { type: 'terminal', durationS: null }],
+      ['ana', { type: 'terminal', durationS: 65 }]
+    ]
+  );
+});

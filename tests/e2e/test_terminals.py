@@ -61,6 +61,10 @@ def test_a_person_opens_a_terminal_in_an_agents_sandbox(chrome: Any, lab: Lab) -
     wait_for(lambda: "sandbox of this agent has ended" in " ".join(_said(page).split()), 20, lambda: _said(page))
     page.keyboard.press("Enter")
     page.locator(".jp-Terminal").wait_for(state="detached")
+    # The agent's timeline tells that somebody was there.
+    run(page, "aether:open-agent", pid=pid)
+    page.locator(".noterow", has_text="You opened a terminal in its sandbox").wait_for(timeout=20_000)
+    page.locator(".noterow", has_text="You left the terminal after").wait_for(timeout=20_000)
 
 
 def test_the_palette_asks_whose_sandbox_and_an_ended_agent_has_none(chrome: Any, lab: Lab) -> None:
