@@ -5,6 +5,7 @@ import commands from './commands';
 import notifications from './notifications';
 import agent from './panels/agent';
 import approvals from './panels/approvals';
+import browser from './panels/browser';
 import desktop from './panels/desktop';
 import memory from './panels/memory';
 import keys from './panels/keys';
@@ -22,6 +23,7 @@ export default [
   sidebar,
   agent,
   desktop,
+  browser,
   approvals,
   memory,
   keys,

@@ -133,6 +133,12 @@ class Lab:
         found: dict[str, Any] = self.get(f"aether/api/v1/processes/{pid}")
         return found
 
+    def kill_agents(self) -> None:
+        """End all agents at once."""
+        for process in self.get("aether/api/v1/processes")["processes"]:
+            if process["state"] != "ZOMBIE":
+                self.post(f"aether/api/v1/processes/{process['pid']}/signals", {"signal": "KILL"})
+
     def _ask(self, method: str, path: str, body: Any) -> Any:
         request = urllib.request.Request(
             self.url + path,
@@ -233,6 +239,17 @@ def run(page: Any, command: str, **arguments: Any) -> None:
     page.evaluate(
         "([command, args]) => window.jupyterapp.commands.execute(command, args).then(() => null)", [command, arguments]
     )
+
+
+def press(page: Any, key: str, code: str, *held: str) -> None:
+    """A key of a keyboard that Playwright does not know, as the browser tells of it."""
+    devtools = page.context.new_cdp_session(page)
+    for each in held:
+        devtools.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", "key": each, "code": "AltRight"})
+    devtools.send("Input.dispatchKeyEvent", {"type": "keyDown", "key": key, "code": code, "text": key})
+    devtools.send("Input.dispatchKeyEvent", {"type": "keyUp", "key": key, "code": code})
+    for each in held:
+        devtools.send("Input.dispatchKeyEvent", {"type": "keyUp", "key": each, "code": "AltRight"})
 
 
 def begin(page: Any, command: str, **arguments: Any) -> None:

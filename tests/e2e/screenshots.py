@@ -5,8 +5,10 @@ The agents are scripts, so that each picture shows the same every time; all else
 
 from __future__ import annotations
 
+import http.server
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,20 @@ def desk():
 
 
 register("desk", story(*desk()))
+
+
+def shop():
+    """Looks through a shop and orders, and then watches what comes of it."""
+    yield "I open the shop's own list of orders.", "browser_open", {"url": "SITE/orders"}
+    yield "April is not there yet; what may be chosen?", "browser_read", {}
+    yield "Only what is open matters.", "browser_select", {"target": 'combobox "State"', "options": ["open"]}
+    yield "The note belongs to the first order.", "browser_type", {"target": 'textbox "Note"', "text": "checked"}
+    yield "I mark the first one.", "browser_click", {"target": "1014,280", "dialog": "accept"}
+    for _ in range(40):
+        yield "The page says when it is kept.", "browser_wait", {"text": "all kept", "seconds": 60}
+
+
+register("shop", story(*shop()))
 register("stuck", story(
     ("I open the portal's letter.", "desktop_open", {"program": "mousepad"}),
     ("This is nothing I can know.", "ask_for_help",
@@ -160,18 +176,13 @@ def _notebook(lab: Lab) -> None:
 
 
 def _shots(chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool, width: int, height: int) -> None:
-    tag = f"{'dark' if dark else 'light'}-{width}"
+    page, tag = _bare(chrome, lab, dark, width, height)
     narrow = width < 600
 
     def shot(name: str) -> None:
         page.wait_for_timeout(1200)
         page.screenshot(path=folder / f"{name}.{tag}.png")
 
-    page = open_lab(chrome, lab, width=width, height=height, dark=dark, path=f"lab/workspaces/{tag}")
-    run(page, "application:set-mode", mode="single-document" if narrow else "multiple-document")
-    for side in ("left", "right"):
-        if page.locator(f"#jp-{side}-stack").is_visible():
-            run(page, f"application:toggle-{side}-area")
     run(page, "aether:open-mission-control")
     page.locator(".mc-card").first.wait_for(timeout=20_000)
     shot("mission-control")
@@ -230,12 +241,7 @@ def _desktop(chrome: Any, folder: Path) -> None:
 def _desktop_shots(
     chrome: Any, lab: Lab, pids: dict[str, int], folder: Path, dark: bool, width: int, height: int
 ) -> None:
-    tag = f"{'dark' if dark else 'light'}-{width}"
-    page = open_lab(chrome, lab, width=width, height=height, dark=dark, path=f"lab/workspaces/{tag}")
-    run(page, "application:set-mode", mode="single-document" if width < 600 else "multiple-document")
-    for side in ("left", "right"):
-        if page.locator(f"#jp-{side}-stack").is_visible():
-            run(page, f"application:toggle-{side}-area")
+    page, tag = _bare(chrome, lab, dark, width, height)
 
     def shot(name: str) -> None:
         page.wait_for_timeout(2500)
@@ -256,6 +262,119 @@ def _desktop_shots(
     page.get_by_text("Asks for help").wait_for()
     shot("desktop-help")
     page.context.close()
+
+
+SHOP = """<!doctype html><meta charset="utf-8"><title>Orders - Nordwind supplies</title>
+<style>
+  body { margin: 0; color: #222; background: #f6f5f2; font: 16px/1.5 sans-serif; }
+  header { padding: 18px 40px; color: white; background: #24505c; font-size: 20px; font-weight: 600; }
+  nav { float: right; font-weight: 400; word-spacing: 18px; }
+  main { width: 1060px; margin: 26px auto; }
+  form { display: flex; gap: 14px; align-items: center; margin: 14px 0; }
+  input, select { height: 34px; padding: 0 8px; border: 1px solid #999; border-radius: 4px; font: inherit; }
+  table { width: 100%; border-collapse: collapse; background: white; }
+  th, td { padding: 10px 16px; border-bottom: 1px solid #ddd; text-align: left; }
+  td button { height: 30px; padding: 0 14px; border: 0; border-radius: 4px; color: white; background: #24505c; }
+</style>
+<header>Nordwind supplies <nav>Orders Invoices Account</nav></header>
+<main><h1>Orders of April</h1>
+<form onsubmit="return false">
+  <label>State <select><option>all<option>open<option>paid<option>returned</select></label>
+  <label>Note <input size="34"></label>
+</form>
+<table><tr><th>Order<th>Customer<th>Day<th>Sum<th></tr>ROWS</table></main>
+<script>
+  for (const button of document.querySelectorAll('td button')) {
+    button.onclick = () => {
+      if (confirm('Mark this order as checked? It is then sent.')) button.textContent = 'Sent';
+    };
+  }
+</script>"""
+ROWS = (
+    ("N-20981", "Ostsee Kontor", "2 April", "1,204.00"),
+    ("N-20982", "Hafen & Co", "3 April", "318.50"),
+    ("N-20983", "Brandt Logistik", "7 April", "9,870.00"),
+    ("N-20984", "Lindner AG", "9 April", "77.20"),
+    ("N-20985", "Ostsee Kontor", "14 April", "2,450.90"),
+)
+
+
+class Shop(http.server.BaseHTTPRequestHandler):
+    """The pages that an agent works on."""
+
+    def do_GET(self) -> None:
+        """The list of orders, whatever is asked for."""
+        rows = "".join(f"<tr><td>{'<td>'.join(row)}<td><button>Check</button>" for row in ROWS)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(SHOP.replace("ROWS", rows).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def _browser(chrome: Any, folder: Path) -> None:
+    """An agent's browser: watched, and taken over while its page asks something."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    site = f"127.0.0.1:{server.server_port}"
+    with tempfile.TemporaryDirectory() as place:
+        config = f"{SCRIPTS.replace('SITE', f'http://{site}')}\nc.Aether.private_hosts = [{site!r}]"
+        lab = Lab(Path(place), config=config)
+        lab.start()
+        try:
+            names = ("open", "read", "select", "type", "click", "wait")
+            pid = lab.spawn(
+                goal="Check the orders of April in the supplier's shop.",
+                name="Check the orders",
+                model="scripted:shop",
+                mode="autonomous",
+                tools=[f"browser_{name}" for name in names],
+                sandbox={"network": "host"},
+            )
+            wait_for(lambda: lab.process(pid)["step"] >= 6, 60, lambda: str(lab.process(pid)))
+            for dark, width, height in ((False, 1440, 900), (False, 390, 844), (True, 1440, 900), (True, 390, 844)):
+                _browser_shots(chrome, lab, pid, folder, dark, width, height)
+        finally:
+            lab.stop()
+            server.shutdown()
+
+
+def _browser_shots(chrome: Any, lab: Lab, pid: int, folder: Path, dark: bool, width: int, height: int) -> None:
+    page, tag = _bare(chrome, lab, dark, width, height)
+
+    def shot(name: str) -> None:
+        page.wait_for_timeout(1500)
+        page.screenshot(path=folder / f"{name}.{tag}.png")
+
+    run(page, "aether:open-browser", pid=pid)
+    panel = page.locator(".jp-AetherBrowser")
+    panel.locator(".cur").wait_for(timeout=30_000)
+    shot("browser-panel")
+    panel.get_by_role("button", name="Take over").click()
+    panel.get_by_label("Note for the agent").fill("The second one is a mistake: leave it as it is.")
+    box = panel.locator("canvas").bounding_box()
+    scale = box["width"] / 1280
+    page.mouse.click(box["x"] + 1014 * scale, box["y"] + 331 * scale)
+    panel.get_by_role("dialog").wait_for()
+    shot("browser-panel-you")
+    page.keyboard.press("Escape")
+    panel.get_by_role("dialog").wait_for(state="detached")
+    panel.get_by_role("button", name="Hand back").click()
+    panel.get_by_text("Agent has control").wait_for()
+    page.context.close()
+
+
+def _bare(chrome: Any, lab: Lab, dark: bool, width: int, height: int) -> tuple[Any, str]:
+    """Lab of this size with nothing at its sides, and what its pictures are called after."""
+    tag = f"{'dark' if dark else 'light'}-{width}"
+    page = open_lab(chrome, lab, width=width, height=height, dark=dark, path=f"lab/workspaces/{tag}")
+    run(page, "application:set-mode", mode="single-document" if width < 600 else "multiple-document")
+    for side in ("left", "right"):
+        if page.locator(f"#jp-{side}-stack").is_visible():
+            run(page, f"application:toggle-{side}-area")
+    return page, tag
 
 
 def _cell(chrome: Any, lab: Lab, folder: Path) -> None:
@@ -282,6 +401,7 @@ def main() -> None:
                 for dark in (False, True):
                     _shots(chrome, lab, pids, folder, dark, 1440, 900)
                     _shots(chrome, lab, pids, folder, dark, 390, 844)
+                _browser(chrome, folder)
                 if has_desktop():
                     _desktop(chrome, folder)
                 else:

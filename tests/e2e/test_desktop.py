@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from .axe import violations
-from .lab import Lab, has_desktop, open_lab, run, wait_for
+from .lab import Lab, has_desktop, open_lab, press, run, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -51,9 +51,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     try:
         yield started
     finally:
-        for process in started.get("aether/api/v1/processes")["processes"]:
-            if process["state"] != "ZOMBIE":
-                started.post(f"aether/api/v1/processes/{process['pid']}/signals", {"signal": "KILL"})
+        started.kill_agents()
         started.stop()
     assert not started.page_errors
 
@@ -154,17 +152,6 @@ def _saved(page: Any, lab: Lab, pid: int, words: str) -> None:
     wait_for(save, 60, lambda: _text(lab, pid))
 
 
-def _press(page: Any, key: str, code: str, *held: str) -> None:
-    """A key of a keyboard that Playwright does not know, as the browser tells of it."""
-    devtools = page.context.new_cdp_session(page)
-    for each in held:
-        devtools.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", "key": each, "code": "AltRight"})
-    devtools.send("Input.dispatchKeyEvent", {"type": "keyDown", "key": key, "code": code, "text": key})
-    devtools.send("Input.dispatchKeyEvent", {"type": "keyUp", "key": key, "code": code})
-    for each in held:
-        devtools.send("Input.dispatchKeyEvent", {"type": "keyUp", "key": each, "code": "AltRight"})
-
-
 def test_a_person_takes_over_types_and_hands_back(chrome: Any, lab: Lab) -> None:
     pid = _clerk(lab)
     page = _open(chrome, lab, pid)
@@ -191,9 +178,9 @@ def test_a_person_takes_over_types_and_hands_back(chrome: Any, lab: Lab) -> None
     _editor(page, lab)
     page.keyboard.type("typed by hand ")
     # Letters of other keyboards come by what they are, not by where their keys lie.
-    _press(page, "ä", "Quote")
-    _press(page, "€", "KeyE", "AltGraph")
-    _press(page, "ß", "Minus")
+    press(page, "ä", "Quote")
+    press(page, "€", "KeyE", "AltGraph")
+    press(page, "ß", "Minus")
     _saved(page, lab, pid, "typed by hand ä€ß")
     assert "not mine" not in _text(lab, pid)
     page.locator(".jp-AetherDesktop .side").get_by_text("you typed").first.wait_for()

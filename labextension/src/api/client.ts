@@ -9,6 +9,7 @@ import type {
   Approval,
   ApprovalRule,
   Branched,
+  BrowserStatus,
   ChangeMemory,
   Comparison,
   ContextView,
@@ -204,13 +205,18 @@ export class AetherClient {
     return (await this._request('GET', url)).blob();
   }
 
-  /** Takes the desktop over; the agent stops. Code `control_held` where somebody else has it. */
-  takeControl(pid: number): Promise<DisplayStatus> {
+  /** Its browser: whether a page is open, who has control, who looks. */
+  browser(pid: number): Promise<BrowserStatus> {
+    return this._call('GET', `processes/${pid}/browser`);
+  }
+
+  /** Takes desktop and browser over; the agent stops. Code `control_held` where somebody else has it. */
+  takeControl(pid: number): Promise<void> {
     return this._call('POST', `processes/${pid}/control`);
   }
 
-  /** Hands the desktop back; the agent goes on and reads the note. */
-  returnControl(pid: number, note: string): Promise<DisplayStatus> {
+  /** Hands them back; the agent goes on and reads the note. */
+  returnControl(pid: number, note: string): Promise<void> {
     return this._call('POST', `processes/${pid}/control/return`, {}, { note });
   }
 

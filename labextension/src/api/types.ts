@@ -58,6 +58,10 @@ export type DesktopKind = NonNullable<
   NonNullable<AgentSpec['sandbox']>['desktop']
 >;
 export type DisplayStatus = Schemas['DisplayStatus'];
+export type Viewer = Schemas['Viewer'];
+export type BrowserStatus = Schemas['BrowserStatus'];
+/** Where a person can act in an agent's place. */
+export type Stage = NonNullable<Act['stage']>;
 export type ProcessExited = Schemas['ProcessExited'];
 export type ProcessReaped = Schemas['ProcessReaped'];
 export type MessageSent = Schemas['MessageSent'];

@@ -22,6 +22,8 @@ export const CommandIDs = {
   send: 'aether:send-message',
   /** Arguments: `pid` (asks which agent unless one is given), `name?`. Added by the desktop panel. */
   openDesktop: 'aether:open-desktop',
+  /** Arguments: `pid` (asks which agent unless one is given), `name?`. Added by the browser panel. */
+  openBrowser: 'aether:open-browser',
   /** Arguments: `pid`. Asks which agent unless one is given. */
   openTerminal: 'aether:open-terminal',
   /** Arguments: `pid`. Asks which agent unless one is given. */

@@ -197,6 +197,21 @@ export interface ITab<Id extends string> {
   asks?: boolean;
 }
 
+/** Moves the focus along a row of tabs by the arrows, from the one at `at`; gives where it went, null for other keys. */
+export function neighbour(
+  event: React.KeyboardEvent<HTMLElement>,
+  at: number,
+  count: number
+): number | null {
+  const step =
+    event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+  if (step === 0 || count === 0) return null;
+  const next = (at + step + count) % count;
+  (event.currentTarget.children[next] as HTMLElement).focus();
+  event.preventDefault();
+  return next;
+}
+
 /** A row of tabs; arrows move between them. `controls` is the id of the panel they change. */
 export function Tabs<Id extends string>(props: {
   tabs: readonly ITab<Id>[];
@@ -209,13 +224,8 @@ export function Tabs<Id extends string>(props: {
   const { tabs, selected } = props;
   const onKeyDown = (event: React.KeyboardEvent<HTMLDivElement>) => {
     const at = tabs.findIndex(tab => tab.id === selected);
-    const step =
-      event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-    if (step === 0) return;
-    const next = (at + step + tabs.length) % tabs.length;
-    props.onSelect(tabs[next].id);
-    (event.currentTarget.children[next] as HTMLElement).focus();
-    event.preventDefault();
+    const next = neighbour(event, at, tabs.length);
+    if (next !== null) props.onSelect(tabs[next].id);
   };
   return (
     <div

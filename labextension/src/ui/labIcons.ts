@@ -15,4 +15,5 @@ export const aetherIcon = drawn('aether');
 export const missionControlIcon = drawn('grid');
 export const memoryIcon = drawn('layers');
 export const desktopIcon = drawn('desktop');
+export const browserIcon = drawn('browser');
 export const approvalsIcon = drawn('approval');

@@ -308,10 +308,12 @@ export function AgentView(props: {
     }
   }, [sought, rows, blocks, query, kind, goTo]);
 
-  const desktop = Boolean(process?.display);
-  const inspectorTabs = useInspectorTabs(desktop);
+  const inspectorTabs = useInspectorTabs(
+    Boolean(process?.display),
+    Boolean(process?.browser)
+  );
   // The tab is kept per person, and not every agent has each.
-  const tab = side === 'desktop' && !desktop ? 'plan' : side;
+  const tab = inspectorTabs.some(({ id }) => id === side) ? side : 'plan';
   const chooseSide = (tab: InspectorTab) => {
     setSide(tab);
     window.localStorage.setItem(TAB_KEY, tab);

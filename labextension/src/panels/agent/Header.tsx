@@ -46,6 +46,9 @@ export function Header(props: { process: Process }): React.JSX.Element {
   const download = (format: 'json' | 'text' | 'notebook') => () => {
     window.open(client.exportUrl(pid, format), '_blank', 'noopener');
   };
+  const control = process.control
+    ? trans.__('%1 has control', process.control)
+    : trans.__('To watch, or to take over');
   const more: IMenuItem[] = [
     {
       label: trans.__('Change model…'),
@@ -58,12 +61,21 @@ export function Header(props: { process: Process }): React.JSX.Element {
       ? [
           {
             label: trans.__('Open desktop'),
-            note: process.control
-              ? trans.__('%1 has control', process.control)
-              : trans.__('To watch, or to take over'),
+            note: control,
             icon: 'desktop',
             disabled: ended,
             onSelect: () => run(CommandIDs.openDesktop, { pid })
+          }
+        ]
+      : []) as IMenuItem[]),
+    ...((process.browser
+      ? [
+          {
+            label: trans.__('Open browser'),
+            note: control,
+            icon: 'browser',
+            disabled: ended,
+            onSelect: () => run(CommandIDs.openBrowser, { pid })
           }
         ]
       : []) as IMenuItem[]),

@@ -7,7 +7,8 @@ import type {
   FileInfo,
   JournalRecord,
   Process,
-  Profile
+  Profile,
+  Stage
 } from '../../api/types';
 import { CommandIDs } from '../../commands/ids';
 import { progress } from '../../state/plan';
@@ -37,29 +38,36 @@ import { SnapshotsPart } from './SnapshotsPart';
 import { useAsked } from '../useAsked';
 
 export type InspectorTab =
-  'plan' | 'files' | 'memory' | 'desktop' | 'logs' | 'costs';
+  'plan' | 'files' | 'memory' | 'desktop' | 'browser' | 'logs' | 'costs';
 
 export const INSPECTOR_TABS: readonly InspectorTab[] = [
   'plan',
   'files',
   'memory',
   'desktop',
+  'browser',
   'logs',
   'costs'
 ];
 
-/** The tabs with their words; that of the desktop for an agent that has one. */
-export function useInspectorTabs(desktop: boolean): ITab<InspectorTab>[] {
+/** The tabs with their words; those of desktop and browser for an agent that has them. */
+export function useInspectorTabs(
+  desktop: boolean,
+  browser: boolean
+): ITab<InspectorTab>[] {
   const trans = useWords();
   const tabs: ITab<InspectorTab>[] = [
     { id: 'plan', label: trans.__('Plan') },
     { id: 'files', label: trans.__('Files') },
     { id: 'memory', label: trans.__('Memory') },
     { id: 'desktop', label: trans.__('Desktop') },
+    { id: 'browser', label: trans.__('Browser') },
     { id: 'logs', label: trans.__('Logs') },
     { id: 'costs', label: trans.__('Costs') }
   ];
-  return desktop ? tabs : tabs.filter(({ id }) => id !== 'desktop');
+  return tabs.filter(
+    ({ id }) => (desktop || id !== 'desktop') && (browser || id !== 'browser')
+  );
 }
 
 export function Inspector(props: {
@@ -102,7 +110,9 @@ function Part(props: {
     case 'memory':
       return <MemoryTab process={props.process} />;
     case 'desktop':
-      return <Desktop process={props.process} />;
+      return <StageTab process={props.process} stage="desktop" />;
+    case 'browser':
+      return <StageTab process={props.process} stage="browser" />;
     case 'logs':
       return <Logs records={props.records} />;
     case 'costs':
@@ -331,17 +341,24 @@ function EarlierRuns(props: { process: Process }): React.JSX.Element | null {
   );
 }
 
-/** The desktop in small, who has control of it, and the way to it. */
-function Desktop(props: { process: Process }): React.JSX.Element {
+/** Who has control of the desktop or the browser, and the way to it; the desktop in small. */
+function StageTab(props: {
+  process: Process;
+  stage: Stage;
+}): React.JSX.Element {
   const { pid, state, control } = props.process;
   const trans = useWords();
   const run = useCommand();
   const { me } = useAgent();
-  const open = () => run(CommandIDs.openDesktop, { pid });
+  const desktop = props.stage === 'desktop';
+  const open = () =>
+    run(desktop ? CommandIDs.openDesktop : CommandIDs.openBrowser, { pid });
   if (state === 'ZOMBIE') {
     return (
       <p className="ae-2">
-        {trans.__('The agent has ended, and its desktop with it.')}
+        {desktop
+          ? trans.__('The agent has ended, and its desktop with it.')
+          : trans.__('The agent has ended, and its browser with it.')}
       </p>
     );
   }
@@ -359,11 +376,17 @@ function Desktop(props: { process: Process }): React.JSX.Element {
           {trans.__('Open')}
         </Button>
       </div>
-      <DesktopThumb pid={pid} width={360} className="wide" onOpen={open} />
+      {desktop && (
+        <DesktopThumb pid={pid} width={360} className="wide" onOpen={open} />
+      )}
       <p className="ae-small ae-2">
-        {trans.__(
-          'Opening it starts the desktop if it does not run yet. Take over there to type and click; the agent stops meanwhile.'
-        )}
+        {desktop
+          ? trans.__(
+              'Opening it starts the desktop if it does not run yet. Take over there to type and click; the agent stops meanwhile.'
+            )
+          : trans.__(
+              'It shows the page that the agent is on. Take over there to type and click; the agent stops meanwhile.'
+            )}
       </p>
     </>
   );

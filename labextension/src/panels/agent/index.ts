@@ -5,13 +5,13 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { WidgetTracker } from '@jupyterlab/apputils';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { CommandIDs } from '../../commands/ids';
 import { IAetherClient, IAetherStore } from '../../tokens';
 import { aetherIcon } from '../../ui';
+import { OnePerAgent } from '../OnePerAgent';
 import type { PanelServices } from '../services';
 import { AgentPanel } from './AgentPanel';
 import type { AgentKey } from './AgentView';
@@ -32,11 +32,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('aether_jupyter');
-    const { commands, shell } = app;
+    const { commands } = app;
     const services: PanelServices = { client, store, commands };
-    const tracker = new WidgetTracker<AgentPanel>({
-      namespace: 'aether-agent'
-    });
+    const panels = new OnePerAgent(
+      app,
+      labShell,
+      'agent',
+      (pid, name) => new AgentPanel(pid, name, services, rendermime, trans)
+    );
+    const { tracker } = panels;
 
     commands.addCommand(CommandIDs.openAgent, {
       label: args => {
@@ -49,24 +53,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
       isEnabled: args =>
         Number.isInteger(Number(args.pid)) && args.pid !== null,
       execute: async args => {
-        const pid = Number(args.pid);
-        const name = typeof args.name === 'string' ? args.name : '';
         const step = Number.isInteger(args.step) ? Number(args.step) : null;
-        let panel = tracker.find(open => open.pid === pid);
-        if (!panel) {
-          panel = new AgentPanel(pid, name, services, rendermime, trans);
-          // Before it is drawn, so that it begins there.
-          if (step !== null) panel.goTo(step);
-          await tracker.add(panel);
-        }
-        if (!panel.isAttached) {
-          shell.add(panel, 'main', {
-            ref: labShell?.currentWidget?.id,
-            type: 'Aether agent',
-            ...(args.beside ? { mode: 'split-right' as const } : {})
-          });
-        }
-        shell.activateById(panel.id);
+        const panel = await panels.open(
+          Number(args.pid),
+          args,
+          begun => {
+            if (step !== null) begun.goTo(step);
+          },
+          args.beside ? 'split-right' : undefined
+        );
         if (step !== null) panel.goTo(step);
         return panel;
       }
@@ -92,13 +87,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       });
     }
 
-    if (restorer) {
-      void restorer.restore(tracker, {
-        command: CommandIDs.openAgent,
-        args: panel => ({ pid: panel.pid, name: panel.name }),
-        name: panel => String(panel.pid)
-      });
-    }
+    panels.restore(restorer, CommandIDs.openAgent);
   }
 };
 

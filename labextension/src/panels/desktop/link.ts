@@ -1,11 +1,8 @@
-/** The connection to one agent's desktop: opened, opened again when it is lost, and what can be done over it. */
-import { URLExt } from '@jupyterlab/coreutils';
+/** The connection to one agent's desktop, and what can be done over it. */
 import type { ServerConnection } from '@jupyterlab/services';
-import type { IDisposable } from '@lumino/disposable';
-import { type ISignal, Signal } from '@lumino/signaling';
 import type RFB from '@novnc/novnc';
 
-import { backoff } from '../../api/feed';
+import { StageLink } from '../stage/link';
 import {
   CHOSEN,
   type Levels,
@@ -13,16 +10,6 @@ import {
   Meter,
   type QualityChoice
 } from './quality';
-
-export interface LinkState {
-  readonly phase: 'idle' | 'connecting' | 'open' | 'lost';
-  /** Milliseconds since the epoch; the next try of a lost connection. */
-  readonly retryAt: number | null;
-  /** When the last picture came, in milliseconds since the epoch; null before the first. */
-  readonly seenAt: number | null;
-  /** The last picture of a connection that is gone, as a data URL. */
-  readonly last: string;
-}
 
 /** What keys are held when the desktop is left: they would stay down there. */
 const HELD: readonly (readonly [number, string])[] = [
@@ -41,39 +28,22 @@ const TELL_MS = 1_000;
 /** Keys wait no longer than this for what they are held for. */
 const HOLD_MS = 2_000;
 
-/** One connection at a time in `target`, kept until `leave` or `dispose`. */
-export class DesktopLink implements IDisposable {
+/** What shows a desktop, by noVNC. */
+export class DesktopLink extends StageLink {
   constructor(
-    readonly target: HTMLElement,
-    private readonly _settings: ServerConnection.ISettings,
-    private readonly _pid: number
+    target: HTMLElement,
+    settings: ServerConnection.ISettings,
+    pid: number
   ) {
-    window.addEventListener('online', this.retryNow);
+    super(target, settings, `aether/displays/${pid}`);
     target.addEventListener('keydown', this._keep, { capture: true });
     target.addEventListener('keyup', this._keep, { capture: true });
     this._measuring = window.setInterval(() => this._measure(), TELL_MS);
   }
 
-  get state(): LinkState {
-    return this._state;
-  }
-
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
-  /** Text that was put on the desktop's clipboard. */
-  get copied(): ISignal<this, string> {
-    return this._copied;
-  }
-
-  get isDisposed(): boolean {
-    return this._disposed;
-  }
-
-  /** The picture as it is drawn; null while there is none. */
-  get canvas(): HTMLCanvasElement | null {
-    return this.target.querySelector('canvas');
+  /** The last picture of a connection that is gone, as a data URL; '' while there is none. */
+  get last(): string {
+    return this._last;
   }
 
   /** Bytes a second that came lately, and what the connection seems to carry. */
@@ -87,31 +57,6 @@ export class DesktopLink implements IDisposable {
   get levels(): Levels {
     return this._levels;
   }
-
-  /** Connects, if it is not. */
-  enter(): void {
-    if (this._disposed || this._wanted) return;
-    this._wanted = true;
-    this._attempt = 0;
-    void this._connect();
-  }
-
-  /** Goes away; what was seen last stays. */
-  leave(): void {
-    this._wanted = false;
-    if (this._timer !== null) window.clearTimeout(this._timer);
-    this._timer = null;
-    this._close();
-    this._tell({ phase: 'idle', retryAt: null });
-  }
-
-  readonly retryNow = (): void => {
-    if (this._timer === null) return;
-    window.clearTimeout(this._timer);
-    this._timer = null;
-    this._attempt = 0;
-    void this._connect();
-  };
 
   /** Whether keys and clicks go to the desktop, and whether it takes the size of the panel. */
   control(on: boolean, resize: boolean): void {
@@ -130,7 +75,6 @@ export class DesktopLink implements IDisposable {
     this._rfb?.focus({ preventScroll: true });
   }
 
-  /** Lets go of the keyboard, and of all keys that are held. */
   blur(): void {
     this.release();
     this._rfb?.blur();
@@ -176,7 +120,6 @@ export class DesktopLink implements IDisposable {
     if (this._controls) this._rfb?.clipboardPasteFrom(text);
   }
 
-  /** The picture as a PNG file; null while there is none. */
   picture(): Promise<Blob | null> {
     return new Promise(resolve => {
       if (this._rfb) this._rfb.toBlob(resolve, 'image/png');
@@ -184,15 +127,11 @@ export class DesktopLink implements IDisposable {
     });
   }
 
-  dispose(): void {
-    if (this._disposed) return;
-    this.leave();
-    this._disposed = true;
-    window.removeEventListener('online', this.retryNow);
+  override dispose(): void {
+    super.dispose();
     this.target.removeEventListener('keydown', this._keep, { capture: true });
     this.target.removeEventListener('keyup', this._keep, { capture: true });
     window.clearInterval(this._measuring);
-    Signal.clearData(this);
   }
 
   /** Keeps a key while keys are held; one that was let go again is not trusted, and passes. */
@@ -214,57 +153,11 @@ export class DesktopLink implements IDisposable {
     this._kept.push([event.target, again]);
   };
 
-  private async _connect(): Promise<void> {
-    this._timer = null;
-    this._tell({ phase: 'connecting', retryAt: null });
-    let Client: typeof RFB;
-    try {
-      Client = (await import('@novnc/novnc')).default;
-    } catch {
-      // Its chunk comes from the server, which may be gone just now.
-      this._again();
-      return;
-    }
-    if (!this._wanted || this._rfb) return;
-    const socket = new this._settings.WebSocket(this._url(), ['binary']);
-    socket.binaryType = 'arraybuffer';
-    const rfb = new Client(this.target, socket, { shared: true });
-    this._rfb = rfb;
-    rfb.background = 'transparent';
-    rfb.scaleViewport = true;
-    this._apply();
-    rfb.addEventListener('connect', () => {
-      this._attempt = 0;
-      this._tell({ phase: 'open', seenAt: Date.now(), last: '' });
-    });
-    rfb.addEventListener('clipboard', event => {
-      this._copied.emit(event.detail.text);
-    });
-    rfb.addEventListener('disconnect', () => {
-      if (this._rfb !== rfb) return;
-      this._keepLast(rfb);
-      this._rfb = null;
-      this._again();
-    });
-    socket.addEventListener('message', ({ data }) => {
-      const bytes = data instanceof ArrayBuffer ? data.byteLength : 0;
-      this._meter.take(bytes, performance.now());
-      if (this._state.phase === 'open') this._seenAt = Date.now();
-    });
+  protected override connect(): void {
+    void this._connect();
   }
 
-  private _again(): void {
-    if (!this._wanted || this._disposed) return;
-    const wait = backoff(this._attempt++, Math.random());
-    this._timer = window.setTimeout(() => void this._connect(), wait);
-    this._tell({
-      phase: 'lost',
-      retryAt: Date.now() + wait,
-      seenAt: this._seenAt ?? this._state.seenAt
-    });
-  }
-
-  private _close(): void {
+  protected override disconnect(): void {
     const rfb = this._rfb;
     if (!rfb) return;
     this._keepLast(rfb);
@@ -272,13 +165,47 @@ export class DesktopLink implements IDisposable {
     rfb.disconnect();
   }
 
+  private async _connect(): Promise<void> {
+    let Client: typeof RFB;
+    try {
+      Client = (await import('@novnc/novnc')).default;
+    } catch {
+      // Its chunk comes from the server, which may be gone just now.
+      this.lost();
+      return;
+    }
+    if (!this.wanted || this._rfb) return;
+    const socket = new this.settings.WebSocket(this.url, ['binary']);
+    socket.binaryType = 'arraybuffer';
+    const rfb = new Client(this.target, socket, { shared: true });
+    this._rfb = rfb;
+    rfb.background = 'transparent';
+    rfb.scaleViewport = true;
+    this._apply();
+    rfb.addEventListener('connect', () => {
+      this._last = '';
+      this.pictured();
+      this.opened();
+    });
+    rfb.addEventListener('clipboard', event => {
+      this.tellCopied(event.detail.text);
+    });
+    rfb.addEventListener('disconnect', () => {
+      if (this._rfb !== rfb) return;
+      this._keepLast(rfb);
+      this._rfb = null;
+      this.lost();
+    });
+    socket.addEventListener('message', ({ data }) => {
+      const bytes = data instanceof ArrayBuffer ? data.byteLength : 0;
+      this._meter.take(bytes, performance.now());
+      if (this.state.phase === 'open') this.pictured();
+    });
+  }
+
   private _keepLast(rfb: RFB): void {
-    if (this._state.phase !== 'open') return;
-    this._state = {
-      ...this._state,
-      last: rfb.toDataURL('image/jpeg', 0.7),
-      seenAt: this._seenAt ?? this._state.seenAt
-    };
+    if (this.state.phase !== 'open') return;
+    this._last = rfb.toDataURL('image/jpeg', 0.7);
   }
 
   private _apply(): void {
@@ -306,45 +233,17 @@ export class DesktopLink implements IDisposable {
     if (wanted.quality === this._levels.quality) return;
     this._levels = wanted;
     this._apply();
-    this._changed.emit();
+    this.tell();
   }
 
-  private _tell(news: Partial<LinkState>): void {
-    this._state = { ...this._state, ...news };
-    if (!this._disposed) this._changed.emit();
-  }
-
-  private _url(): string {
-    const url = URLExt.join(
-      this._settings.wsUrl,
-      `aether/displays/${this._pid}`
-    );
-    const { appendToken, token } = this._settings;
-    return appendToken && token
-      ? `${url}?token=${encodeURIComponent(token)}`
-      : url;
-  }
-
-  private _state: LinkState = {
-    phase: 'idle',
-    retryAt: null,
-    seenAt: null,
-    last: ''
-  };
   private _rfb: RFB | null = null;
-  private _wanted = false;
-  private _disposed = false;
+  private _last = '';
   private _controls = false;
   private _resizes = false;
-  private _attempt = 0;
   private _holds = 0;
   private readonly _kept: [EventTarget, KeyboardEvent][] = [];
-  private _seenAt: number | null = null;
-  private _timer: number | null = null;
   private _quality: QualityChoice = 'auto';
   private _levels: Levels = CHOSEN.balanced;
   private readonly _measuring: number;
   private readonly _meter = new Meter();
-  private readonly _changed = new Signal<this, void>(this);
-  private readonly _copied = new Signal<this, string>(this);
 }

@@ -389,6 +389,16 @@ export function useAgentMenu(process: Process): IMenuItem[] {
           }
         ]
       : []) as IMenuItem[]),
+    ...((process.browser
+      ? [
+          {
+            label: trans.__('Open browser'),
+            icon: 'browser',
+            disabled: over,
+            onSelect: () => run(CommandIDs.openBrowser, { pid })
+          }
+        ]
+      : []) as IMenuItem[]),
     {
       label: trans.__('Open terminal'),
       icon: 'terminal',

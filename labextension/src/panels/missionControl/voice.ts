@@ -43,7 +43,7 @@ export function saying(
     return {
       kind: 'message',
       text: trans.__(
-        '%1 has control of the desktop; it goes on when that is handed back.',
+        '%1 has control; the agent goes on when it is handed back.',
         process.control
       )
     };

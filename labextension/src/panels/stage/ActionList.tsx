@@ -57,6 +57,8 @@ export const ActionList = React.memo(function ActionList(props: {
   /** The key of the one whose picture is shown. */
   shown: string;
   onShow: (deed: Deed, image: Image) => void;
+  /** What is said while nothing was done. */
+  none: string;
 }): React.JSX.Element {
   const { process, deeds, me, now, shown } = props;
   const trans = useWords();
@@ -136,13 +138,7 @@ export const ActionList = React.memo(function ActionList(props: {
           <li className="div0">{trans.__('Your turn, recorded')}</li>
         )}
         {deeds.slice(0, MOST).map(row)}
-        {deeds.length === 0 && (
-          <li className="none ae-2">
-            {trans.__(
-              'Nothing yet. What the agent does on its desktop stands here.'
-            )}
-          </li>
-        )}
+        {deeds.length === 0 && <li className="none ae-2">{props.none}</li>}
       </ul>
       <footer>
         <p className="ae-trunc" title={process.goal}>

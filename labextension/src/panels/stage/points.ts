@@ -1,5 +1,5 @@
-/** Where on the desktop a call acts, read off its arguments whatever tool it is of. Pure. */
-import type { ToolCall } from '../../api/types';
+/** Where on a stage a call acts, read off its arguments whatever tool it is of. Pure. */
+import type { Stage, ToolCall } from '../../api/types';
 
 /** A place as shares of width and height, from 0 to 1. */
 export interface Place {
@@ -14,17 +14,24 @@ export interface Size {
 
 type Pixels = readonly [number, number];
 
-/** Tools that act on the desktop, by the beginning of their names; a browser's tools have coordinates of a page. */
-const DESKTOP = /^(desktop_|computer)/;
-
-export function isDesktopTool(tool: string): boolean {
-  return DESKTOP.test(tool);
+/** The stage that a tool acts on, by the beginning of its name; null for one that acts on neither. */
+export function stageOf(tool: string): Stage | null {
+  if (/^(desktop_|computer)/.test(tool)) return 'desktop';
+  return tool.startsWith('browser_') ? 'browser' : null;
 }
 
-/** The pixels that the arguments name: `x` and `y`, where a drag ends, or a pair called `coordinate`, `point`, …. */
+/** A point as the browser's tools take one for a target: `120,300`. */
+const POINT = /^\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*$/;
+
+/**
+ * The pixels that the arguments name: `x` and `y`, where a drag ends, a pair called `coordinate`, `point`, …, or a
+ * target that is a point.
+ */
 export function pixels(args: Readonly<Record<string, unknown>>): Pixels | null {
   const own = pair(args);
   if (own) return own;
+  const target = POINT.exec(String(args.to ?? args.target ?? ''));
+  if (target) return [Number(target[1]), Number(target[2])];
   for (const name of [
     'coordinate',
     'coordinates',
@@ -65,9 +72,16 @@ export function placeOf(at: Pixels, size: Size): Place | null {
   return x >= 0 && x <= 1 && y >= 0 && y <= 1 ? { x, y } : null;
 }
 
-/** Where a call acts. `seen` is the size of the last picture the agent was shown: it counts in its pixels. */
-export function placeOfCall(call: ToolCall, seen: Size): Place | null {
-  if (!isDesktopTool(call.tool)) return null;
+/**
+ * Where on the stage a call acts. `seen` is the size that the agent counts in: of the last picture it was shown of a
+ * desktop, of the page in a browser.
+ */
+export function placeOfCall(
+  call: ToolCall,
+  stage: Stage,
+  seen: Size
+): Place | null {
+  if (stageOf(call.tool) !== stage) return null;
   const at = pixels((call.arguments ?? {}) as Record<string, unknown>);
   return at && placeOf(at, seen);
 }

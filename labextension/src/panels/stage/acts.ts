@@ -1,13 +1,13 @@
-/** What was done on and around a desktop, newest first: the agent's actions and thoughts, and people's turns. Pure. */
-import type { Act, Image, JournalRecord, ToolCall } from '../../api/types';
+/** What was done on and around a stage, newest first: the agent's actions and thoughts, and people's turns. Pure. */
+import type {
+  Act,
+  Image,
+  JournalRecord,
+  Stage,
+  ToolCall
+} from '../../api/types';
 import type { IconName } from '../../ui/icons';
-import {
-  isDesktopTool,
-  pixels,
-  placeOfCall,
-  type Place,
-  type Size
-} from './points';
+import { pixels, placeOfCall, type Place, type Size, stageOf } from './points';
 
 /** One thing the agent did or thought. */
 export interface AgentDeed {
@@ -57,9 +57,12 @@ export interface LiveAct {
 const ICONS: readonly (readonly [RegExp, IconName])[] = [
   [/screenshot|picture|look/, 'camera'],
   [/type|key|press|text/, 'keyboard'],
-  [/click|drag|move|scroll|mouse/, 'pointer'],
-  [/open_page|browser|page|navigate|fetch|download_url/, 'globe'],
-  [/file|download|write|read/, 'file'],
+  [/click|drag|move|scroll|mouse|hover|select/, 'pointer'],
+  [
+    /browser_(open|back|forward|tabs)|page|navigate|fetch|download_url/,
+    'globe'
+  ],
+  [/file|download|upload|write|read/, 'file'],
   [/open|app|window/, 'desktop'],
   [/command|shell|run/, 'terminal'],
   [/wait/, 'clock']
@@ -70,7 +73,7 @@ export function iconOf(tool: string): IconName {
   return ICONS.find(([name]) => name.test(tool))?.[1] ?? 'action';
 }
 
-/** `desktop_double_click` as people say it: `double click`; a `computer` tool by the action it was told. */
+/** `desktop_double_click` or `browser_click` as people say it: `double click`, `click`; a `computer` tool by the action it was told. */
 export function nameOf(call: ToolCall): string {
   const { action } = given(call);
   const told =
@@ -78,7 +81,7 @@ export function nameOf(call: ToolCall): string {
       ? typeof action === 'string'
         ? action
         : String((action as { type?: unknown }).type ?? call.tool)
-      : call.tool.replace(/^desktop_/, '');
+      : call.tool.replace(/^(desktop|browser)_/, '');
   return told.replaceAll('_', ' ');
 }
 
@@ -113,9 +116,12 @@ export function detailOf(call: ToolCall): string {
       break;
     }
   }
-  const at = isDesktopTool(call.tool) ? pixels(args) : null;
+  const staged = stageOf(call.tool);
+  const at = staged === 'desktop' ? pixels(args) : null;
   if (at) parts.push(at.map(Math.round).join(', '));
-  if (typeof args.text === 'string' && isDesktopTool(call.tool)) {
+  // Others name what is waited for, or looked for.
+  const typed = staged === 'desktop' || call.tool === 'browser_type';
+  if (typeof args.text === 'string' && typed) {
     const characters = [...args.text].length;
     parts.push(
       `${characters} ${characters === 1 ? 'character' : 'characters'}`
@@ -131,13 +137,19 @@ function given(call: ToolCall): Record<string, unknown> {
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Where a person did this. */
+export function stageOfAct(act: Act): Stage {
+  return act.stage ?? 'desktop';
+}
+
 /**
- * The deeds of the records, which are in order. `live` are those of the person who has control now; `size` is the size
- * of the desktop, for calls before the first picture.
+ * The deeds of the records, which are in order, but for those on the other stage. `live` are those of the person who has
+ * control now; `size` is the size of the stage, for calls before the first picture.
  */
 export function deeds(
   records: readonly JournalRecord[],
   live: readonly LiveAct[],
+  stage: Stage,
   size: Size
 ): Deed[] {
   const found: Deed[] = [];
@@ -162,17 +174,19 @@ export function deeds(
       }
       case 'tool.started': {
         const { call } = event;
+        const staged = stageOf(call.tool);
+        if (staged && staged !== stage) break;
         const deed: Draft<AgentDeed> = {
           kind: 'agent',
           key: `call-${call.id}`,
           at,
-          icon: iconOf(nameOf(call)),
+          icon: iconOf(staged === 'browser' ? call.tool : nameOf(call)),
           name: nameOf(call),
           detail: detailOf(call),
           reason: said,
           running: true,
           failed: false,
-          place: placeOfCall(call, seen),
+          place: placeOfCall(call, stage, seen),
           images: []
         };
         // A reason is told once, with the deed it is the reason of while that is the last one.
@@ -187,7 +201,8 @@ export function deeds(
         const deed = running.get(event.call_id);
         const images = event.outcome.images ?? [];
         const picture = images.at(-1);
-        if (picture) seen = picture;
+        // A page is counted in its own pixels, however small a picture of it is.
+        if (picture && stage === 'desktop') seen = picture;
         if (deed) {
           deed.running = false;
           deed.failed = !event.outcome.ok;
@@ -211,6 +226,7 @@ export function deeds(
         const by = event.by || holder;
         holder = '';
         for (const [index, act] of (event.turn?.did ?? []).entries()) {
+          if (stageOfAct(act) !== stage) continue;
           found.push({
             kind: 'person',
             key: `n-${n}-${index}`,
@@ -219,8 +235,10 @@ export function deeds(
             act
           });
         }
-        const after = event.turn?.scenes?.at(0)?.after ?? null;
-        if (after) seen = after;
+        const after =
+          event.turn?.scenes?.find(scene => scene.stage === stage)?.after ??
+          null;
+        if (after && stage === 'desktop') seen = after;
         found.push({
           kind: 'turn',
           key: `n-${n}`,
@@ -236,6 +254,7 @@ export function deeds(
   }
   if (holder) {
     for (const [index, { by, act }] of live.entries()) {
+      if (stageOfAct(act) !== stage) continue;
       found.push({ kind: 'person', key: `live-${index}`, at: act.at, by, act });
     }
   }
@@ -268,6 +287,7 @@ export function joined(
     last &&
     last.by === next.by &&
     last.act.kind === next.act.kind &&
+    stageOfAct(last.act) === stageOfAct(next.act) &&
     (next.act.kind === 'type' || next.act.kind === 'scroll') &&
     next.act.at - last.act.at < 3
   ) {

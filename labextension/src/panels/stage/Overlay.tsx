@@ -1,7 +1,7 @@
 /** What lies over the picture: whose pointer is where, the agent's click, the frame of whoever has control. */
 import * as React from 'react';
 
-import type { DesktopLink } from './link';
+import type { StageLink } from './link';
 import type { Place, Size } from './points';
 
 const RING_MS = 600;
@@ -9,12 +9,12 @@ const RING_MS = 600;
 export interface Frame extends Size {
   readonly left: number;
   readonly top: number;
-  /** The size of the desktop itself, in its own pixels. */
-  readonly desktop: Size;
+  /** The size of the picture itself, in its own pixels. */
+  readonly picture: Size;
 }
 
 /** Where in the link's target the picture is drawn; null while there is none. */
-export function useFrame(link: DesktopLink | null): Frame | null {
+export function useFrame(link: StageLink | null): Frame | null {
   const [frame, setFrame] = React.useState<Frame | null>(null);
   React.useEffect(() => {
     if (!link) return undefined;
@@ -27,6 +27,7 @@ export function useFrame(link: DesktopLink | null): Frame | null {
         // The last picture stands where the canvas was.
         return;
       }
+      sizes.observe(canvas);
       const outer = target.getBoundingClientRect();
       const inner = canvas.getBoundingClientRect();
       const next: Frame = {
@@ -34,7 +35,7 @@ export function useFrame(link: DesktopLink | null): Frame | null {
         top: inner.top - outer.top,
         width: inner.width,
         height: inner.height,
-        desktop: { width: canvas.width, height: canvas.height }
+        picture: { width: canvas.width, height: canvas.height }
       };
       setFrame(before => (same(before, next) ? before : next));
     };
@@ -48,7 +49,7 @@ export function useFrame(link: DesktopLink | null): Frame | null {
       subtree: true,
       childList: true,
       attributes: true,
-      attributeFilter: ['width', 'height', 'style']
+      attributeFilter: ['width', 'height', 'style', 'hidden']
     });
     soon();
     return () => {
@@ -67,8 +68,8 @@ function same(a: Frame | null, b: Frame): boolean {
     a.top === b.top &&
     a.width === b.width &&
     a.height === b.height &&
-    a.desktop.width === b.desktop.width &&
-    a.desktop.height === b.desktop.height
+    a.picture.width === b.picture.width &&
+    a.picture.height === b.picture.height
   );
 }
 
@@ -104,7 +105,7 @@ function Pointer(props: {
 
 /** The label that follows one's own pointer; moved without drawing anything again. */
 function OwnPointer(props: {
-  link: DesktopLink;
+  link: StageLink;
   frame: Frame;
   label: string;
 }): React.JSX.Element {
@@ -146,7 +147,7 @@ export interface Pointed {
 }
 
 export function Overlay(props: {
-  link: DesktopLink;
+  link: StageLink;
   frame: Frame;
   agent: Pointed | null;
   person: Pointed | null;

@@ -1,32 +1,12 @@
 /** Who has control, and the way to take it, hand it back or ask for it; and what can be done with the picture. */
 import * as React from 'react';
 
-import type { Approval, DisplayStatus, Process } from '../../api/types';
-import {
-  Button,
-  figures,
-  Icon,
-  type IMenuItem,
-  Mark,
-  Menu,
-  Switch,
-  useWords
-} from '../../ui';
+import type { Approval, Process, Viewer } from '../../api/types';
+import { CommandIDs } from '../../commands/ids';
 import { standing } from '../../state/selectors';
-import type { LinkState } from './link';
-import type { QualityChoice } from './quality';
-
-/** The keys that a browser or Lab keeps for itself, by X11 keysyms. */
-const KEYS = {
-  control: 0xffe3,
-  alt: 0xffe9,
-  super: 0xffeb,
-  escape: 0xff1b,
-  tab: 0xff09,
-  del: 0xffff,
-  f4: 0xffc1,
-  print: 0xff61
-} as const;
+import { Button, figures, Icon, Mark, Switch, useWords } from '../../ui';
+import { useCommand } from '../services';
+import type { IStage } from './useStage';
 
 export type Standing = 'agent' | 'you' | 'other' | 'help' | 'ended';
 
@@ -41,37 +21,28 @@ export function standingOf(
   return help ? 'help' : 'agent';
 }
 
-export interface IBarProps {
-  process: Process;
-  me: string;
-  help: Approval | null;
-  status: DisplayStatus | null;
-  link: LinkState;
-  now: number;
-  viewOnly: boolean;
-  quality: QualityChoice;
-  /** What the connection carries and what is made of it, in words. */
-  speed: string;
-  full: boolean;
-  busy: boolean;
-  clipboard: React.ReactNode;
-  /** The person who asks the one here for control; '' for nobody. */
-  asker: string;
-  onTake: () => void;
-  onReturn: (note: string) => void;
-  onAsk: () => void;
-  onAnswer: () => void;
-  onRetry: () => void;
-  onViewOnly: (on: boolean) => void;
-  onQuality: (quality: QualityChoice) => void;
-  onPress: (...keysyms: readonly number[]) => void;
-  onScreenshot: () => void;
-  onFull: () => void;
+/** What the server says of who has control and who looks. */
+export interface IStageStatus {
+  readonly since: number | null;
+  readonly viewers: readonly Viewer[];
 }
 
-export function TakeoverBar(props: IBarProps): React.JSX.Element {
-  const { process, me, help, link, now, viewOnly, quality } = props;
+export function TakeoverBar(props: {
+  stage: IStage;
+  process: Process;
+  status: IStageStatus | null;
+  /** What the bar is for; what is said when the agent of this name and number has ended. */
+  label: string;
+  ended: (agent: string) => string;
+  /** What only this stage has, before screenshot and full screen. */
+  tools?: React.ReactNode;
+  /** Somebody looks at the bar. */
+  onLook?: () => void;
+}): React.JSX.Element {
+  const { process, stage } = props;
+  const { me, help, now, viewOnly, state: link } = stage;
   const trans = useWords();
+  const run = useCommand();
   const stands = standingOf(process, me, help);
   const [note, setNote] = React.useState('');
   const [asked, setAsked] = React.useState('');
@@ -152,7 +123,7 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
           figures.wait(now - (help?.created_at ?? now))
         );
       case 'ended':
-        return trans.__('%1 has ended, and its desktop with it', agent);
+        return props.ended(agent);
       case 'agent':
         return process.limits.steps === null
           ? trans.__('%1, step %2', agent, process.step)
@@ -165,54 +136,24 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
     }
   };
 
-  const choices: readonly (readonly [QualityChoice, string, string])[] = [
-    ['auto', trans.__('Auto'), props.speed],
-    ['best', trans.__('Best'), trans.__('Sharp, for a fast connection')],
-    ['balanced', trans.__('Balanced'), ''],
-    ['low', trans.__('Low'), trans.__('For a slow connection')]
-  ];
-  const qualities: IMenuItem[] = choices.map(([id, label, words]) => ({
-    label,
-    note: words || undefined,
-    icon: id === quality ? 'check' : undefined,
-    onSelect: () => props.onQuality(id)
-  }));
-  const typing =
-    mine && !viewOnly && link.phase === 'open'
-      ? false
-      : mine
-        ? picture || trans.__('View only is on')
-        : trans.__('Take over first');
-  const key = (label: string, ...keysyms: number[]): IMenuItem => ({
-    label,
-    disabled: typing,
-    onSelect: () => props.onPress(...keysyms)
-  });
-  const keys: IMenuItem[] = [
-    key('Ctrl Alt Del', KEYS.control, KEYS.alt, KEYS.del),
-    key('Super', KEYS.super),
-    key('Esc', KEYS.escape),
-    key('Alt Tab', KEYS.alt, KEYS.tab),
-    key('Alt F4', KEYS.alt, KEYS.f4),
-    key('Print', KEYS.print),
-    {
-      label: trans.__('Ctrl Alt Esc leaves the desktop'),
-      note: trans.__('Esc alone goes to it'),
-      separated: true,
-      disabled: trans.__('A key to remember'),
-      onSelect: () => undefined
-    }
-  ];
   const viewers = props.status?.viewers ?? [];
   const back = () => {
-    props.onReturn(note);
+    stage.giveBack(note);
     setNote('');
   };
   return (
-    <div className="barbox">
+    <div
+      className="barbox"
+      onPointerEnter={props.onLook}
+      onFocus={event => {
+        if (!event.currentTarget.contains(event.relatedTarget)) {
+          props.onLook?.();
+        }
+      }}
+    >
       <header
         className={`bar ${mine ? 'own' : ''} ${lost ? 'lost' : ''}`}
-        aria-label={trans.__('Control of the desktop')}
+        aria-label={props.label}
       >
         <span className="who" role="status">
           {head()}
@@ -254,54 +195,35 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
               <Switch
                 on={viewOnly || !mine}
                 onChange={on => {
-                  if (mine) props.onViewOnly(on);
+                  if (mine) stage.setViewOnly(on);
                 }}
               >
                 {trans.__('View only')}
               </Switch>
             </span>
           )}
-          <Menu
-            items={qualities}
-            icon="chevronDown"
-            kind="plain"
-            small={false}
-            className="quality hide-m"
-            label={trans.__('Quality')}
-          >
-            <span className="ae-2">{trans.__('Quality')}</span>{' '}
-            <b>{choices.find(([id]) => id === quality)?.[1]}</b>
-          </Menu>
-          {props.clipboard}
-          <Menu
-            items={keys}
-            icon="keyboard"
-            kind="plain"
-            small={false}
-            className="hide-n"
-            label={trans.__('Send keys')}
-          />
+          {props.tools}
           <Button
             icon="camera"
             className="hide-n"
             label={trans.__('Screenshot')}
             disabled={picture}
-            onClick={props.onScreenshot}
+            onClick={stage.screenshot}
           />
           <Button
             icon="open"
             className="fullscreen"
             label={
-              props.full
+              stage.full
                 ? trans.__('Leave full screen')
                 : trans.__('Full screen')
             }
-            pressed={props.full || undefined}
-            onClick={props.onFull}
+            pressed={stage.full || undefined}
+            onClick={stage.fill}
           />
         </span>
         {lost && (
-          <Button icon="refresh" onClick={props.onRetry}>
+          <Button icon="refresh" onClick={() => stage.link?.retryNow()}>
             {trans.__('Try now')}
           </Button>
         )}
@@ -309,8 +231,8 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
           <Button
             kind="primary"
             icon="hand"
-            disabled={props.busy && trans.__('One moment')}
-            onClick={props.onTake}
+            disabled={stage.busy && trans.__('One moment')}
+            onClick={stage.take}
           >
             {trans.__('Take over')}
           </Button>
@@ -322,7 +244,7 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
             }
             onClick={() => {
               setAsked(control);
-              props.onAsk();
+              stage.ask();
             }}
           >
             {asked === control
@@ -343,8 +265,8 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
             <input
               aria-label={trans.__('Note for the agent')}
               placeholder={
-                props.asker
-                  ? trans.__('%1 asks for control', props.asker)
+                stage.asker
+                  ? trans.__('%1 asks for control', stage.asker)
                   : trans.__('What the agent should know, if anything')
               }
               value={note}
@@ -353,14 +275,14 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
               onKeyDown={event => event.stopPropagation()}
             />
           </label>
-          {props.asker && (
+          {stage.asker && (
             <span className="ae-chip warn" role="status">
-              {trans.__('%1 asks for control', props.asker)}
+              {trans.__('%1 asks for control', stage.asker)}
             </span>
           )}
           <Button
             kind="primary"
-            disabled={props.busy && trans.__('One moment')}
+            disabled={stage.busy && trans.__('One moment')}
             onClick={back}
           >
             {trans.__('Hand back')}
@@ -373,7 +295,11 @@ export function TakeoverBar(props: IBarProps): React.JSX.Element {
           <p className="ae-grow">
             <b>{help.question || help.because}</b>
           </p>
-          <Button onClick={props.onAnswer}>{trans.__('Answer')}</Button>
+          <Button
+            onClick={() => run(CommandIDs.openApprovals, { id: help.id })}
+          >
+            {trans.__('Answer')}
+          </Button>
         </div>
       )}
     </div>
