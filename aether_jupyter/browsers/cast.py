@@ -346,9 +346,12 @@ class Cast:
 
     async def _chosen(self) -> str:
         """The text that is chosen, in whichever frame has the focus."""
+        import playwright.async_api as pw
+
         assert self._page is not None
         for frame in self._page.frames:
-            with contextlib.suppress(Exception):
+            # A frame may go while it is asked.
+            with contextlib.suppress(pw.Error):
                 if found := await frame.evaluate(CHOSEN):
                     return str(found)[:1_000_000]
         return ""
