@@ -38,6 +38,7 @@ class Volumes:
         self._lock = threading.Lock()
         self._why: str | None = None
         self._used: dict[int, int] = {}
+        self._asked_at: dict[int, float] = {}
 
     def missing(self) -> str:
         """Why there can be no volumes here; '' if there can. Tried once, by really mounting one."""
@@ -54,6 +55,7 @@ class Volumes:
         """
         with self._lock:
             if pid in self._used:
+                self._asked_at[pid] = time.monotonic()
                 return True
             image = self._image(pid)
             if not image.exists() and (size_bytes is None or not self._make(image, mount, size_bytes)):
@@ -62,6 +64,7 @@ class Volumes:
                 self._used[pid] = _held(image, mount)
             except FileNotFoundError:
                 return False
+            self._asked_at[pid] = time.monotonic()
             return True
 
     @contextmanager
@@ -81,16 +84,23 @@ class Volumes:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         image.rename(self._image(pid))
 
-    def leave(self, pid: int, mount: Path) -> bool:
-        """Unmount it, unless another server uses it or something in it is open; then it can be tried again."""
+    def leave(self, pid: int, mount: Path, asked_before: float = float("inf")) -> bool:
+        """Unmount it, unless another server uses it or something in it is open; then it can be tried again.
+
+        It stays as well if `use` was called at `asked_before` (of the monotonic clock) or later: whoever decided to
+        leave did not know of that.
+        """
         with self._lock:
             fd = self._used.get(pid)
             if fd is None:
                 return True
+            if self._asked_at.get(pid, 0.0) >= asked_before:
+                return False
             if _alone(fd) and not _unmounted(mount):
                 _shared(fd)
                 return False
             del self._used[pid]
+            self._asked_at.pop(pid, None)
             os.close(fd)
             return True
 
@@ -98,6 +108,7 @@ class Volumes:
         """Unmount and delete it for good, whoever uses it still."""
         with self._lock:
             fd = self._used.pop(pid, None)
+            self._asked_at.pop(pid, None)
             if os.path.ismount(mount):
                 # What is open in it stays readable for who has it open, and is gone with the last of them.
                 _run("umount", "--lazy", str(mount))

@@ -83,7 +83,7 @@ class Homes:
         for pid in self._volumes.used():
             if pid not in needed and self._ready.get(pid, 0.0) < before:
                 self._ready.pop(pid, None)
-                if not await asyncio.to_thread(self._volumes.leave, pid, self._root / str(pid)):
+                if not await asyncio.to_thread(self._volumes.leave, pid, self._root / str(pid), before):
                     self._ready[pid] = time.monotonic()
         for pid in [pid for pid, at in self._ready.items() if at < before and pid not in needed]:
             del self._ready[pid]

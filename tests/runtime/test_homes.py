@@ -102,6 +102,31 @@ async def test_what_nobody_uses_is_unmounted_after_a_while_and_comes_back(
     assert mounted(settings.home) == []
 
 
+async def test_a_volume_that_is_asked_for_while_it_is_tidied_up_stays(
+    sized: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the tidying thread comes late, when somebody has begun to work in the home again."""
+    found = Homes(settings)
+    home = await found.ready(7, SandboxSpec(disk_mb=40))
+    leave = found._volumes.leave
+
+    def late(pid: int, mount: Path, *more: float) -> bool:
+        # What `ready` does meanwhile in a thread of its own.
+        assert found._volumes.use(pid, mount, 40 << 20)
+        (mount / "a.txt").write_text("kept")
+        return leave(pid, mount, *more)
+
+    monkeypatch.setattr(homes, "IDLE_S", 0.0)
+    monkeypatch.setattr(found._volumes, "leave", late)
+    await asyncio.sleep(0.01)
+    await found.settle(())
+    assert mounted(settings.home) == [str(home)]
+    assert (found.existing(7) / "a.txt").read_text() == "kept"
+    monkeypatch.setattr(found._volumes, "leave", leave)
+    await found.close()
+    assert mounted(settings.home) == []
+
+
 async def test_never_makes_folders_and_always_refuses_where_there_can_be_none(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
