@@ -178,7 +178,7 @@ async def open_app(
         )
         surroundings.supervisor = supervisor
         captures.runs_here = supervisor.runs
-        displays.may_open = supervisor.may_open
+        displays.may_open = screencasts.may_open = supervisor.may_open
         reflection = Reflection(
             reflections, processes, memories, feedback, language, journal, supervisor.lease, settings, clock
         )

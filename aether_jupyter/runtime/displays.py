@@ -25,7 +25,7 @@ from ..model.process import State
 from ..rfb.client import RfbClient
 from ..rfb.input import Recorder, ViewerStream
 from .machines import Machines
-from .takeover import Audience, Look, Takeovers
+from .takeover import Audience, Look, Takeovers, anywhere
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -99,7 +99,7 @@ class Displays:
         # Apart from an agent's hands, which may wait for minutes until something changes.
         self._eyes: dict[int, RfbClient] = {}
         self._locks: dict[int, asyncio.Lock] = {}
-        self.may_open: Callable[[int], Awaitable[bool]] = _anywhere
+        self.may_open: Callable[[int], Awaitable[bool]] = anywhere
         """Asked before a desktop is opened for a person: whether no other server runs the process."""
         self._small: dict[tuple[int, int], tuple[float, asyncio.Future[bytes]]] = {}
 
@@ -261,10 +261,6 @@ class Displays:
             raise NotFound(f"the desktop of agent {pid} does not run here")
         picture = await eyes.picture()
         return await asyncio.to_thread(jpeg, picture, width)
-
-
-async def _anywhere(pid: int) -> bool:
-    return True
 
 
 def jpeg(picture: Picture, width: int = 0) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..config import Settings
 from ..kernel.processes import Processes
 from ..model.access import RUNTIME, Principal, require
 from ..model.control import Act, BrowserStatus, Stage
-from ..model.errors import AetherError, NotFound
+from ..model.errors import AetherError, Conflict, NotFound
 from ..model.process import Process
 from ..model.screencast import (
     HEIGHT,
@@ -45,7 +45,7 @@ from ..model.screencast import (
 )
 from .browsers import Browsers, seating
 from .machines import Machines
-from .takeover import Audience, Look, Takeovers
+from .takeover import Audience, Look, Takeovers, anywhere
 
 log = logging.getLogger(__name__)
 
@@ -194,13 +194,20 @@ class Screencasts:
         self._shows: dict[int, _Show] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changing: dict[int, asyncio.Lock] = {}
+        self.may_open: Callable[[int], Awaitable[bool]] = anywhere
+        """Asked before somebody looks: whether no other server runs the process."""
         self.audience: Audience[CastView] = takeovers.audience(self)
 
     async def view(self, who: Principal, pid: int, *, view_only: bool = False) -> CastView:
-        """Open a view. Nothing is opened for it: while the browser rests, it says so. Raises `NotFound`."""
+        """Open a view. Nothing is opened for it: while the browser rests, it says so.
+
+        Raises `NotFound` if the agent does not browse, `Conflict` while another server of this `AETHER_HOME` runs it.
+        """
         require(who, "displays:view")
         process = await self._processes.get(who, pid)
         self._check(process)
+        if self._browsers.opened(pid) is None and not await self.may_open(pid):
+            raise Conflict(f"agent {pid} works on another server of this AETHER_HOME; look at its browser there")
         self._takeovers.known(process)
         show = self._shows.setdefault(pid, _Show(self, pid))
         view = CastView(self, show, who, view_only=view_only or "displays:control" not in who.scopes)

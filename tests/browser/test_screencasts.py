@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from PIL import Image
 
-from aether_jupyter.app import App
+from aether_jupyter.app import App, open_app
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec, Mode, SandboxSpec
-from aether_jupyter.model.errors import BadRequest, Forbidden, NotFound, ProcessNotFound
+from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden, NotFound, ProcessNotFound
 from aether_jupyter.model.events import ControlReturned
 from aether_jupyter.model.process import State
 from aether_jupyter.runtime.screencasts import CastView
@@ -172,6 +172,17 @@ async def test_a_second_person_neither_looks_nor_takes_over(app: App, script: Sc
     for refused in (app.screencasts.view(BOB, pid), app.screencasts.status(BOB, pid), app.takeovers.take(BOB, pid)):
         with pytest.raises((ProcessNotFound, Forbidden)):
             await refused
+
+
+async def test_the_browser_of_an_agent_that_works_on_another_server_is_refused_here(
+    app: App, script: Script, site: Site
+) -> None:
+    pid = await spawn(app, script(("browser_open", {"url": f"{site.origin}/desk"}), WAIT))
+    while (await app.processes.get(ANA, pid)).step < 2:
+        await asyncio.sleep(0.02)
+    async with open_app(app.settings) as other:
+        with pytest.raises(Conflict, match="another server"):
+            await other.screencasts.view(ANA, pid)
 
 
 async def test_an_agent_that_does_not_browse_has_nothing_to_look_at(app: App, script: Script) -> None:
