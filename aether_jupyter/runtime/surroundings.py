@@ -140,16 +140,16 @@ class LiveSurroundings:
         """What shows a person a shell of an agent's sandbox, which is opened if need be; see `abc.Sandbox.terminal`.
 
         `ending` is called before the sandbox ends. Raises `IllegalTransition` for an agent that has ended, `Conflict`
-        for one that is at work on another server.
+        for one that another server has.
         """
         if process.state is State.ZOMBIE:
             raise IllegalTransition(
                 f"{process.name} ({process.pid}) has ended, and its sandbox with it; its files are still there to read"
             )
-        if self.supervisor is None or not await self.supervisor.may_open(process.pid):
+        works_here = self.supervisor is not None and await self.supervisor.may_open(process.pid)
+        if not works_here or await self._machines.open_elsewhere(process.pid, spec.sandbox):
             raise Conflict(
-                f"{process.name} ({process.pid}) is at work on another server of this AETHER_HOME; "
-                "open the terminal there"
+                f"{process.name} ({process.pid}) is open on another server of this AETHER_HOME; open the terminal there"
             )
         workspaces = self._machines.workspaces(process.owner, spec.workspaces)
         return await self._machines.terminal(process.pid, spec.sandbox, workspaces, ending)

@@ -374,6 +374,10 @@ async def test_a_desktop_that_another_server_has_is_refused_and_stays_as_it_is(
                 await refused
         with pytest.raises(NotFound, match="does not run here"):
             await has_not.picture(ANA, pid, 180)
+        stranger = next(app for app in apps if app.displays is has_not)
+        process, full = await stranger.processes.get(ANA, pid), await stranger.processes.spec(ANA, pid)
+        with pytest.raises(Conflict, match="open the terminal there"):
+            await stranger.surroundings.terminal(process, full, lambda: None)
         assert not has._hands[pid].lost
         person = await watch(has, ANA, pid)
         assert any("kept.txt" in title for title in (await has.showing(pid))["windows"])
