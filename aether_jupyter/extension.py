@@ -53,6 +53,7 @@ class Tenure:
 
     async def close(self) -> None:
         """Close the app and wait until it is closed."""
+        await self._terminals.close()
         self._closing.set()
         if self._task is not None:
             await self._task

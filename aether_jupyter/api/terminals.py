@@ -33,7 +33,7 @@ class Terminals:
     def __init__(self, web: Mapping[str, Any]) -> None:
         self._web = web
         self._opening: set[str] = set()
-        self._ends: set[asyncio.Task[None]] = set()
+        self._ends: dict[asyncio.Task[None], asyncio.Event] = {}
 
     async def open(
         self, who: Principal, process: Process, spec: AgentSpec, surroundings: Surroundings, processes: Processes
@@ -82,19 +82,25 @@ class Terminals:
         self._follow(processes, process.pid, who.name, name, began, ended)
         return name
 
+    async def close(self) -> None:
+        """Note the end of all: a server that stops ends its terminals."""
+        for ended in self._ends.values():
+            ended.set()
+        await asyncio.gather(*self._ends, return_exceptions=True)
+
     def _follow(self, processes: Processes, pid: int, by: str, name: str, began: float, ended: asyncio.Event) -> None:
         async def note() -> None:
             await ended.wait()
-            # The process may be erased by then, and a server that stops ends its terminals.
+            # The process may be erased by then.
             with contextlib.suppress(ProcessNotFound, StorageBusy):
                 await processes.note_terminal_end(RUNTIME, pid, by, name, time.monotonic() - began)
 
         task = asyncio.create_task(note(), name=f"terminal {name}")
-        self._ends.add(task)
+        self._ends[task] = ended
         task.add_done_callback(self._noted)
 
     def _noted(self, task: asyncio.Task[None]) -> None:
-        self._ends.discard(task)
+        self._ends.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("the end of a terminal was not noted", exc_info=task.exception())
 

@@ -283,7 +283,7 @@ class ShellOpened(msgspec.Struct, frozen=True, tag="terminal.opened", tag_field=
 
 
 class ShellClosed(msgspec.Struct, frozen=True, tag="terminal.closed", tag_field="type"):
-    """That terminal has ended. It is not told where the server ended with it."""
+    """That terminal has ended. It is not told where the server was killed with it."""
 
     by: str
     name: str

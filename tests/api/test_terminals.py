@@ -106,6 +106,16 @@ async def test_the_journal_tells_who_was_there_and_not_what_was_typed(
     assert (process["state"], process["step"]) == ("WAITING", step)
 
 
+async def test_a_server_that_stops_notes_the_end_of_its_terminals(call: Call, jp_serverapp: Any) -> None:
+    pid = await _agent(call)
+    await call("GET", f"processes/{pid}/wait")
+    await call("POST", f"processes/{pid}/terminal", {})
+    (app,) = jp_serverapp.extension_manager.extension_apps["aether_jupyter"]
+    await app.tenure._terminals.close()
+    records = (await call("GET", f"processes/{pid}/records", params={"limit": "1000"})).json["records"]
+    assert [each["event"]["type"] for each in records][-2:] == ["terminal.opened", "terminal.closed"]
+
+
 async def test_there_are_only_so_many_for_an_agent(call: Call) -> None:
     pid = await _agent(call)
     answers = [await call("POST", f"processes/{pid}/terminal", {}) for _ in range(9)]

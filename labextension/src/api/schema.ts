@@ -3603,7 +3603,7 @@ export interface components {
         };
         /**
          * ShellClosed
-         * @description That terminal has ended. It is not told where the server ended with it.
+         * @description That terminal has ended. It is not told where the server was killed with it.
          */
         ShellClosed: {
             /** @enum {unknown} */
