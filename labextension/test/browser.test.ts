@@ -122,6 +122,21 @@ test('keys that type nothing have no text, and Enter ends a line', () => {
   assert.equal(up.what === 'key' && up.message.text, '');
 });
 
+test('Command of a Mac is the Control of the page', () => {
+  const all = meant(key('a', { metaKey: true }), true, true);
+  assert(all.what === 'key');
+  assert.deepEqual([all.message.text, all.message.held], ['', 2]);
+  const itself = meant(key('Meta', { code: 'MetaLeft' }), true, true);
+  assert(itself.what === 'key');
+  assert.deepEqual(
+    [itself.message.key, itself.message.code, itself.message.number],
+    ['Control', 'ControlLeft', 17]
+  );
+  const elsewhere = meant(key('a', { metaKey: true }), true, false);
+  assert(elsewhere.what === 'key');
+  assert.equal(elsewhere.message.held, 4);
+});
+
 test('what an input method or a dead key puts together is left to the field', () => {
   assert.equal(meant(key('Dead'), true, false).what, 'compose');
   assert.equal(

@@ -66,6 +66,11 @@ export function wheelPixels(
   return { dx: deltaX, dy: deltaY };
 }
 
+/** Command as the Control that it stands for on a Mac. */
+function linux(held: number, mac: boolean): number {
+  return mac && held & 4 ? (held & ~4) | 2 : held;
+}
+
 export interface KeyLike extends Held {
   readonly key: string;
   readonly code: string;
@@ -102,6 +107,8 @@ export type Meant =
 /** A key of the person who acts. `mac`: there letters with Option are typed, and Command is what Control is elsewhere. */
 export function meant(event: KeyLike, down: boolean, mac: boolean): Meant {
   const { key, keyCode } = event;
+  // The agent's Chromium runs on Linux, where its shortcuts are with Control.
+  const orders = mac && key === 'Meta';
   if (
     event.isComposing ||
     keyCode === 229 ||
@@ -131,12 +138,12 @@ export function meant(event: KeyLike, down: boolean, mac: boolean): Meant {
     message: {
       kind: 'key',
       down,
-      key,
-      code: event.code,
-      number: keyCode,
+      key: orders ? 'Control' : key,
+      code: orders ? event.code.replace('Meta', 'Control') : event.code,
+      number: orders ? 17 : keyCode,
       text: !down ? '' : types ? key : key === 'Enter' ? '\r' : '',
       // What chose the letter is not held for the page, which would take it for a shortcut.
-      held: types && third ? heldBits(event) & 8 : heldBits(event),
+      held: types && third ? heldBits(event) & 8 : linux(heldBits(event), mac),
       location: event.location,
       again: event.repeat
     }
