@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..client.client import Aether
 
 BLOCK = 65_536
-ENDING = (signal.SIGTERM,) if os.name != "posix" else (signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
@@ -81,11 +80,12 @@ async def _shown(client: Aether, name: str) -> bool:
             keys.put_nowait(decoder.decode(data) if data else None)
 
         passing: asyncio.Task[None] | None = None
+        ending = (signal.SIGTERM, signal.SIGHUP)
         tty.setraw(0)
         try:
             loop.add_reader(0, typed)
             loop.add_signal_handler(signal.SIGWINCH, keys.put_nowait, "")
-            for number in ENDING:
+            for number in ending:
                 loop.add_signal_handler(number, keys.put_nowait, None)
             keys.put_nowait("")
             passing = asyncio.create_task(_passed(socket, keys, client, name))
@@ -102,7 +102,7 @@ async def _shown(client: Aether, name: str) -> bool:
             if passing is not None:
                 passing.cancel()
             loop.remove_reader(0)
-            for number in (signal.SIGWINCH, *ENDING):
+            for number in (signal.SIGWINCH, *ending):
                 loop.remove_signal_handler(number)
             with contextlib.suppress(termios.error):  # it may be this terminal that went
                 termios.tcsetattr(0, termios.TCSADRAIN, before)
