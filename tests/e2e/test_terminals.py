@@ -78,7 +78,8 @@ def test_the_palette_asks_whose_sandbox_and_an_ended_agent_has_none(chrome: Any,
     page.evaluate("() => { void window.jupyterapp.commands.execute('aether:open-terminal', {}); }")
     page.get_by_text("there is no sandbox to look into").wait_for()
     lab.spawn(goal="ask", name="asker", model="scripted:ask", sandbox={"kind": "bubblewrap"})
+    # Lab has heard of it.
+    page.get_by_text(re.compile(r"1 waits? for you")).first.wait_for()
     page.evaluate("() => { window.asked = window.jupyterapp.commands.execute('aether:open-terminal', {}); }")
-    wait_for(lambda: page.locator(".jp-Dialog").count() or page.evaluate("() => { void 0; }"), 10)
     page.locator(".jp-Dialog").get_by_role("button", name="Open").click()
     page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached")
