@@ -2,7 +2,7 @@
 
 While an attack goes on, another agent works beside it. Its commands are timed in short spells, in which the attack is
 frozen and let loose in turn, so that what else the machine does falls on both alike. What its host takes away meanwhile
-falls harder on the spells in which two work, and only ever adds: so the least of up to three measurements counts.
+falls harder on the spells in which two work, and only ever adds: so the least of up to five measurements counts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(300)]
 
 MEMORY_MB, DISK_MB, PIDS = 256, 64, 64
 SPEC = SandboxSpec(memory_mb=MEMORY_MB, pids=PIDS, cpus=1, disk_mb=DISK_MB)
-SPELLS, SPELL_S, ROUNDS = 16, 0.6, 3
+SPELLS, SPELL_S, ROUNDS = 16, 0.6, 5
 LONGER, GROWN_MB = 1.2, 100
 WORK = "echo done > made"
 
