@@ -97,6 +97,7 @@ class Cast:
         self._dialog: pw.Dialog | None = None
         self._answered: asyncio.Future[Answer] | None = None
         self._asking = asyncio.Event()
+        self._one_question = asyncio.Lock()
         self._list = ""
         self._buttons = 0
         self._at = (0.0, 0.0)
@@ -144,7 +145,14 @@ class Cast:
             self._answered.set_result(Answer(accept=False))
 
     async def ask(self, dialog: pw.Dialog) -> None:
-        """Put a dialog before the person who has control, and answer as they do."""
+        """Put a dialog before the person who has control, and answer as they do; one tab's after the other's."""
+        async with self._one_question:
+            if self.attended:
+                await self._ask(dialog)
+            else:
+                await dialog.dismiss()
+
+    async def _ask(self, dialog: pw.Dialog) -> None:
         self._dialog, self._answered = dialog, asyncio.get_running_loop().create_future()
         kind: Any = dialog.type
         self._onlooker.shown(PageDialog(kind, plain(dialog.message)[:DIALOG_CHARS], dialog.default_value))
@@ -245,11 +253,14 @@ class Cast:
             asked.cancel()
 
     async def _attempt(self, what: Input) -> None:
+        import playwright.async_api as pw
+
         try:
             await self._do(what)
         except AetherError as error:
             self.tell(error.message)
-        except Exception as error:  # noqa: BLE001 (the page may be gone, in whatever way)
+        except pw.Error as error:
+            # The page may be gone, in whatever way.
             log.debug("what a person did came to nothing: %s", error)
 
     async def _do(self, what: Input) -> None:
@@ -289,11 +300,13 @@ class Cast:
                 await self._choose(session, index)
 
     async def _tried(self, deed: Coroutine[Any, Any, str]) -> None:
+        import playwright.async_api as pw
+
         try:
             trouble = await deed
         except AetherError as error:
             trouble = error.message
-        except Exception as error:  # noqa: BLE001 (the page may be gone, in whatever way)
+        except pw.Error as error:
             log.debug("what a person did came to nothing: %s", error)
             trouble = "that did not work; the page is gone"
         if trouble:
@@ -360,6 +373,8 @@ class Cast:
 
     async def _opens_list(self, session: pw.CDPSession, what: Mouse) -> bool:
         """Show the options of the list under the pointer, if there is one."""
+        import playwright.async_api as pw
+
         try:
             at = {"x": round(what.x), "y": round(what.y), "includeUserAgentShadowDOM": False}
             node = (await session.send("DOM.getNodeForLocation", at))["backendNodeId"]
@@ -372,7 +387,8 @@ class Cast:
             if told is None:
                 return False
             model = await session.send("DOM.getBoxModel", {"backendNodeId": node})
-        except Exception as error:  # noqa: BLE001 (nothing is there, or not any more: an ordinary click)
+        except pw.Error as error:
+            # Nothing is there, or not any more: an ordinary click.
             log.debug("no list is there: %s", error)
             return False
         self._list = thing["objectId"]

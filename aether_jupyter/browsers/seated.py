@@ -206,7 +206,9 @@ class SeatedBrowser:
 
     async def strip(self) -> Sequence[Tab]:
         """All tabs as they are, without waiting for a deed."""
-        return await asyncio.gather(*(self._tab(sheet) for sheet in list(self._sheets.values())))
+        tabs = await asyncio.gather(*(self._tab(sheet) for sheet in list(self._sheets.values())))
+        # As they are now: while titles were asked for, one may have gone, or come to the front.
+        return [msgspec.structs.replace(t, front=t.number == self._front) for t in tabs if t.number in self._sheets]
 
     async def visit(self, url: str, *, new_tab: bool) -> str:
         """Go where a person wants to; why that did not work, '' if it did."""

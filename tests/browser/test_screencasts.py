@@ -268,6 +268,22 @@ async def test_lists_and_questions_are_the_persons_while_they_have_control(
     await seat.at("named null")
 
 
+async def test_questions_of_two_tabs_are_put_one_after_the_other(
+    app: App, sit: Sit, script: Script, site: Site
+) -> None:
+    _, seat = await taken(app, sit, script, f"{site.origin}/desk")
+    for _ in range(2):
+        seat.send("open", url=f"{site.origin}/asks", new_tab=True)
+    for number in (1, 2):
+        await seat.until(lambda n=number: len([each for each in seat.told if each["kind"] == "dialog"]) == n)  # type: ignore[misc]
+        seat.send("answer", accept=True)
+
+    def both() -> bool:
+        return [tab["title"] for tab in (seat.last("state") or {})["tabs"]].count("answered true") == 2
+
+    await seat.until(both)
+
+
 async def test_tabs_addresses_and_history(app: App, sit: Sit, script: Script, site: Site) -> None:
     _, seat = await taken(app, sit, script, f"{site.origin}/desk")
     first = (await seat.at("Desk"))["number"]
@@ -283,7 +299,7 @@ async def test_tabs_addresses_and_history(app: App, sit: Sit, script: Script, si
     await seat.at("Desk")
     seat.send("close", number=first)
     await seat.at("Second")
-    assert len((seat.last("state") or {})["tabs"]) == 1
+    await seat.until(lambda: len((seat.last("state") or {})["tabs"]) == 1)
 
 
 async def test_the_gate_holds_for_people_too_and_says_why(app: App, sit: Sit, script: Script, site: Site) -> None:
