@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit_bytes: int = 16_000
     home_quota_bytes: int = 2_000_000_000
     home_volumes: Literal["auto", "always", "never"] = "auto"
+    home_write_mb_s: int = 100
     browser: str = ""
     browser_sandbox: bool = True
     browsers: int = 16
@@ -204,6 +205,12 @@ class Aether(Configurable):
         "auto",
         help="Whether homes are volumes of fixed size. auto: where the server is root on Linux with loop devices; "
         "elsewhere what a home holds is measured while commands run. always: without volumes nothing runs.",
+    ).tag(config=True)
+    home_write_mb_s = Int(
+        100,
+        min=0,
+        help="MB a second at which one agent may write to its home where that is a volume, so that others do not wait "
+        "for the disk; 0: as fast as it can.",
     ).tag(config=True)
     browser = Unicode(
         "",

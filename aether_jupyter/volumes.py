@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .model.errors import SandboxUnavailable
+from .pacing import pace_volume
 
 _OPTIONS = "loop,noatime,nosuid,nodev,discard,noinit_itable,errors=remount-ro"
 _TIMEOUT_S = 60
@@ -31,10 +32,14 @@ OWNER = 1000
 
 
 class Volumes:
-    """The volumes of one `AETHER_HOME`, each a file named by its PID. Safe to be used by threads."""
+    """The volumes of one `AETHER_HOME`, each a file named by its PID. Safe to be used by threads.
 
-    def __init__(self, folder: Path) -> None:
+    `write_bytes_s` is the pace at which each may be written to while it is used; with 0 it is any.
+    """
+
+    def __init__(self, folder: Path, write_bytes_s: int = 0) -> None:
         self._folder = folder
+        self._write_bytes_s = write_bytes_s
         self._lock = threading.Lock()
         self._why: str | None = None
         self._used: dict[int, int] = {}
@@ -64,6 +69,7 @@ class Volumes:
                 self._used[pid] = _held(image, mount)
             except FileNotFoundError:
                 return False
+            pace_volume(mount, self._write_bytes_s)
             self._asked_at[pid] = time.monotonic()
             return True
 
@@ -96,9 +102,13 @@ class Volumes:
                 return True
             if self._asked_at.get(pid, 0.0) >= asked_before:
                 return False
-            if _alone(fd) and not _unmounted(mount):
-                _shared(fd)
-                return False
+            if _alone(fd):
+                # What is left to be written need not be slow, and the device is somebody else's next.
+                pace_volume(mount, 0)
+                if not _unmounted(mount):
+                    pace_volume(mount, self._write_bytes_s)
+                    _shared(fd)
+                    return False
             del self._used[pid]
             self._asked_at.pop(pid, None)
             os.close(fd)
@@ -110,6 +120,7 @@ class Volumes:
             fd = self._used.pop(pid, None)
             self._asked_at.pop(pid, None)
             if os.path.ismount(mount):
+                pace_volume(mount, 0)
                 # What is open in it stays readable for who has it open, and is gone with the last of them.
                 _run("umount", "--lazy", str(mount))
             self._image(pid).unlink(missing_ok=True)

@@ -35,7 +35,7 @@ class Homes:
         self._root = settings.homes
         self._setting = settings.home_volumes
         self._most = settings.home_quota_bytes
-        self._volumes = Volumes(settings.home / "volumes")
+        self._volumes = Volumes(settings.home / "volumes", settings.home_write_mb_s * 1_000_000)
         self._ready: dict[int, float] = {}
         self._looked: set[int] = set()
 

@@ -22,6 +22,7 @@ from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, SandboxKind
 from ..config import Settings
 from ..model.agent import SandboxSpec
 from ..model.errors import FolderNotFound, SandboxUnavailable
+from ..pacing import pace_group
 from ..plugins import hookimpl
 from .command import Calls, clean_environment, own_home, run_process
 from .disk import DiskWatch
@@ -82,7 +83,7 @@ _JOIN = 'n=$1; shift; while [ $n -gt 0 ]; do echo 0 >"$1" || exit 126; shift; n=
 @hookimpl
 def register_sandboxes(settings: Settings) -> Iterable[SandboxKind]:
     """bubblewrap, on Linux."""
-    return [Bubblewrap(settings.home, settings.home_quota_bytes)]
+    return [Bubblewrap(settings.home, settings.home_quota_bytes, settings.home_write_mb_s * 1_000_000)]
 
 
 class Bubblewrap:
@@ -91,9 +92,10 @@ class Bubblewrap:
     name = "bubblewrap"
     isolated = True
 
-    def __init__(self, home: Path, quota_bytes: int) -> None:
+    def __init__(self, home: Path, quota_bytes: int, write_bytes_s: int = 0) -> None:
         self._home = home
         self._quota = quota_bytes
+        self._write_bytes_s = write_bytes_s
         self._lock = asyncio.Lock()
         self._asked_at = 0.0
         self._answer: Availability | None = None
@@ -124,6 +126,8 @@ class Bubblewrap:
             for folder in (home, *workspaces.values()):
                 await asyncio.to_thread(own_home, folder, 0, os.getegid())
         group = self._groups.make(str(pid), spec) if self._groups is not None else None
+        for folder in group.folders if group is not None else ():
+            pace_group(folder, home, self._write_bytes_s)
         return BubblewrapSandbox(home, spec, workspaces, self._prefix, self._quota, group)
 
     async def reap(self, instance: str, alive: Container[int]) -> list[int]:
@@ -427,7 +431,7 @@ class _Groups:
             try:
                 base.mkdir(exist_ok=True)
                 for folder in (parent, base):
-                    for name in ("memory", "pids", "cpu"):
+                    for name in ("memory", "pids", "cpu", "io"):
                         if name not in (folder / "cgroup.subtree_control").read_text().split():
                             with contextlib.suppress(OSError):
                                 (folder / "cgroup.subtree_control").write_text(f"+{name}")

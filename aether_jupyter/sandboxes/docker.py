@@ -22,6 +22,7 @@ from ..abc import NO_WORKSPACES, Availability, Completed, OnOutput, Reader, Sand
 from ..config import Settings
 from ..model.agent import Desktop, SandboxSpec
 from ..model.errors import FolderNotFound, SandboxUnavailable, ToolFailed
+from ..pacing import pace_group
 from ..plugins import hookimpl
 from . import egress
 from .command import Calls, clean_environment
@@ -29,7 +30,7 @@ from .containers import AS_THE_ENGINE, IMAGES, PATH, SUBNETS, WORKDIR, Confineme
 from .desktop import DISPLAY, RunningDesktop, demultiplexed
 from .disk import DiskWatch
 from .egress import Egress
-from .fairness import Fairness
+from .fairness import Fairness, usage_file
 from .gpus import Found as FoundGpus
 from .gpus import Gpus
 from .gpus import found as found_gpus
@@ -53,6 +54,7 @@ def register_sandboxes(settings: Settings) -> Iterable[SandboxKind]:
             settings.home,
             confinement=confinement,
             quota_bytes=settings.home_quota_bytes,
+            write_bytes_s=settings.home_write_mb_s * 1_000_000,
             private_hosts=settings.private_hosts,
             subnets=settings.sandbox_subnets,
         )
@@ -72,11 +74,13 @@ class Docker:
         *,
         confinement: Confinement = AS_THE_ENGINE,
         quota_bytes: int = 2_000_000_000,
+        write_bytes_s: int = 0,
         private_hosts: Sequence[str] = (),
         subnets: str = SUBNETS,
         find_gpus: FoundGpus = found_gpus,
     ) -> None:
         self.quota_bytes = quota_bytes
+        self.write_bytes_s = write_bytes_s
         self._home = home
         self.engine = Engine(str(home), images, confinement, subnets, find_gpus)
         self.gpus = Gpus()
@@ -227,7 +231,10 @@ class DockerSandbox:
                 )
                 await self._disk.close()
                 container = self._started.id
-                self._kind.fairness.add(container, await asyncio.to_thread(self._kind.engine.first_process, container))
+                first = await asyncio.to_thread(self._kind.engine.first_process, container)
+                self._kind.fairness.add(container, first)
+                if (file := usage_file(container, first)) is not None:
+                    pace_group(file.parent, self.home, self._kind.write_bytes_s)
             self._disk.start()
             return self._connection
 

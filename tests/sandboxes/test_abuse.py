@@ -22,6 +22,7 @@ import pytest
 
 from aether_jupyter import beneath
 from aether_jupyter.abc import Sandbox
+from aether_jupyter.config import Settings
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.errors import AetherError, ToolFailed
 from aether_jupyter.sandboxes.docker import Docker, DockerSandbox
@@ -56,7 +57,7 @@ async def opened(kind: Docker, home: Path, pid: int, volumes: Volumes | None = N
 
 @pytest.fixture
 async def volumes(aether_home: Path) -> AsyncIterator[Volumes]:
-    found = Volumes(aether_home / "volumes")
+    found = Volumes(aether_home / "volumes", Settings(home=aether_home).home_write_mb_s * 1_000_000)
     if why := found.missing():
         pytest.skip(f"not run: no volumes: {why}")
     yield found
