@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Integer, Select, case, cast, func, insert, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, case, cast, func, insert, select, update
 
 from ..engine.lookback import OWN_TAGS
 from ..engine.profile import COMMENTS, RUNS, STRATEGIES
@@ -59,6 +59,19 @@ _FIGURES = (
 _THUMBS = (
     func.sum(case((f.c.thumb == "up", 1), else_=0)).label("up"),
     func.sum(case((f.c.thumb == "down", 1), else_=0)).label("down"),
+)
+# Asked for each agent that begins, so built once.
+_RUNS_BEFORE = (
+    select(o.c.succeeded, o.c.rating, o.c.strategy, o.c.tainted)
+    .where(o.c.owner == bindparam("owner"), o.c.agent == bindparam("agent"), o.c.ended_at < bindparam("before"))
+    .order_by(o.c.ended_at.desc())
+    .limit(RUNS)
+)
+_SAID_BEFORE = (
+    select(f.c.body)
+    .where(f.c.owner == bindparam("owner"), f.c.agent == bindparam("agent"), f.c.at < bindparam("before"))
+    .order_by(f.c.at.desc())
+    .limit(RUNS)
 )
 
 
@@ -118,24 +131,13 @@ class Profiles:
         they were rated since.
         """
 
+        values = {"owner": owner, "agent": agent, "before": before}
+
         def look(connection: Connection) -> History | None:
-            runs = connection.execute(
-                select(o.c.succeeded, o.c.rating, o.c.strategy, o.c.tainted)
-                .where(o.c.owner == owner, o.c.agent == agent, o.c.ended_at < before)
-                .order_by(o.c.ended_at.desc())
-                .limit(RUNS)
-            ).all()
+            runs = connection.execute(_RUNS_BEFORE, values).all()
             if not runs:
                 return None
-            said = [
-                _judgement(row.body)
-                for row in connection.execute(
-                    select(f.c.body)
-                    .where(f.c.owner == owner, f.c.agent == agent, f.c.at < before)
-                    .order_by(f.c.at.desc())
-                    .limit(RUNS)
-                )
-            ]
+            said = [_judgement(row.body) for row in connection.execute(_SAID_BEFORE, values)]
             ratings = [row.rating for row in runs if row.rating is not None]
             worked = [row.strategy for row in runs if row.strategy and (row.rating or 0) >= GOOD and not row.tainted]
             comments = [(each.by, each.comment) for each in said if each.comment]
