@@ -52,6 +52,7 @@ LONG_S = 30.0
 QUIET_MS = 120
 PICTURE_HEIGHT = 8_000
 DOWNLOAD = "it is a download"
+BLANK = "about:blank"
 
 _WEIGHTY = frozenset({"document", "script", "stylesheet", "xhr", "fetch"})
 _CLICKED = (
@@ -117,6 +118,11 @@ class Sheet:
         url = self.page.url
         return url if len(url) <= 500 else f"{url[:500]}…"
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no page in it and none on its way."""
+        return self.page.url == BLANK and not self.loading
+
     def listen(self) -> None:
         """Follow what the page loads."""
         page = self.page
@@ -165,7 +171,7 @@ def _leads(request: pw.Request, page: pw.Page) -> bool:
 def address(text: str) -> tuple[str, str]:
     """A URL of the web and its host. Raises `ToolFailed` for whatever else a browser could show."""
     bare = text.strip()
-    if bare == "about:blank":
+    if bare == BLANK:
         return bare, ""
     if re.search(r"[\s\\\x00-\x1f]", bare):
         raise ToolFailed(f"{text!r} is no address: it has blanks or backslashes in it")

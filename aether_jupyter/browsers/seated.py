@@ -217,7 +217,7 @@ class SeatedBrowser:
             await self._present()
         self._seat.vouch(host)
         if new_tab:
-            await self._add()
+            await self._empty_tab()
         sheet = await self._some_tab()
         self._seat.refusals()
         trouble = await deeds.open_page(sheet, url)
@@ -308,6 +308,11 @@ class SeatedBrowser:
         """A new tab, in front."""
         assert self._context is not None
         self._appears(await self._context.new_page())
+
+    async def _empty_tab(self) -> None:
+        """An empty tab, in front: the one a browser begins with, or else a new one."""
+        if [sheet.empty for sheet in self._sheets.values()] != [True]:
+            await self._add()
 
     async def _some_tab(self) -> Sheet:
         """The tab in front; a new one where there is none."""
@@ -480,7 +485,7 @@ class SeatedBrowser:
             return await self._switch(deed)
         if isinstance(deed, Open):
             if deed.new_tab:
-                await self._add()
+                await self._empty_tab()
                 self._notes.clear()
             url, host = deeds.address(deed.url)
             self._seat.vouch(host)
@@ -518,7 +523,7 @@ class SeatedBrowser:
         """What is told of a deed, after the page has come to rest."""
         if not sheet.page.url.startswith(_PAGES):
             # No page leads there by itself; should one find a way, it ends here.
-            await sheet.page.goto("about:blank")
+            await sheet.page.goto(deeds.BLANK)
             self._notes.append("The page was left: only pages of the web are shown.")
         self._remember()
         lines = await deeds.tree(sheet)

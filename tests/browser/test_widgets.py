@@ -165,6 +165,13 @@ async def test_a_new_window_becomes_a_tab_in_front(agent: Agent, site: Site) -> 
     assert outcome.content == "there is no tab 3; there are: 1."
 
 
+async def test_the_empty_tab_that_a_browser_begins_with_is_used_before_a_new_one(agent: Agent, site: Site) -> None:
+    await agent.do("open", url=f"{site.origin}/form", new_tab=True)
+    assert len((await agent.do("tabs", action="list")).splitlines()) == 1
+    await agent.do("open", url=f"{site.origin}/table", new_tab=True)
+    assert len((await agent.do("tabs", action="list")).splitlines()) == 2
+
+
 async def test_a_page_that_asks_whether_to_leave_is_stayed_on_unless_told(agent: Agent, site: Site) -> None:
     await agent.do("open", url=f"{site.origin}/beforeunload")
     await agent.do("click", target="Change")
