@@ -16,6 +16,7 @@ from .lab import Lab, open_lab, press, run, wait_for
 
 pytestmark = pytest.mark.e2e
 
+TABS = 12
 SCRIPTS = '''
 from aether_jupyter.model.message import Text, ToolCall
 from aether_jupyter.providers.scripted import register
@@ -35,7 +36,15 @@ def sitter(given, transcript):
     return (Text("Nothing yet."), ToolCall("", "run_command", {"command": "sleep 60"}))
 
 
+def collector(given, transcript):
+    """Opens one tab after the other, and leaves them."""
+    if given < TABS:
+        return (Text("One more."), ToolCall("", "browser_open", {"url": "SITE/second.html", "new_tab": True}))
+    return (Text("I wait."), ToolCall("", "browser_wait", {"text": "never there", "seconds": 60}))
+
+
 register("visitor", visitor)
+register("collector", collector)
 register("sitter", sitter)
 '''
 
@@ -106,7 +115,7 @@ def site() -> Iterator[str]:
 
 @pytest.fixture
 def lab(tmp_path: Path, site: str) -> Iterator[Lab]:
-    (tmp_path / "scripts.py").write_text(SCRIPTS.replace("SITE", f"http://{site}"))
+    (tmp_path / "scripts.py").write_text(SCRIPTS.replace("SITE", f"http://{site}").replace("TABS", str(TABS)))
     config = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import scripts\nc.Aether.private_hosts = [{site!r}]"
     started = Lab(tmp_path, config=config)
     started.start()
@@ -118,7 +127,7 @@ def lab(tmp_path: Path, site: str) -> Iterator[Lab]:
     assert not started.page_errors
 
 
-def _agent(lab: Lab, script: str = "visitor") -> int:
+def _agent(lab: Lab, script: str = "visitor", steps: int = 3) -> int:
     tools = ["browser_open", "browser_click", "browser_wait", "run_command"]
     pid = lab.spawn(
         goal="Look around",
@@ -128,8 +137,8 @@ def _agent(lab: Lab, script: str = "visitor") -> int:
         tools=tools,
         sandbox={"network": "host"},
     )
-    if script == "visitor":
-        wait_for(lambda: lab.process(pid)["step"] >= 3, 60, lambda: str(lab.process(pid)))
+    if script != "sitter":
+        wait_for(lambda: lab.process(pid)["step"] >= steps, 60, lambda: str(lab.process(pid)))
     return pid
 
 
@@ -367,6 +376,31 @@ def test_addresses_and_tabs_are_those_of_the_person_in_control(chrome: Any, lab:
     trouble.wait_for(state="detached")
 
 
+def test_of_many_tabs_the_front_one_is_in_sight_and_none_lies_under_a_button(chrome: Any, lab: Lab) -> None:
+    pid = _agent(lab, "collector", TABS + 1)
+    panel = _open(chrome, lab, pid, width=390, height=844)
+    if panel.page.locator("#jp-left-stack").is_visible():
+        run(panel.page, "application:toggle-left-area")
+    panel.shown()
+    assert panel.tabs.count() == TABS
+    front = panel.node.get_by_role("tab", selected=True)
+    strip, tab, new = (
+        each.bounding_box()
+        for each in (panel.node.get_by_role("tablist"), front, panel.node.get_by_role("button", name="New tab"))
+    )
+    assert front.inner_text().startswith(str(TABS))
+    assert tab["width"] >= 100
+    assert strip["x"] <= tab["x"]
+    assert tab["x"] + tab["width"] <= strip["x"] + strip["width"] + 1
+    assert strip["x"] + strip["width"] <= new["x"]
+    # The others are a turn of the wheel away.
+    first = panel.tabs.first
+    before = first.bounding_box()["x"]
+    panel.node.get_by_role("tablist").hover()
+    panel.page.mouse.wheel(0, -2_000)
+    wait_for(lambda: first.bounding_box()["x"] > before and first.bounding_box()["x"] >= strip["x"])
+
+
 def test_nothing_is_asked_for_while_pictures_come_and_all_see_the_same(chrome: Any, lab: Lab, site: str) -> None:
     pid = _agent(lab)
     panel = _open(chrome, lab, pid)
@@ -412,7 +446,7 @@ def test_a_browser_that_nobody_opened_is_opened_by_its_address_and_the_panel_is_
     pid = _agent(lab, "sitter")
     context = chrome.new_context(viewport={"width": 1440, "height": 900}, device_scale_factor=2)
     panel = _open(chrome, lab, pid, context=context)
-    panel.node.get_by_text("The agent has not opened its browser yet.").wait_for()
+    panel.node.get_by_text("The agent has not opened its browser yet. Take over to open it yourself.").wait_for()
     assert not violations(panel.page, ".jp-AetherBrowser")
     panel.take()
     panel.address.fill(f"{site}/desk.html")

@@ -191,7 +191,9 @@ export function BrowserView(props: IStageProps): React.JSX.Element {
           {rests
             ? trans.__('The browser rests.')
             : trans.__('The agent has not opened its browser yet.')}{' '}
-          {acting && trans.__('Type an address above to open it.')}
+          {acting
+            ? trans.__('Type an address above to open it.')
+            : !holder && trans.__('Take over to open it yourself.')}
         </Note>
       )}
     </StageFrame>

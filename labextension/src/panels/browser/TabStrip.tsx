@@ -25,6 +25,11 @@ export function TabStrip(props: {
   const { tabs } = page;
   const trans = useWords();
   const front = frontOf(page);
+  const strip = React.useRef<HTMLDivElement>(null);
+  React.useEffect(() => {
+    const on = strip.current?.querySelector('[aria-selected="true"]');
+    on?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [front?.number, tabs.length, fresh]);
   const onKeyDown = (event: React.KeyboardEvent<HTMLDivElement>) => {
     const focused = [...event.currentTarget.children].indexOf(
       document.activeElement as Element
@@ -39,10 +44,14 @@ export function TabStrip(props: {
   return (
     <div className="tabs">
       <div
+        ref={strip}
         className="strip"
         role="tablist"
         aria-label={trans.__('Tabs of the browser')}
         onKeyDown={onKeyDown}
+        onWheel={event => {
+          event.currentTarget.scrollLeft += event.deltaY;
+        }}
       >
         {tabs.map(tab => {
           const { number } = tab;
