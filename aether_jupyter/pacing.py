@@ -20,15 +20,15 @@ _VERSION_1 = Path("/sys/fs/cgroup/blkio")
 def pace_volume(mount: Path, bytes_s: int) -> None:
     """Have the volume that is mounted here written at this pace, whoever writes; at any with 0. Version 1."""
     if (device := _device(mount)) is not None:
-        _set(_VERSION_1 / "blkio.throttle.write_bps_device", f"{device} {bytes_s}")
-        _set(_VERSION_1 / "blkio.throttle.write_iops_device", f"{device} {WRITES_S if bytes_s else 0}")
+        set_control(_VERSION_1 / "blkio.throttle.write_bps_device", f"{device} {bytes_s}")
+        set_control(_VERSION_1 / "blkio.throttle.write_iops_device", f"{device} {WRITES_S if bytes_s else 0}")
 
 
 def pace_group(group: Path, mount: Path, bytes_s: int) -> None:
     """Have what is in this control group write to the volume at this pace, at any with 0. Version 2."""
     if (device := _device(mount)) is not None:
         pace = f"wbps={bytes_s} wiops={WRITES_S}" if bytes_s else "wbps=max wiops=max"
-        _set(group / "io.max", f"{device} {pace}")
+        set_control(group / "io.max", f"{device} {pace}")
 
 
 def _device(mount: Path) -> str | None:
@@ -41,6 +41,7 @@ def _device(mount: Path) -> str | None:
     return None
 
 
-def _set(file: Path, text: str) -> None:
+def set_control(file: Path, text: str) -> None:
+    """Write to a file of the kernel's control groups, where it exists and the server may."""
     with contextlib.suppress(OSError), os.fdopen(os.open(file, os.O_WRONLY | os.O_CLOEXEC), "w") as opened:
         opened.write(text)

@@ -2,7 +2,8 @@
 
 Nothing is lost where processors are free; where they are not, commands of other agents and the server do not wait for
 one that never stops. Use is read off the control groups of this machine; where the engine runs elsewhere all weigh the
-same.
+same. Little weight alone lets what computes finish its slice before others come; where the kernel can (Linux 5.15) and
+the server may (root), it is put into the class that runs only while nobody else wants to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..pacing import set_control
 
 EVERY_S = 0.5
 BUSY, CALM = 0.4, 0.2
@@ -78,7 +81,16 @@ class Fairness:
                     watched.last = False
                 else:
                     continue
-                await asyncio.to_thread(self._weigh, container, LAST if watched.last else USUAL)
+                await asyncio.to_thread(self._put, container, watched)
+
+    def _put(self, container: str, watched: _Watched) -> None:
+        if watched.last:
+            self._weigh(container, LAST)
+            set_control(idle_file(watched.file), "1")
+        else:
+            # A group of that class has no weight that could be set.
+            set_control(idle_file(watched.file), "0")
+            self._weigh(container, USUAL)
 
 
 def usage_file(container: str, pid: int) -> Path | None:
@@ -99,6 +111,12 @@ def usage_file(container: str, pid: int) -> Path | None:
             if found.is_file():
                 return found
     return None
+
+
+def idle_file(usage: Path) -> Path:
+    """Where the kernel is told the class of the group whose use is told there; an old one has no such file."""
+    parts = ("cpu" if part == "cpuacct" else part for part in usage.parent.parts)
+    return Path(*parts) / "cpu.idle"
 
 
 def used_s(file: Path) -> float:

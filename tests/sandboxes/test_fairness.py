@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from aether_jupyter.sandboxes import fairness
 from aether_jupyter.sandboxes.docker import Docker
-from aether_jupyter.sandboxes.fairness import LAST, USUAL, Fairness, usage_file, used_s
+from aether_jupyter.sandboxes.fairness import LAST, USUAL, Fairness, idle_file, usage_file, used_s
 
 from .conftest import SPEC
 
@@ -84,3 +85,37 @@ async def test_what_a_container_used_is_read_and_its_weight_is_set(
     finally:
         await box.close()
     assert usage_file(container, 1) is None
+
+
+@pytest.mark.docker
+async def test_a_busy_container_runs_only_while_nobody_else_wants_to(
+    docker_engine: None, anyio_backend: str, aether_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fairness, "CALM_S", 0.5)
+    kind = Docker(aether_home)
+    box = await kind.open(7, SPEC, aether_home / "homes" / "7")
+    try:
+        assert box._connection is not None
+        container = box._connection.container
+        usage = usage_file(container, kind.engine.first_process(container))
+        if usage is None or not os.access(idle_file(usage), os.W_OK):
+            pytest.skip("not run: the kernel has no such class, or it may not be set")
+
+        async def turned(to: str) -> None:
+            async with asyncio.timeout(10):
+                while idle_file(usage).read_text().strip() != to:
+                    await asyncio.sleep(0.1)
+
+        await turned("0")
+        working = asyncio.create_task(box.run("timeout 6 sh -c 'while :; do :; done'", timeout_s=20))
+        await turned("1")
+        await working
+        await turned("0")
+        told = await asyncio.to_thread(
+            subprocess.run,
+            ["docker", "inspect", "--format", "{{.HostConfig.CpuShares}}", container],
+            capture_output=True,
+        )
+        assert int(told.stdout) == USUAL
+    finally:
+        await box.close()
