@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.bench.model_server import model_server
@@ -58,6 +59,23 @@ def _held(home: Path, server: int) -> dict[int, int]:
 def _moved(home: Path, orphans: dict[int, int]) -> bool:
     now = {pid: (epoch, state) for pid, epoch, state in _rows(home, "SELECT pid, epoch, state FROM process")}
     return all(now[pid][0] > epoch and now[pid][1] != "READY" for pid, epoch in orphans.items())
+
+
+def _freeze(server: Server, home: Path) -> None:
+    """Stop it, but not in the middle of a write: then it keeps SQLite's lock, and all others wait until it goes on."""
+    for _ in range(100):
+        server.signal(signal.SIGSTOP)
+        while psutil.Process(server.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
+        with contextlib.closing(sqlite3.connect(home / "aether.db", timeout=0.1)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                server.signal(signal.SIGCONT)
+                time.sleep(0.01)
+            else:
+                return
+    pytest.fail("it writes all the time")
 
 
 def test_fifty_kills_lose_nothing_and_repeat_nothing(tmp_path: Path, url: str) -> None:
@@ -134,7 +152,7 @@ def test_a_server_that_was_frozen_writes_nothing_stale(tmp_path: Path, url: str)
         frozen.order("fill 20 bench-20-50ms-once")
         frozen.until("filled")
         time.sleep(0.4)
-        frozen.signal(signal.SIGSTOP)
+        _freeze(frozen, home)
         other = Server(home, url, marks)
         other.until("ready", 90)
         other.order("resumed")
