@@ -56,7 +56,7 @@ class RfbClient:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._shake()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, struct.error) as error:
             self._writer.close()
             raise ToolFailed(f"the desktop does not answer: {str(error) or 'it took too long'}") from None
         self._task = asyncio.create_task(self._listen(), name="rfb client")
@@ -177,7 +177,15 @@ class RfbClient:
         updated: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._updated = updated
         await self._send(self._request(whole=whole))
-        if (drawn := await updated) < 0:
+        try:
+            async with asyncio.timeout(TIMEOUT_S if whole else None):
+                drawn = await updated
+        except TimeoutError:
+            # Hung up, so that the next call finds whether it has come back.
+            self.lost = True
+            self._writer.close()
+            raise ToolFailed("the desktop does not answer") from None
+        if drawn < 0:
             raise ToolFailed(_ENDED)
         return drawn
 
@@ -198,7 +206,7 @@ class RfbClient:
                     await self._cut_text()
                 elif kind != 2:
                     return
-        except (OSError, asyncio.IncompleteReadError, zlib.error, ValueError):
+        except (OSError, asyncio.IncompleteReadError, zlib.error, ValueError, struct.error):
             return
         finally:
             self.lost = True
@@ -220,9 +228,7 @@ class RfbClient:
                 area += width * height
             elif encoding == COPY:
                 from_x, from_y = struct.unpack(">HH", await self._reader.readexactly(4))
-                assert self._picture is not None
-                piece = self._picture.crop((from_x, from_y, from_x + width, from_y + height))
-                self._picture.paste(piece, (x, y))
+                self._move((from_x, from_y), x, y, width, height)
                 area += width * height
             elif encoding == DESKTOP_SIZE:
                 self._resize(width, height)
@@ -244,13 +250,23 @@ class RfbClient:
         from PIL import Image
 
         assert self._picture is not None
-        if x + width > self.size[0] or y + height > self.size[1]:
-            raise ValueError("a rectangle beyond the screen")
+        self._within(x, y, width, height)
         if not width or not height:
             return
         data = await self._reader.readexactly(4 * width * height)
         piece = Image.frombuffer("RGB", (width, height), data, "raw", "BGRX", 0, 1)
         self._picture.paste(piece, (x, y))
+
+    def _move(self, source: tuple[int, int], x: int, y: int, width: int, height: int) -> None:
+        assert self._picture is not None
+        self._within(*source, width, height)
+        self._within(x, y, width, height)
+        left, top = source
+        self._picture.paste(self._picture.crop((left, top, left + width, top + height)), (x, y))
+
+    def _within(self, x: int, y: int, width: int, height: int) -> None:
+        if x + width > self.size[0] or y + height > self.size[1]:
+            raise ValueError("a rectangle beyond the screen")
 
     def _resize(self, width: int, height: int) -> None:
         from PIL import Image

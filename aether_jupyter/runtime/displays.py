@@ -167,7 +167,7 @@ class Displays:
         await self._processes.get(who, pid)
         key, now = (pid, width), self._clock.monotonic()
         at, found = self._small.get(key, (0.0, None))
-        if found is None or now - at > PICTURE_S or (found.done() and found.exception() is not None):
+        if found is None or (found.done() and (now - at > PICTURE_S or found.exception() is not None)):
             # Before anything is awaited: who asks meanwhile waits for the same.
             found = asyncio.ensure_future(self._shrunk(pid, width))
             self._small[key] = now, found
