@@ -549,10 +549,15 @@ async def tree(sheet: Sheet) -> tuple[str, ...]:
         raise ToolTimeout(
             "the page does not answer: a script of its own runs on and on. Open another page, or close the tab"
         ) from None
-    # Of a page with tens of thousands of elements it takes seconds.
-    text = await sheet.page.aria_snapshot(mode="ai", timeout=LONG_S * 1000)
-    sheet.lines = tuple(row for row in text.split("\n") if row.strip())
+    sheet.lines = await _drawn(sheet.page)
     return sheet.lines
+
+
+async def _drawn(what: pw.Page | pw.Locator) -> tuple[str, ...]:
+    """The lines of a page's or an element's tree. The references of the last one drawn are those that are found."""
+    # Of a page with tens of thousands of elements it takes seconds.
+    text = await what.aria_snapshot(mode="ai", timeout=LONG_S * 1000)
+    return tuple(row for row in text.split("\n") if row.strip())
 
 
 async def read(sheet: Sheet, kind: ReadingKind, where: Target | None) -> tuple[str, ...]:
@@ -566,11 +571,10 @@ async def read(sheet: Sheet, kind: ReadingKind, where: Target | None) -> tuple[s
         if kind == "tree":
             if element is None:
                 return await tree(sheet)
-            return tuple(
-                row
-                for row in (await element.aria_snapshot(mode="ai", timeout=LONG_S * 1000)).split("\n")
-                if row.strip()
-            )
+            part = await _drawn(element)
+            # The references that were given of the rest of the page hold on.
+            await _drawn(sheet.page)
+            return part
         script = TEXT if kind == "text" else LINKS
         if element is not None:
             found: list[str] = await element.evaluate(script)

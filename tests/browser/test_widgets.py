@@ -216,6 +216,21 @@ async def test_a_part_of_a_page_is_read(agent: Agent, site: Site) -> None:
     assert 'button "Buy Fig"' in tree
 
 
+async def test_references_hold_after_a_part_of_the_page_is_read(agent: Agent, site: Site) -> None:
+    await agent.do("open", url=f"{site.origin}/table")
+    whole = await agent.do("read")
+    plum, fig = (re.search(rf'button "Buy {fruit}" \[ref=(\w+)\]', whole) for fruit in ("Plum", "Fig"))
+    assert plum
+    assert fig
+    part = await agent.do("read", where='row "Fig 1 Buy Fig"')
+    assert f'button "Buy Fig" [ref={fig[1]}]' in part
+    await agent.do("click", target=plum[1])
+    assert await agent.proof() == "bought Plum"
+    await agent.do("read", where='row "Fig 1 Buy Fig"')
+    await agent.do("click", target=fig[1])
+    assert await agent.proof() == "bought Fig"
+
+
 async def test_a_picture_has_a_pixel_for_each_point(agent: Agent, site: Site) -> None:
     from PIL import Image
 
