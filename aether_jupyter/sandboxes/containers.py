@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import logging
 import os
 import secrets
@@ -18,17 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psutil
+
 from .. import beneath
 from ..abc import Availability
+from ..gate import literal
 from ..model.agent import Desktop, SandboxSpec
 from ..model.errors import SandboxUnavailable, ToolFailed
+from . import fence
 from .command import clean_environment, own_home
 from .fairness import USUAL
 from .gpus import Found as FoundGpus
 from .gpus import Gpu
 from .gpus import found as found_gpus
 from .seccomp import profile_json
-from .shell import entry_point
+from .shell import PYTHON, entry_point, text_of
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -81,6 +86,7 @@ _MASKED = (
 """What tells of the host: what engines hide by themselves, and what older ones do not."""
 _FIX_ENGINE = "install it with 'apt-get install docker.io iptables' (or Docker Desktop) and start it"
 _FIX_IMAGE = "run 'make images'"
+_NO_FENCE = "the machine's own addresses and metadata services cannot be closed to network='host'"
 
 
 class Way(NamedTuple):
@@ -292,7 +298,7 @@ class Engine:
                 *([_socket_folder(uid, gid)] if desktop else []),
             ],
         )
-        return self._launched(
+        started = self._launched(
             name,
             image,
             entry_point(),
@@ -304,6 +310,64 @@ class Engine:
             environment=clean_environment(WORKDIR, PATH),
             networking_config=None if way is None else self._endpoint(way.network, way.agent),
         )
+        if spec.network == "host":
+            # Nothing of the agent runs yet: its server waits for the text of its program.
+            try:
+                self._fence(started.id)
+            except BaseException:
+                self.remove(started.id)
+                raise
+        return started
+
+    def _fence(self, container: str) -> None:
+        """Close the machine's own addresses and metadata services to a container. Raises `SandboxUnavailable`."""
+        from docker.errors import DockerException
+
+        assert self._client is not None
+        own = {each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found}
+        # The engine's machine may be another one, and the server may be in a container itself.
+        own |= set(json.loads(self._told(["addresses"], network="host")))
+        listed = [each for each in sorted(own) if (found := literal(each)) is not None and not found.is_loopback]
+        said = self._told(["close", *listed], network=f"container:{container}", cap_add=["NET_ADMIN"])
+        try:
+            # A runtime with a network of its own, such as gVisor's, would not heed it.
+            probe = self._client.exec_create(container, [PYTHON, "-I", "-c", fence.PROBE], user=self._user)
+            self._client.exec_start(probe)
+            stands = said == fence.FENCED and self._client.exec_inspect(probe)["ExitCode"] == 0
+        except (DockerException, OSError) as error:
+            raise SandboxUnavailable(f"docker: {_NO_FENCE}: {error}") from None
+        if not stands:
+            raise SandboxUnavailable(f"docker: {_NO_FENCE} with this engine and runtime; take network='allowed'")
+
+    def _told(self, words: Sequence[str], **how: Any) -> str:
+        """What `fence.py` says in a container that ends at once. Raises `SandboxUnavailable`."""
+        from docker.errors import DockerException, ImageNotFound
+
+        assert self._client is not None
+        # The seccomp profile of agents knows no sockets of firewalls; the engine's own does.
+        host = self.confined(memory_mb=128, cpus=1.0, pids=16, **how) | {"SecurityOpt": ["no-new-privileges"]}
+        command = [PYTHON, "-I", "-c", text_of("fence.py").decode(), *words]
+        made = None
+        try:
+            made = self._client.create_container(
+                EGRESS_IMAGE, command, user="0:0", labels={"aether.fence": "1"}, host_config=host, entrypoint=[]
+            )
+            output = self._client.attach(made, stdout=True, stderr=True, stream=True, demux=True)
+            self._client.start(made)
+            parts = list(output)
+        except ImageNotFound:
+            self.trouble = True
+            raise SandboxUnavailable(f"docker: the image {EGRESS_IMAGE} is not there. {_FIX_IMAGE}") from None
+        except (DockerException, OSError) as error:
+            raise SandboxUnavailable(f"docker: {_NO_FENCE}: {error}") from None
+        finally:
+            if made is not None:
+                self.remove(made["Id"])
+        said = b"".join(out for out, _ in parts if out)
+        if not said:
+            words_of = b"".join(err for _, err in parts if err).decode("utf-8", "replace").strip()[-300:]
+            raise SandboxUnavailable(f"docker: {_NO_FENCE}: {words_of or 'it said nothing'}. {_FIX_IMAGE}")
+        return said.decode()
 
     def start_gate(self) -> Started:
         """Make and start the container with the gate. Raises `SandboxUnavailable`."""

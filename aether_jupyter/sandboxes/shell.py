@@ -30,6 +30,7 @@ _FLOOD_BYTES = 16_000_000
 _FLOOD_SHARE = 1 << 18
 _PAUSE_S, _FLOOD_PAUSE_S, _CALM_S = 0.002, 0.01, 5.0
 """Seconds of rest after each megabyte that is read, and in a flood after each quarter; after so long none is one."""
+PYTHON = "/usr/bin/python3"
 _LOADER = """import os
 text = b""
 while len(text) < {size}:
@@ -38,8 +39,11 @@ exec(text)"""
 
 
 def entry_point(program: str = "inside.py") -> list[str]:
-    """What a container runs: Python, which reads a program's text, the shell server's, and becomes it."""
-    return ["python3", "-I", "-u", "-c", _LOADER.format(size=len(text_of(program)))]
+    """What a container runs: Python, which reads a program's text, the shell server's, and becomes it.
+
+    The image's own Python: by its name alone, it could be one that the agent put into its home.
+    """
+    return [PYTHON, "-I", "-u", "-c", _LOADER.format(size=len(text_of(program)))]
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import subprocess
 from collections.abc import AsyncIterator
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from aether_jupyter import gate
 from aether_jupyter.abc import Sandbox
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.errors import BadRequest, SandboxUnavailable
 from aether_jupyter.runtime.hosts import check_hosts
+from aether_jupyter.sandboxes import fence
 from aether_jupyter.sandboxes.bubblewrap import Bubblewrap
 from aether_jupyter.sandboxes.docker import Docker
 from aether_jupyter.sandboxes.host import Host
@@ -137,6 +140,114 @@ async def test_only_listed_hosts_are_reached_and_never_without_the_gate(
         assert "gaierror" in looked_up
     finally:
         await box.close()
+
+
+KNOCK = """
+import errno, json, socket, sys
+told = []
+for host, port, device in json.loads(sys.argv[1]):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        knocking = socket.socket(family, kind)
+        knocking.settimeout(2)
+        try:
+            # Whoever names the device goes around the routes.
+            if device: knocking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            knocking.connect((host, port))
+            knocking.send(b"x")
+            told.append("sent")
+        except TimeoutError: told.append("left")
+        except OSError as error: told.append(errno.errorcode[error.errno])
+print(json.dumps(told))
+"""
+CLOSED = {"EACCES", "EPERM", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL"}
+"""By the fence, or because there is no IPv6."""
+
+
+async def knocked(box: Sandbox, *places: tuple[str, int]) -> list[list[str]]:
+    """How it went by TCP and UDP, without and with a device named, for each place."""
+    wanted = [(*place, device) for place in places for device in ("", "eth0")]
+    done = await box.run(["python3", "-c", KNOCK, json.dumps(wanted)], timeout_s=60)
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    return [told[4 * at : 4 * at + 4] for at in range(len(places))]
+
+
+@pytest.mark.docker
+async def test_who_has_the_network_of_the_machine_reaches_neither_it_nor_metadata(
+    kind: Docker, aether_home: Path, canary: Canary
+) -> None:
+    home = aether_home / "homes" / "7"
+    # What an agent put in the place of the image's Python begins nothing before the fence stands.
+    (home / ".local" / "bin").mkdir(parents=True)
+    (home / ".local" / "bin" / "python3").write_text('#!/bin/sh\ntouch ~/begun\nexec /usr/bin/python3 "$@"\n')
+    (home / ".local" / "bin" / "python3").chmod(0o755)
+    other = await opened(kind, aether_home, 8, hosts=("example.org",))
+    box = await kind.open(7, SandboxSpec(memory_mb=512, pids=64, cpus=1.5, network="host"), home)
+    try:
+        assert not (home / "begun").exists()
+        bridge = told("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")[0]
+        own = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
+        (egress,) = told("ps", "-q", "--filter", f"label=aether.home={aether_home}", "--filter", "label=aether.egress")
+        neighbour = told("inspect", egress, "--format", "{{.NetworkSettings.Networks.bridge.IPAddress}}")[0]
+        machine = [(address, canary.port) for address in dict.fromkeys((bridge, *own))]
+        metadata = [("169.254.169.254", 80), ("169.254.170.2", 80), ("100.100.100.200", 80), ("fd00:ec2::254", 80)]
+        for place, found in zip(
+            [*machine, *metadata, (neighbour, 80)],
+            await knocked(box, *machine, *metadata, (neighbour, 80)),
+            strict=True,
+        ):
+            assert set(found) <= CLOSED, (place, found)
+        assert canary.reached == 0
+        # All else goes out: to an address that nobody has, and to whoever is asked for names.
+        ((*_, outside),) = await knocked(box, ("198.51.100.1", 9))
+        resolver = (await out(box, "sed -n 's/^nameserver //p' /etc/resolv.conf | head -1")).strip()
+        ((*_, names),) = await knocked(box, (resolver, 53))
+        assert (outside, names) == ("sent", "sent")
+        # What fences has gone, and the agent cannot undo it.
+        assert told("ps", "-aq", "--filter", "label=aether.fence") == []
+        assert (
+            await box.run("cat /proc/self/status | grep CapEff", timeout_s=20)
+        ).stdout == b"CapEff:\t" + b"0" * 16 + b"\n"
+    finally:
+        await box.close()
+        await other.close()
+
+
+@pytest.mark.docker
+async def test_where_no_fence_can_be_made_nobody_gets_the_network_of_the_machine(
+    kind: Docker, aether_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, home = SandboxSpec(memory_mb=256, pids=64, network="host"), aether_home / "homes" / "7"
+    # As under a runtime that has a network of its own: all is told to be well, and nothing is closed.
+    words = b"import sys; print('[]' if sys.argv[1] == 'addresses' else 'fenced', end='')"
+    monkeypatch.setattr("aether_jupyter.sandboxes.containers.text_of", lambda program: words)
+    with pytest.raises(SandboxUnavailable, match="cannot be closed to network='host'"):
+        await kind.open(7, spec, home)
+
+
+def test_every_metadata_service_that_the_gate_knows_is_fenced() -> None:
+    closed = [ipaddress.ip_network(each) for each in fence.ALWAYS]
+    known = [ipaddress.ip_network(text) for text, what in gate._KINDS if what in ("metadata", "link-local")]
+    for each in known:
+        assert any(each.version == one.version and each.subnet_of(one) for one in closed), each  # type: ignore[arg-type]
+
+
+def test_addresses_and_neighbours_are_read_as_the_kernel_tells_them(tmp_path: Path) -> None:
+    (tmp_path / "fib_trie").write_text(
+        "Local:\n  |-- 10.0.2.0\n     /24 link UNICAST\n  |-- 10.0.2.15\n     /32 host LOCAL\n"
+        "  |-- 127.0.0.1\n     /32 host LOCAL\n"
+    )
+    (tmp_path / "if_inet6").write_text(
+        "fe800000000000000000000000000001 02 40 20 80 eth0\n" + "0" * 31 + "1 01 80 10 80 lo\n"
+    )
+    (tmp_path / "route").write_text(
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
+        "eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\n"
+        "eth0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\n"
+    )
+    assert fence.addresses(tmp_path) == ["10.0.2.15", "fe80::1"]
+    assert [str(each) for each in fence.neighbours(tmp_path)] == ["172.17.0.0/16"]
 
 
 @pytest.mark.docker
