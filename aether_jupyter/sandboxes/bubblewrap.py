@@ -3,6 +3,8 @@
 Each command gets fresh namespaces (12–40 ms) over the same home, so only files survive a command, and what `lasting`
 keeps in them. Limits come from a control group where one can be made, which counts the whole sandbox; elsewhere from
 resource limits, which count each process for memory and the sandbox's user namespace for processes.
+With the network `host` a command shares the server's own, and nothing of it can be closed: the ports of this machine
+and a cloud's metadata service are reached. Docker closes those (`fence.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import posixpath
 import shutil
@@ -27,6 +30,8 @@ from ..plugins import hookimpl
 from .command import Calls, clean_environment, own_home, run_process
 from .disk import DiskWatch
 from .lasting import run_lasting
+
+log = logging.getLogger(__name__)
 
 WORKDIR = "/home/agent"
 MAKING = 5
@@ -122,6 +127,12 @@ class Bubblewrap:
         answer = await self.available()
         if not answer.ok:
             raise SandboxUnavailable(f"bubblewrap: {answer.detail}. {answer.fix}", fix=answer.fix)
+        if spec.network == "host":
+            log.warning(
+                "process %s has the server's whole network: bubblewrap cannot close this machine's own ports and cloud "
+                "metadata to it; docker can",
+                pid,
+            )
         if os.geteuid() == 0:
             for folder in (home, *workspaces.values()):
                 await asyncio.to_thread(own_home, folder, 0, os.getegid())

@@ -322,6 +322,18 @@ async def test_networks_of_a_killed_server_are_reaped(kind: Docker, aether_home:
     await box.close()
 
 
+async def test_bubblewrap_says_what_it_cannot_close(
+    anyio_backend: str, aether_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind = Bubblewrap(aether_home, 1_000_000)
+    if not (await kind.available()).ok:
+        pytest.skip("not run: bubblewrap does not work here")
+    for network in ("none", "host"):
+        box = await kind.open(7, SandboxSpec(network=network), aether_home / "homes" / "7")  # type: ignore[arg-type]
+        await box.close()
+        assert ("cannot close this machine's own ports and cloud metadata" in caplog.text) == (network == "host")
+
+
 async def test_other_sandboxes_say_that_they_cannot(tmp_path: Path) -> None:
     for kind in (Bubblewrap(tmp_path, 1_000_000), Host(allowed=True)):
         with pytest.raises(SandboxUnavailable, match="some hosts only; take docker"):
