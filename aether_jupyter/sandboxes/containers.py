@@ -146,6 +146,8 @@ class Engine:
         self._client: APIClient | None = None
         self._cpus = 1
         self._user = ""
+        # The programs in containers that are the server's own, by container.
+        self._tunnels: dict[str, set[str]] = {}
 
     def ask(self) -> Availability:
         """Whether it answers, can limit, and has the image."""
@@ -530,6 +532,7 @@ class Engine:
         assert self._client is not None
         try:
             made = self._client.exec_create(container, list(argv), stdin=True, user=self._user)
+            self._tunnels.setdefault(container, set()).add(made["Id"])
             keep = self._client.exec_start(made, socket=True)
         except (DockerException, OSError) as error:
             raise SandboxUnavailable(f"docker: no way into the container: {error}") from None
@@ -564,15 +567,21 @@ class Engine:
         return 0
 
     def entered(self, container: str) -> bool:
-        """Whether a program runs in a container that was begun beside its shell server; False if it is gone."""
+        """Whether somebody's program runs in a container beside its shell server; False if it is gone.
+
+        What the server itself runs there, to reach a desktop, is nobody's use of it.
+        """
         from docker.errors import DockerException
 
         if self._client is None:
             return False
         try:
-            return bool(self._client.inspect_container(container).get("ExecIDs"))
+            found = set(self._client.inspect_container(container).get("ExecIDs") or ())
         except (DockerException, OSError):
             return False
+        mine = self._tunnels.get(container, set())
+        mine &= found
+        return bool(found - mine)
 
     def freeze(self, container: str) -> bool:
         """Stop all processes of a container where they stand. False if it is gone, or the engine cannot."""
@@ -600,6 +609,7 @@ class Engine:
         """Remove a container, by name or id. Never raises for what is gone already."""
         from docker.errors import DockerException
 
+        self._tunnels.pop(container, None)
         if self._client is None:
             return
         # It may be going by itself already, or be gone; a list by label finds what stays.

@@ -155,6 +155,35 @@ async def test_a_container_rests_when_no_command_and_no_terminal_is_open(
     assert await box.resting()
 
 
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_a_desktop_that_is_reached_through_the_engine_rests_too(
+    docker_engine: None, anyio_backend: str, aether_home: Path
+) -> None:
+    """A server that is not root may not go to the desktop's socket, and keeps a program in the container instead."""
+    kind = Docker(aether_home)
+    box = await kind.open(7, SPEC, aether_home / "homes" / "7")
+    try:
+        (container,) = containers(aether_home)
+        full = subprocess.run(
+            ["docker", "inspect", "-f", "{{.Id}}", container], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        _, writer = await kind.tunnel(full, ["cat"])
+        assert await asyncio.to_thread(running_beside, container)
+        assert await box.resting()
+        with subprocess.Popen(["docker", "exec", "-i", container, "cat"], stdin=subprocess.PIPE):
+            await asyncio.sleep(1)
+            assert not await box.resting()
+        writer.close()
+    finally:
+        await box.close()
+
+
+def running_beside(container: str) -> bool:
+    told = subprocess.run(["docker", "inspect", "-f", "{{.ExecIDs}}", container], capture_output=True, text=True)
+    return told.stdout.strip() not in ("[]", "<nil>", "")
+
+
 @pytest.fixture
 def engine_of_its_own(
     docker_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
