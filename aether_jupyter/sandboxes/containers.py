@@ -65,6 +65,8 @@ _TRIES = 20
 _ENGINE_TIMEOUT_S = 20
 _LEAVING_S = 15.0
 """Seconds an engine is given to take a container away whose name is wanted again."""
+_STILL_S = 60.0
+"""Seconds a container of another server may stand still, for a copy of its files, before it is let go on."""
 _LIMITS = {"MemoryLimit": "the memory", "PidsLimit": "the processes"}
 _MASKED = (
     "/proc/acpi",
@@ -148,6 +150,8 @@ class Engine:
         self._user = ""
         # The programs in containers that are the server's own, by container.
         self._tunnels: dict[str, set[str]] = {}
+        self._frozen: set[str] = set()
+        self._still_since: dict[str, float] = {}
 
     def ask(self) -> Availability:
         """Whether it answers, can limit, and has the image."""
@@ -589,9 +593,11 @@ class Engine:
 
         if self._client is None:
             return False
+        self._frozen.add(container)
         try:
             self._client.pause(container)
         except (DockerException, OSError) as error:
+            self._frozen.discard(container)
             log.warning("a container could not be frozen: %s", error)
             return False
         return True
@@ -604,12 +610,14 @@ class Engine:
             return
         with contextlib.suppress(DockerException, OSError):
             self._client.unpause(container)
+        self._frozen.discard(container)
 
     def remove(self, container: str) -> None:
         """Remove a container, by name or id. Never raises for what is gone already."""
         from docker.errors import DockerException
 
         self._tunnels.pop(container, None)
+        self._frozen.discard(container)
         if self._client is None:
             return
         # It may be going by itself already, or be gone; a list by label finds what stays.
@@ -627,20 +635,30 @@ class Engine:
         return bool(found and found["State"]["Running"])
 
     def reap(self, instance: str, alive: Container[int]) -> list[int]:
-        """Remove the containers of processes of this `AETHER_HOME` that are not alive."""
+        """Remove the containers of processes of this `AETHER_HOME` that are not alive.
+
+        One that a server froze and left is let go on: it ends by itself, as there is nobody at its other end.
+        """
         from docker.errors import DockerException
 
         gone: list[int] = []
+        still: dict[str, float] = {}
         if self._client is None:
             return gone
         try:
             for found in self._client.containers(all=True, filters={"label": f"aether.home={instance}"}):
-                pid = found["Labels"].get("aether.pid", "")
+                pid, container = found["Labels"].get("aether.pid", ""), str(found["Id"])
                 if pid.isdigit() and int(pid) not in alive:
-                    self.remove(found["Id"])
+                    self.remove(container)
                     gone.append(int(pid))
+                elif found.get("State") == "paused" and container not in self._frozen:
+                    still[container] = self._still_since.get(container, time.monotonic())
+                    if time.monotonic() - still[container] >= _STILL_S:
+                        log.info("the container of process %s stood still without a server and is let go on", pid)
+                        self.thaw(container)
         except (DockerException, OSError) as error:
             log.warning("containers could not be listed: %s", error)
+        self._still_since = still
         return gone
 
 

@@ -34,6 +34,7 @@ SERVER = textwrap.dedent("""
         home = Path(sys.argv[1])
         box = await Docker(home).open(7, SandboxSpec(memory_mb=256), home / "homes" / "7")
         await box.run("nohup sleep 300 &", timeout_s=5)
+        if "freeze" in sys.argv: assert await box.freeze()
         print("open", flush=True)
         await asyncio.sleep(300)
     asyncio.run(main())
@@ -80,6 +81,68 @@ async def test_containers_of_the_dead_are_reaped_and_of_the_living_kept(
         await dead.close()
         await living.close()
     assert containers(aether_home) == []
+
+
+def frozen_by_a_server_that_died(home: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SERVER, str(home), "freeze"], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"open\n"
+        server.kill()
+    time.sleep(1)
+    # It stands still, so it does not see that its server is gone.
+    assert len(containers(home)) == 1
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_a_frozen_container_of_a_dead_process_is_removed_by_whoever_is_first(
+    docker_engine: None, anyio_backend: str, aether_home: Path
+) -> None:
+    await asyncio.to_thread(frozen_by_a_server_that_died, aether_home)
+    servers = [Docker(aether_home), Docker(aether_home)]
+    for each in servers:
+        await each.available()
+    # One is removed while the other removes it, too.
+    found = await asyncio.gather(*(each.reap(str(aether_home), frozenset()) for each in servers))
+    assert [7] in found
+    deadline = time.monotonic() + 10
+    while containers(aether_home) and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    assert containers(aether_home) == []
+    assert await servers[0].reap(str(aether_home), frozenset()) == []
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+async def test_a_frozen_container_of_a_living_process_does_not_stand_still_for_ever(
+    docker_engine: None, anyio_backend: str, aether_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.to_thread(frozen_by_a_server_that_died, aether_home)
+    kind = Docker(aether_home)
+    # Another server may be copying its files.
+    assert await kind.reap(str(aether_home), frozenset({7})) == []
+    assert await kind.open_elsewhere(7)
+    await asyncio.sleep(1)
+    assert len(containers(aether_home)) == 1
+    monkeypatch.setattr("aether_jupyter.sandboxes.containers._STILL_S", 0.5)
+    assert await kind.reap(str(aether_home), frozenset({7})) == []
+    deadline = time.monotonic() + 10
+    while containers(aether_home) and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    assert containers(aether_home) == []
+    assert not await kind.open_elsewhere(7)
+    # What this server froze itself stays so until it is done.
+    box = await kind.open(7, SPEC, aether_home / "homes" / "7")
+    try:
+        assert await box.freeze()
+        monkeypatch.setattr("aether_jupyter.sandboxes.containers._STILL_S", 0.0)
+        await kind.reap(str(aether_home), frozenset({7}))
+        state = ["docker", "inspect", "-f", "{{.State.Paused}}", *containers(aether_home)]
+        assert subprocess.run(state, capture_output=True, text=True, check=True).stdout == "true\n"
+        await box.thaw()
+        assert (await box.run("echo on", timeout_s=10)).stdout == b"on\n"
+    finally:
+        await box.close()
 
 
 async def test_control_groups_of_the_dead_are_removed(anyio_backend: str, aether_home: Path) -> None:
