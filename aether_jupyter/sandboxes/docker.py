@@ -240,6 +240,8 @@ class DockerSandbox:
 
     async def display(self) -> tuple[Reader, Writer]:
         """A connection to the desktop; see `aether_jupyter.abc.DesktopSandbox`."""
+        if self._calls.closed:
+            raise SandboxUnavailable("the sandbox is closed")
         connection = await self.start()
         assert self._started is not None
         async with self._opening:

@@ -13,7 +13,7 @@ import pytest
 
 from aether_jupyter.model.agent import SandboxSpec
 from aether_jupyter.model.errors import SandboxUnavailable
-from aether_jupyter.sandboxes.docker import Docker
+from aether_jupyter.sandboxes.docker import Docker, DockerSandbox
 from aether_jupyter.sandboxes.shell import Connection
 
 pytestmark = pytest.mark.anyio
@@ -59,6 +59,16 @@ async def test_no_engine_is_told_and_nothing_runs(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
     with pytest.raises(SandboxUnavailable, match="no Docker engine answers"):
         await Docker(tmp_path).open(7, SandboxSpec(), tmp_path)
+
+
+async def test_a_desktop_is_not_opened_again_once_its_sandbox_is_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    box = DockerSandbox(Docker(tmp_path), 7, SandboxSpec(desktop="xfce"), tmp_path, {})
+    await box.close()
+    with pytest.raises(SandboxUnavailable, match="the sandbox is closed"):
+        await box.display()
 
 
 async def test_a_removal_that_is_cancelled_is_waited_for() -> None:
