@@ -1,7 +1,8 @@
 """A client of one RFB server: pictures with the pointer in them, pointer, keys, clipboard, resize.
 
-The server of a sandbox is not trusted: every length is bounded before anything is read. One task reads, so that no
-caller that is cancelled can leave half a message behind.
+The server of a sandbox is not trusted: every length is bounded before anything is read, and what it sends without end
+is taken at a pace that leaves the event loop to others. One task reads, so that no caller that is cancelled can leave
+half a message behind.
 """
 
 from __future__ import annotations
@@ -19,8 +20,15 @@ from ..model.errors import ToolFailed
 if TYPE_CHECKING:
     from PIL import Image
 
-MOST_PIXELS = 7680 * 4320
+MOST_PIXELS = 5120 * 2880
 MOST_SIDE = 16_384
+MOST_RECTANGLES, MOST_SCREENS = 10_000, 4
+"""Rectangles of one update, and how often it may draw the whole screen. TigerVNC cuts at 64 by 64 pixels and copies a
+place at most once before it draws it."""
+STRIP_BYTES = 1 << 20
+"""What is read and drawn of a rectangle in one go, which takes less than a millisecond."""
+PIXELS_PER_S, RECTANGLE = 250_000_000, 2_000
+"""The pace at which updates are taken: twice what a full HD screen at 60 Hz draws. A rectangle costs as many pixels."""
 MOST_TEXT = 1_000_000
 TIMEOUT_S = 10.0
 RAW, COPY, DESKTOP_SIZE, EXTENDED_SIZE, CLIPBOARD = 0, 1, -223, -308, -0x3F5E1A32
@@ -28,6 +36,7 @@ RAW, COPY, DESKTOP_SIZE, EXTENDED_SIZE, CLIPBOARD = 0, 1, -223, -308, -0x3F5E1A3
 draws the pointer into the picture."""
 
 _ENDED = "the desktop has ended; the next call opens it anew"
+_SILENT = "the desktop does not answer"
 _FORMAT = struct.pack(">BxxxBBBBHHHBBBxxx", 0, 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 _UTF8, _CAPS, _REQUEST, _PEEK, _NOTIFY, _PROVIDE = 1, 1 << 24, 1 << 25, 1 << 26, 1 << 27, 1 << 28
 
@@ -42,7 +51,8 @@ class RfbClient:
         self._reader = reader
         self._writer = writer
         self._picture: Image.Image | None = None
-        self._updated: asyncio.Future[int] | None = None
+        self._covered: _Covered | None = None
+        self._updated: asyncio.Future[bool] | None = None
         self._clipboard = ""
         self._copied = asyncio.Event()
         self._offered = b""
@@ -80,23 +90,27 @@ class RfbClient:
     async def changed(self, timeout_s: float, *, settle_s: float = 0.3, share: float = 0.0) -> float:
         """Wait until more than `share` of the screen was drawn anew and nothing more comes for `settle_s`.
 
-        Returns the share that was, counting what was drawn twice twice; 0.0 if it stayed as it was for `timeout_s`.
+        Returns the share that was, between 0 and 1; 0.0 if it stayed as it was for `timeout_s`. What is drawn again
+        and again in one place, as a blinking cursor is, counts once.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         async with self._drawing:
             if self._picture is None:
                 await self._refresh(whole=True)
-            pixels = self.size[0] * self.size[1]
-            drawn, patience = 0, timeout_s
-            while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, patience)):
-                        drawn += await self._refresh(whole=False)
-                        left = deadline - asyncio.get_running_loop().time()
-                        patience = min(settle_s, left) if drawn > share * pixels else left
-                        if left > 0:
-                            continue
-                return drawn / pixels if drawn > share * pixels else 0.0
+            self._covered = _Covered(self.size)
+            patience = timeout_s
+            try:
+                while True:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(max(0.0, patience)):
+                            await self._refresh(whole=False)
+                            left = deadline - asyncio.get_running_loop().time()
+                            patience = min(settle_s, left) if self._covered.share > share else left
+                            if left > 0:
+                                continue
+                    return self._covered.share if self._covered.share > share else 0.0
+            finally:
+                self._covered = None
 
     async def pointer(self, x: int, y: int, buttons: int = 0) -> None:
         """Put the pointer there with these buttons down: 1 left, 2 middle, 4 right, 8 to 64 the wheel's directions."""
@@ -124,15 +138,16 @@ class RfbClient:
         return self._clipboard
 
     async def resize(self, width: int, height: int) -> None:
-        """Give the screen another size, in pixels."""
+        """Give the screen another size, in pixels. Raises `ToolFailed` if it does not take it within `TIMEOUT_S`."""
         if (width, height) == self.size:
             return
         await self._send(struct.pack(">BxHHBxIHHHHI", 251, width, height, 1, 0, 0, 0, width, height, 0))
-        async with self._drawing:
-            for _ in range(10):
-                await self._refresh(whole=False)
-                if self.size == (width, height):
-                    return
+        try:
+            async with asyncio.timeout(TIMEOUT_S), self._drawing:
+                while self.size != (width, height):
+                    await self._refresh(whole=False)
+        except TimeoutError:
+            raise ToolFailed(f"the desktop does not take the size {width}x{height}") from None
 
     # --- the conversation ------------------------------------------------------------------------------------------
 
@@ -161,33 +176,44 @@ class RfbClient:
 
     async def _say(self, message: bytes) -> None:
         self._writer.write(message)
-        await self._writer.drain()
+        # A server that does not read would hold whoever speaks to it.
+        async with asyncio.timeout(TIMEOUT_S):
+            await self._writer.drain()
 
     async def _send(self, message: bytes) -> None:
         if self.lost:
             raise ToolFailed(_ENDED)
         try:
             await self._say(message)
+        except TimeoutError:
+            self._hang_up()
+            raise ToolFailed(_SILENT) from None
         except OSError:
             self.lost = True
             raise ToolFailed(_ENDED) from None
 
-    async def _refresh(self, *, whole: bool) -> int:
-        """Ask for the screen, or for what changes on it, and wait for it. Returns the pixels that were drawn."""
-        updated: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    def _hang_up(self) -> None:
+        """Give up on it; the next call finds whether it has come back."""
+        self.lost = True
+        if isinstance(self._writer, asyncio.StreamWriter):
+            # Closed, it would stay open until the server has read what it does not read.
+            self._writer.transport.abort()
+        else:
+            self._writer.close()
+
+    async def _refresh(self, *, whole: bool) -> None:
+        """Ask for the screen, or for what changes on it, and wait until something was drawn."""
+        updated: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._updated = updated
         await self._send(self._request(whole=whole))
         try:
             async with asyncio.timeout(TIMEOUT_S if whole else None):
                 drawn = await updated
         except TimeoutError:
-            # Hung up, so that the next call finds whether it has come back.
-            self.lost = True
-            self._writer.close()
-            raise ToolFailed("the desktop does not answer") from None
-        if drawn < 0:
+            self._hang_up()
+            raise ToolFailed(_SILENT) from None
+        if not drawn:
             raise ToolFailed(_ENDED)
-        return drawn
 
     def _request(self, *, whole: bool) -> bytes:
         return struct.pack(">BBHHHH", 3, not whole, 0, 0, *self.size)
@@ -206,78 +232,98 @@ class RfbClient:
                     await self._cut_text()
                 elif kind != 2:
                     return
+                # What is buffered already is read without a pause.
+                await asyncio.sleep(0)
         except (OSError, asyncio.IncompleteReadError, zlib.error, ValueError, struct.error):
             return
         finally:
             self.lost = True
             self._writer.close()
             self._copied.set()
-            self._tell(-1)
+            self._tell(drawn=False)
 
-    def _tell(self, drawn: int) -> None:
+    def _tell(self, *, drawn: bool) -> None:
         if self._updated is not None and not self._updated.done():
             self._updated.set_result(drawn)
 
     async def _update(self) -> None:
         (count,) = struct.unpack(">xH", await self._reader.readexactly(3))
-        area = 0
+        if count > MOST_RECTANGLES:
+            raise ValueError("an update without end")
+        area = resized = largest = 0
         for _ in range(count):
             x, y, width, height, encoding = struct.unpack(">HHHHi", await self._reader.readexactly(12))
+            largest = max(largest, self.size[0] * self.size[1])
+            if encoding in (RAW, COPY):
+                self._within(x, y, width, height)
+                area += width * height
+            if area + resized > MOST_SCREENS * largest:
+                raise ValueError("an update without end")
             if encoding == RAW:
                 await self._draw(x, y, width, height)
-                area += width * height
             elif encoding == COPY:
                 from_x, from_y = struct.unpack(">HH", await self._reader.readexactly(4))
                 self._move((from_x, from_y), x, y, width, height)
-                area += width * height
             elif encoding == DESKTOP_SIZE:
-                self._resize(width, height)
+                resized += self._resize(width, height)
             elif encoding == EXTENDED_SIZE:
                 (screens,) = struct.unpack(">Bxxx", await self._reader.readexactly(4))
                 await self._reader.readexactly(16 * screens)
                 # Sent with the reason in `x` and a refusal in `y`, too.
                 if y == 0:
-                    self._resize(width, height)
+                    resized += self._resize(width, height)
             else:
                 raise ValueError(f"encoding {encoding} was not asked for")
+            await asyncio.sleep(0)
         if area:
-            self._tell(area)
+            self._tell(drawn=True)
         elif self._updated is not None and not self._updated.done():
             # TigerVNC answers a request for the whole with the size alone; the next one gets the pixels.
             await self._say(self._request(whole=False))
+        await asyncio.sleep((area + resized + count * RECTANGLE) / PIXELS_PER_S)
 
     async def _draw(self, x: int, y: int, width: int, height: int) -> None:
         from PIL import Image
 
         assert self._picture is not None
-        self._within(x, y, width, height)
         if not width or not height:
             return
-        data = await self._reader.readexactly(4 * width * height)
-        piece = Image.frombuffer("RGB", (width, height), data, "raw", "BGRX", 0, 1)
-        self._picture.paste(piece, (x, y))
+        most = max(1, STRIP_BYTES // (4 * width))
+        for top in range(y, y + height, most):
+            rows = min(most, y + height - top)
+            data = await self._reader.readexactly(4 * width * rows)
+            self._picture.paste(Image.frombuffer("RGB", (width, rows), data, "raw", "BGRX", 0, 1), (x, top))
+            if self._covered is not None:
+                self._covered.add((x, top, x + width, top + rows))
+            await asyncio.sleep(0)
 
     def _move(self, source: tuple[int, int], x: int, y: int, width: int, height: int) -> None:
         assert self._picture is not None
         self._within(*source, width, height)
-        self._within(x, y, width, height)
         left, top = source
         self._picture.paste(self._picture.crop((left, top, left + width, top + height)), (x, y))
+        if self._covered is not None:
+            self._covered.add((x, y, x + width, y + height))
 
     def _within(self, x: int, y: int, width: int, height: int) -> None:
         if x + width > self.size[0] or y + height > self.size[1]:
             raise ValueError("a rectangle beyond the screen")
 
-    def _resize(self, width: int, height: int) -> None:
+    def _resize(self, width: int, height: int) -> int:
+        """Take a size of the screen. Returns how many pixels had to be made for it, 0 if it is the same."""
         from PIL import Image
 
         if not 0 < width <= MOST_SIDE or not 0 < height <= MOST_SIDE or width * height > MOST_PIXELS:
             raise ValueError("a screen of no size")
-        if (width, height) != self.size:
-            self.size = (width, height)
-            old, self._picture = self._picture, Image.new("RGB", (width, height))
-            if old is not None:
-                self._picture.paste(old, (0, 0))
+        if (width, height) == self.size:
+            return 0
+        self.size = (width, height)
+        old, self._picture = self._picture, Image.new("RGB", (width, height))
+        if old is not None:
+            self._picture.paste(old, (0, 0))
+        if self._covered is not None:
+            self._covered = _Covered(self.size)
+        return width * height
 
     async def _cut_text(self) -> None:
         (length,) = struct.unpack(">xxxi", await self._reader.readexactly(7))
@@ -305,6 +351,26 @@ class RfbClient:
             (said,) = struct.unpack_from(">I", plain)
             self._clipboard = plain[4 : 4 + said].rstrip(b"\0").decode("utf-8", "replace").replace("\r\n", "\n")
             self._copied.set()
+
+
+class _Covered:
+    """Which pixels of a screen were drawn, however often."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        from PIL import Image
+
+        self._mask = Image.new("L", size)
+        self._pixels = 0
+
+    @property
+    def share(self) -> float:
+        """Their part of the screen, 0 to 1."""
+        return self._pixels / (self._mask.width * self._mask.height)
+
+    def add(self, box: tuple[int, int, int, int]) -> None:
+        """These were drawn: from left and top to before right and bottom."""
+        self._pixels += self._mask.crop(box).histogram()[0]
+        self._mask.paste(255, box)
 
 
 def _clip(flags: int, body: bytes = b"") -> bytes:
