@@ -42,16 +42,21 @@ _UTF8, _CAPS, _REQUEST, _PEEK, _NOTIFY, _PROVIDE = 1, 1 << 24, 1 << 25, 1 << 26,
 
 
 class RfbClient:
-    """An open connection. `size` is the screen's in pixels, `at` where this client put the pointer last."""
+    """An open connection. `size` is the screen's in pixels, `at` where this client put the pointer last.
+
+    `buttons` are those it holds down there, as `pointer` takes them.
+    """
 
     def __init__(self, reader: Reader, writer: Writer) -> None:
         self.size = (0, 0)
         self.at = (0, 0)
+        self.buttons = 0
         self.lost = False
         self._reader = reader
         self._writer = writer
         self._picture: Image.Image | None = None
         self._covered: _Covered | None = None
+        self._keys: dict[int, None] = {}
         self._updated: asyncio.Future[bool] | None = None
         self._clipboard = ""
         self._copied = asyncio.Event()
@@ -116,12 +121,28 @@ class RfbClient:
         """Put the pointer there with these buttons down: 1 left, 2 middle, 4 right, 8 to 64 the wheel's directions."""
         width, height = self.size
         x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
-        self.at = (x, y)
+        # Noted first: who is cut off while it is sent has sent it.
+        self.at, self.buttons = (x, y), buttons
         await self._send(struct.pack(">BBHH", 5, buttons, x, y))
 
     async def key(self, keysym: int, *, down: bool) -> None:
         """Press or release a key by its X11 symbol."""
+        if down:
+            self._keys[keysym] = None
+        else:
+            self._keys.pop(keysym, None)
         await self._send(struct.pack(">BBxxI", 4, down, keysym))
+
+    async def release(self) -> None:
+        """Let go of every key and button that this client holds down; nothing is sent if there is none.
+
+        Never raises for a desktop that is gone: there is nothing held there any more.
+        """
+        with contextlib.suppress(ToolFailed):
+            for symbol in reversed(tuple(self._keys)):
+                await self.key(symbol, down=False)
+            if self.buttons:
+                await self.pointer(*self.at)
 
     async def copy(self, text: str) -> None:
         """Put text on the clipboard."""

@@ -353,7 +353,12 @@ class Window(msgspec.Struct, frozen=True):
 async def _do(ctx: ToolContext, action: Action) -> Outcome:
     """Do it, wait until the screen has come to rest, and show it."""
     desk = await ctx.desktop()
-    said = await perform(desk, action)
+    try:
+        said = await perform(desk, action)
+    except asyncio.CancelledError:
+        # Whoever cuts it off, such as a person who takes over, must not find a button or a key held down.
+        await desk.release()
+        raise
     if action.kind == "where":
         return Outcome(ok=True, content=said)
     if action.kind not in ("look", "wait"):
@@ -375,7 +380,8 @@ async def perform(desk: Desktop, action: Action) -> str:
             scale = _scale(desk.size)
             return f"x={round(desk.at[0] * scale)}, y={round(desk.at[1] * scale)}"
         case "move":
-            await desk.pointer(*way[-1])
+            # With the button that is down: so things are dragged in steps.
+            await desk.pointer(*way[-1], desk.buttons)
             return "The pointer is there."
         case "down" | "up":
             await desk.pointer(*(way[-1] if way else desk.at), 1 if action.kind == "down" else 0)

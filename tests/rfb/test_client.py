@@ -254,3 +254,37 @@ async def test_a_cursor_that_blinks_is_no_change_however_long_it_blinks(tmp_path
         answers.append(lambda n: _raw(2 * (n % 50), 50, 2, 20))
         assert 0.01 < await desk.changed(1.0, share=0.01) <= 1.0
         await desk.close()
+
+
+async def test_what_is_held_down_is_let_go_of_once_the_last_first(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    def answer(message: Message) -> bytes:
+        if message.acts:
+            heard.append(message.raw)
+        return _update(_raw(0, 0, 1, 1)) if message.raw[0] == 3 else b""
+
+    async with _answering(tmp_path, answer, (100, 100)) as place:
+        desk = await RfbClient(*await asyncio.open_unix_connection(place)).open()
+        for symbol, down in ((0xFFE3, True), (0x61, True), (0x61, False), (0xFFE1, True)):
+            await desk.key(symbol, down=down)
+        await desk.pointer(30, 40, 1)
+        assert desk.buttons == 1
+        await desk.picture()
+        heard.clear()
+        await desk.release()
+        await desk.release()
+        # It was read when what was asked after it is answered.
+        await desk.picture()
+        up = [struct.pack(">BBxxI", 4, 0, symbol) for symbol in (0xFFE1, 0xFFE3)]
+        assert heard == [*up, struct.pack(">BBHH", 5, 0, 30, 40)]
+        assert desk.buttons == 0
+        await desk.close()
+
+
+async def test_letting_go_of_a_desktop_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    async with _answering(tmp_path, lambda _: b"", (10, 10)) as place:
+        desk = await RfbClient(*await asyncio.open_unix_connection(place)).open()
+        await desk.pointer(1, 1, 1)
+        await desk.close()
+        await desk.release()
