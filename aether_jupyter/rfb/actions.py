@@ -1,7 +1,8 @@
 """Actions on a desktop, in one form, out of the words in which the large providers' models say them.
 
 The forms are those of Anthropic's computer tool (`action`, `coordinate`, `text`, …), of OpenAI's (`type`, `x`, `y`,
-`path`, `keys`, …) and of Gemini's (`click_at`, `key_combination`, …, with places in thousandths of the screen).
+`path`, `keys`, …; also as a whole under `action`) and of Gemini's (`click_at`, `key_combination`, …, with places in
+thousandths of the screen).
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ Place = tuple[int, int]
 Button = Literal["left", "middle", "right"]
 Kind = Literal["look", "where", "move", "click", "down", "up", "drag", "scroll", "type", "press", "hold", "wait"]
 
-BUTTONS: dict[str, int] = {"left": 1, "middle": 2, "wheel": 2, "right": 4, "back": 128, "forward": 256}
+BUTTONS: dict[str, int] = {"left": 1, "middle": 2, "wheel": 2, "right": 4}
+SIDEWAYS = {"back": "browserback", "forward": "browserforward"}
+"""Buttons beyond the seventh, which servers do not take, by the keys that do the same."""
 WHEEL = {"up": 8, "down": 16, "left": 32, "right": 64}
 NOTCH_PIXELS = 100
 """Pixels that browsers scroll for one notch of a wheel, about: providers name pixels, wheels have notches."""
 NOTCHES = 30
 THOUSAND = 1000
-PATH = 500
+PATH, KEYS, TYPED = 500, 20, 20_000
+"""Places of a drag, keys pressed together, characters typed in one action."""
 HOLD_S, WAIT_S = 30.0, 60.0
 
 
@@ -49,13 +53,17 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
 def parsed(arguments: Mapping[str, Any]) -> Action:
     """The action that these arguments mean, in whichever form. Raises `ToolArguments` with the forms there are."""
+    nested = arguments.get("action")
+    if isinstance(nested, Mapping):
+        # Around it may stand a `type` of the call's own.
+        arguments = nested
     name = arguments.get("action") or arguments.get("type") or ""
     read = _READERS.get(str(name).removeprefix("computer_").lower())
     if read is None:
         raise ToolArguments(f"computer: there is no action {name!r}. There are: {', '.join(sorted(_READERS))}")
     try:
         return read(_Words(arguments))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         missing = f"it needs {error}" if isinstance(error, KeyError) else str(error)
         raise ToolArguments(f"computer: {name}: {missing}") from None
 
@@ -103,30 +111,51 @@ class _Words:
 
 
 def _place(at: Any) -> Place:
-    if isinstance(at, Mapping):
-        at = (at["x"], at["y"])
-    x, y = at
-    return round(float(x)), round(float(y))
+    try:
+        x, y = (at["x"], at["y"]) if isinstance(at, Mapping) else at
+        return round(float(x)), round(float(y))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ValueError(f"{at!r} is no place; a place is two numbers, such as [x, y]") from None
+
+
+def _together(keys: Any) -> tuple[str, ...]:
+    """Keys as a chord such as ctrl+s, or one by one."""
+    if not isinstance(keys, str | list | tuple):
+        raise ValueError("keys are a chord such as ctrl+s, or a list of keys")
+    found = (chord(keys) if keys else ()) if isinstance(keys, str) else tuple(str(key) for key in keys)
+    if len(found) > KEYS:
+        raise ValueError(f"at most {KEYS} keys are pressed together")
+    return found
+
+
+def _text(words: _Words) -> str:
+    text = str(words.need("text"))
+    if len(text) > TYPED:
+        raise ValueError(f"text has at most {TYPED:,} characters")
+    return text
 
 
 def _clicks(button: int, count: int) -> Callable[[_Words], Action]:
     def read(words: _Words) -> Action:
-        held = chord(words.get("text")) if words.get("text") else tuple(words.get("keys", ()))
+        held = _together(words.get("text") or words.get("keys", ()))
         return Action(kind="click", path=words.way(), button=button, count=count, keys=held)
 
     return read
 
 
 def _click(words: _Words) -> Action:
-    button = BUTTONS.get(str(words.get("button", "left")))
+    name = str(words.get("button", "left"))
+    if name in SIDEWAYS:
+        return Action(kind="press", keys=(SIDEWAYS[name],))
+    button = BUTTONS.get(name)
     if button is None:
-        raise ValueError(f"button is one of {', '.join(BUTTONS)}")
-    return Action(kind="click", path=words.way(), button=button, keys=tuple(words.get("keys", ())))
+        raise ValueError(f"button is one of {', '.join((*BUTTONS, *SIDEWAYS))}")
+    return Action(kind="click", path=words.way(), button=button, keys=_together(words.get("keys", ())))
 
 
 def _scroll(words: _Words) -> Action:
     direction = words.get("scroll_direction") or words.get("direction")
-    held = chord(words.get("text")) if words.get("text") else ()
+    held = _together(words.get("text") or words.get("keys", ()))
     if direction is not None:
         if direction not in WHEEL:
             raise ValueError(f"the direction is one of {', '.join(WHEEL)}")
@@ -150,8 +179,8 @@ def _drag(words: _Words) -> Action:
     else:
         start = words.maybe("start_")
         way = (*((start,) if start is not None else ()), words.place())
-    if len(way) > PATH:
-        raise ValueError(f"a path has at most {PATH} places")
+    if not 0 < len(way) <= PATH:
+        raise ValueError(f"a path has 1 to {PATH} places")
     return Action(kind="drag", path=way)
 
 
@@ -159,13 +188,15 @@ def _keys(words: _Words) -> Action:
     keys = words.get("keys", words.get("text"))
     if keys is None:
         raise KeyError("text, such as ctrl+s, or keys")
-    together = chord(keys) if isinstance(keys, str) else tuple(str(key) for key in keys)
+    together = _together(keys)
+    if not together:
+        raise ValueError("no key is named; say text, such as ctrl+s, or keys")
     return Action(kind="press", keys=together, count=min(max(int(words.get("repeat", 1)), 1), 100))
 
 
 def _hold(words: _Words) -> Action:
     seconds = min(max(float(words.get("duration", 1.0)), 0.0), HOLD_S)
-    return Action(kind="hold", keys=chord(words.need("text")), seconds=seconds)
+    return Action(kind="hold", keys=_together(words.need("text")), seconds=seconds)
 
 
 def _wait(words: _Words) -> Action:
@@ -174,7 +205,7 @@ def _wait(words: _Words) -> Action:
 
 def _type_at(words: _Words) -> Action:
     clear, enter = bool(words.get("clear_before_typing", True)), bool(words.get("press_enter", True))
-    text = str(words.need("text"))
+    text = _text(words)
     return Action(kind="type", path=(words.place(),), text=text, thousandths=True, clear=clear, enter=enter)
 
 
@@ -204,7 +235,7 @@ _READERS: dict[str, Callable[[_Words], Action]] = {
     "left_mouse_up": lambda words: Action(kind="up", path=words.way()),
     "left_click_drag": _drag,
     "scroll": _scroll,
-    "type": lambda words: Action(kind="type", text=str(words.need("text"))),
+    "type": lambda words: Action(kind="type", text=_text(words)),
     "key": _keys,
     "hold_key": _hold,
     "wait": _wait,

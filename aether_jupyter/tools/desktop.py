@@ -23,7 +23,7 @@ from ..model.harmless import line
 from ..model.tool import Evidence, Outcome
 from ..plugins import hookimpl
 from ..reading import words_of
-from ..rfb.actions import THOUSAND, WHEEL, Action, Button, Place, chord, parsed
+from ..rfb.actions import THOUSAND, TYPED, WHEEL, Action, Button, Place, chord, parsed
 from ..rfb.keysyms import CONTROL, NAMED, UNICODE, keysym, of_character
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ SETTLE_S, DRAWN_S = 0.25, 1.5
 KEY_S, NEW_KEY_S, CLICK_S, DRAG_S = 0.004, 0.03, 0.04, 0.01
 DRAG_STEPS = 12
 START_S = 10.0
-TYPED = 20_000
 CLIPBOARD_CHARS = 20_000
 READ_CHARS = 8_000
 WINDOWS = 20
@@ -198,13 +197,15 @@ async def desktop_open(
     Args:
         program: What to open: browser, editor, terminal, files, or a command line such as 'mousepad notes.txt'.
     """
-    desk, sandbox = await ctx.desktop(), await ctx.sandbox()
     known = _PROGRAMS.get(program.strip().lower())
     try:
         argv = shlex.split(program) if known is None else []
     except ValueError as error:
         raise ToolArguments(f"desktop_open: {error}; quote file names with spaces") from None
+    if known is None and not argv:
+        raise ToolArguments(f"desktop_open: program is empty; say {', '.join(_PROGRAMS)}, or a command line")
     words = known or " ".join(shlex.quote(word) for word in argv)
+    desk, sandbox = await ctx.desktop(), await ctx.sandbox()
     # A window that is there before the window manager would not get the focus.
     await sandbox.run(_MANAGED, timeout_s=START_S)
     before = await _windows(ctx)
@@ -272,10 +273,17 @@ async def desktop_clipboard(
     return Outcome(ok=True, content=(said[:CLIPBOARD_CHARS] + rest) or "[the clipboard is empty]")
 
 
-@tool(risk="execute", effect="commit", args={"text": "content"}, fields=Shown, needs="desktop", default=False)
+@tool(
+    risk="execute",
+    effect="commit",
+    args={"action": "content", "text": "content"},
+    fields=Shown,
+    needs="desktop",
+    default=False,
+)
 async def computer(
     ctx: ToolContext,
-    action: str = "",
+    action: str | dict[str, Any] = "",
     type: str = "",  # noqa: A002 (so OpenAI's models name it)
     coordinate: list[float] | None = None,
     start_coordinate: list[float] | None = None,
@@ -301,7 +309,8 @@ async def computer(
     """Act on your desktop in the words of your provider's own computer tool. Returns a picture.
 
     Args:
-        action: What to do: screenshot, left_click, type, key, scroll, click_at and so on.
+        action: What to do: screenshot, left_click, type, key, scroll, click_at and so on; or all of it as an object
+            with a type, as in OpenAI's calls.
         type: The same, as OpenAI names it: click, double_click, drag, keypress, move, scroll, type, wait.
         coordinate: Where, as [x, y] in pixels of the picture.
         start_coordinate: Where a drag begins.
@@ -498,6 +507,8 @@ def _pixel(desk: Desktop, place: Place, *, thousandths: bool) -> Place:
     width, height = desk.size
     x, y = place
     if thousandths:
+        if not (0 <= x <= THOUSAND and 0 <= y <= THOUSAND):
+            raise ToolArguments(f"the place {x}, {y} lies beyond the screen: thousandths go from 0 to {THOUSAND}")
         return round(x * (width - 1) / THOUSAND), round(y * (height - 1) / THOUSAND)
     scale = _scale(desk.size)
     if not (0 <= x < width * scale and 0 <= y < height * scale):
