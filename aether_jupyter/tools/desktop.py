@@ -345,7 +345,8 @@ _PROGRAMS = {
     "editor": "mousepad",
     "code editor": "geany",
     "terminal": "x-terminal-emulator",
-    "files": "sh -c 'exec $(command -v thunar pcmanfm | head -n 1)'",
+    # Asked one by one: Debian's sh looks at the first name only.
+    "files": "sh -c 'exec $(command -v thunar || command -v pcmanfm)'",
 }
 _MANAGED = "for _ in $(seq 100); do wmctrl -m >/dev/null 2>&1 && break; sleep 0.05; done"
 _NOISE = 0.0005

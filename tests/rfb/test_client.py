@@ -17,13 +17,11 @@ import pytest
 from aether_jupyter.model.errors import ToolFailed
 from aether_jupyter.rfb import client
 from aether_jupyter.rfb.client import COPY, DESKTOP_SIZE, MOST_RECTANGLES, RAW, STRIP_BYTES, RfbClient
-from aether_jupyter.rfb.input import Message, ViewerStream
+from aether_jupyter.rfb.input import Message
+
+from .server import answering, raw, screen, update
 
 pytestmark = pytest.mark.anyio
-
-
-def _screen(width: int, height: int) -> bytes:
-    return struct.pack(">HH16sI", width, height, b"", 0)
 
 
 @contextlib.asynccontextmanager
@@ -42,14 +40,6 @@ async def _met(place: Path, screen: bytes, then: bytes) -> AsyncIterator[RfbClie
         yield RfbClient(*await asyncio.open_unix_connection(place / "s"))
     finally:
         server.close()
-
-
-def _update(*rectangles: bytes) -> bytes:
-    return struct.pack(">BxH", 0, len(rectangles)) + b"".join(rectangles)
-
-
-def _raw(x: int, y: int, width: int, height: int) -> bytes:
-    return struct.pack(">HHHHi", x, y, width, height, RAW) + bytes(4 * width * height)
 
 
 def _sized(width: int, height: int) -> bytes:
@@ -79,36 +69,9 @@ def _flooding(place: Path, screen: bytes, flood: bytes) -> Iterator[None]:
         thread.join(10)
 
 
-@contextlib.asynccontextmanager
-async def _answering(
-    place: Path, answer: Callable[[Message], bytes | None], size: tuple[int, int]
-) -> AsyncIterator[Path]:
-    """A server that shakes hands and then answers what it is told; on None it stops reading."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(writer):
-            writer.write(b"RFB 003.008\n\x01\x01\0\0\0\0" + _screen(*size))
-            stream = ViewerStream()
-            while heard := await reader.read(4096):
-                for message in stream.feed(heard):
-                    said = answer(message)
-                    if said is None:
-                        await over.wait()
-                        return
-                    writer.write(said)
-
-    over = asyncio.Event()
-    server = await asyncio.start_unix_server(serve, place / "s")
-    try:
-        yield place / "s"
-    finally:
-        over.set()
-        server.close()
-
-
 @pytest.mark.parametrize("size", [(0, 0), (1, 16_385), (16_384, 16_384), (5121, 2880)])
 async def test_a_screen_of_no_size_is_no_desktop(tmp_path: Path, size: tuple[int, int]) -> None:
-    async with _met(tmp_path, _screen(*size), b"") as met:
+    async with _met(tmp_path, screen(*size), b"") as met:
         with pytest.raises(ToolFailed, match="the desktop does not answer: a screen of no size"):
             await met.open()
 
@@ -119,7 +82,7 @@ async def test_what_is_copied_from_or_to_beyond_the_screen_ends_it(
 ) -> None:
     x, y, width, height, from_x, from_y = place
     copied = struct.pack(">BxHHHHHiHH", 0, 1, x, y, width, height, COPY, from_x, from_y)
-    async with _met(tmp_path, _screen(10, 10), copied) as met:
+    async with _met(tmp_path, screen(10, 10), copied) as met:
         desk = await met.open()
         with pytest.raises(ToolFailed, match="the desktop has ended"):
             await desk.picture()
@@ -127,7 +90,7 @@ async def test_what_is_copied_from_or_to_beyond_the_screen_ends_it(
 
 
 async def test_half_a_message_of_the_clipboard_ends_it(tmp_path: Path) -> None:
-    async with _met(tmp_path, _screen(10, 10), struct.pack(">Bxxxi", 3, -2) + b"ab") as met:
+    async with _met(tmp_path, screen(10, 10), struct.pack(">Bxxxi", 3, -2) + b"ab") as met:
         desk = await met.open()
         with pytest.raises(ToolFailed, match="the desktop has ended"):
             await desk.picture()
@@ -136,7 +99,7 @@ async def test_half_a_message_of_the_clipboard_ends_it(tmp_path: Path) -> None:
 
 async def test_a_desktop_that_says_nothing_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "TIMEOUT_S", 0.3)
-    async with _met(tmp_path, _screen(10, 10), b"") as met:
+    async with _met(tmp_path, screen(10, 10), b"") as met:
         desk = await met.open()
         with pytest.raises(ToolFailed, match="the desktop does not answer"):
             await desk.picture()
@@ -147,15 +110,15 @@ async def test_a_desktop_that_says_nothing_is_hung_up_on(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     "sent",
     [
-        _update(*[_raw(0, 0, 0, 0)] * (MOST_RECTANGLES + 1)),
-        _update(*[_raw(0, 0, 100, 100)] * 5),
-        _update(*[struct.pack(">HHHHiHH", 0, 0, 100, 100, COPY, 0, 0)] * 5),
-        _update(*[_sized(100, 200), _sized(200, 100)] * 5, _raw(0, 0, 1, 1)),
+        update(*[raw(0, 0, 0, 0)] * (MOST_RECTANGLES + 1)),
+        update(*[raw(0, 0, 100, 100)] * 5),
+        update(*[struct.pack(">HHHHiHH", 0, 0, 100, 100, COPY, 0, 0)] * 5),
+        update(*[_sized(100, 200), _sized(200, 100)] * 5, raw(0, 0, 1, 1)),
     ],
     ids=["rectangles", "drawn", "copied", "sizes"],
 )
 async def test_an_update_that_draws_the_screen_over_and_over_ends_it(tmp_path: Path, sent: bytes) -> None:
-    async with _met(tmp_path, _screen(100, 100), sent) as met:
+    async with _met(tmp_path, screen(100, 100), sent) as met:
         desk = await met.open()
         with pytest.raises(ToolFailed, match="the desktop has ended"):
             await desk.picture()
@@ -164,8 +127,8 @@ async def test_an_update_that_draws_the_screen_over_and_over_ends_it(tmp_path: P
 
 async def test_an_update_may_copy_and_draw_all_of_a_new_size(tmp_path: Path) -> None:
     copied = struct.pack(">HHHHiHH", 0, 0, 100, 100, COPY, 0, 0)
-    sent = _update(copied, _sized(200, 100), _raw(0, 0, 100, 100), _raw(100, 0, 100, 100))
-    async with _met(tmp_path, _screen(100, 100), sent) as met:
+    sent = update(copied, _sized(200, 100), raw(0, 0, 100, 100), raw(100, 0, 100, 100))
+    async with _met(tmp_path, screen(100, 100), sent) as met:
         desk = await met.open()
         assert (await desk.picture()).size == (200, 100)
         await desk.close()
@@ -173,11 +136,11 @@ async def test_an_update_may_copy_and_draw_all_of_a_new_size(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "flood",
-    [b"\2" * 1_000_000, _update(*[_raw(0, 0, 1, 1)] * 9_000), _update(_raw(0, 0, 1920, 1080))],
+    [b"\2" * 1_000_000, update(*[raw(0, 0, 1, 1)] * 9_000), update(raw(0, 0, 1920, 1080))],
     ids=["bells", "rectangles", "pictures"],
 )
 async def test_a_server_that_never_stops_leaves_the_loop_to_others(tmp_path: Path, flood: bytes) -> None:
-    with _flooding(tmp_path, _screen(1920, 1080), flood):
+    with _flooding(tmp_path, screen(1920, 1080), flood):
         desk = await RfbClient(*await asyncio.open_unix_connection(tmp_path / "s", limit=1 << 20)).open()
         turns, ends = 0, time.monotonic() + 1.0
         while time.monotonic() < ends:
@@ -205,8 +168,8 @@ async def test_a_large_picture_is_read_in_strips(tmp_path: Path) -> None:
 
     height = 1000
     rows = b"".join(bytes([row % 256, 0, 0, 0]) * 1000 for row in range(height))
-    sent = _update(struct.pack(">HHHHi", 0, 0, 1000, height, RAW) + rows)
-    async with _answering(tmp_path, lambda heard: sent if heard.raw[0] == 3 else b"", (1000, height)) as place:
+    sent = update(struct.pack(">HHHHi", 0, 0, 1000, height, RAW) + rows)
+    async with answering(tmp_path, lambda heard: sent if heard.raw[0] == 3 else b"", (1000, height)) as place:
         reader, writer = await asyncio.open_unix_connection(place)
         desk = await RfbClient(Noting(reader), writer).open()
         picture = await desk.picture()
@@ -222,7 +185,7 @@ async def _typing(desk: RfbClient) -> None:
 
 async def test_a_server_that_does_not_read_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "TIMEOUT_S", 0.3)
-    async with _answering(tmp_path, lambda heard: None if heard.kind == "key" else b"", (10, 10)) as place:
+    async with answering(tmp_path, lambda heard: None if heard.kind == "key" else b"", (10, 10)) as place:
         desk = await RfbClient(*await asyncio.open_unix_connection(place)).open()
         with pytest.raises(ToolFailed, match="the desktop does not answer"):
             await asyncio.wait_for(_typing(desk), 20)
@@ -232,7 +195,7 @@ async def test_a_server_that_does_not_read_is_hung_up_on(tmp_path: Path, monkeyp
 
 async def test_a_size_that_is_not_taken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "TIMEOUT_S", 0.3)
-    async with _met(tmp_path, _screen(10, 10), b"") as met:
+    async with _met(tmp_path, screen(10, 10), b"") as met:
         desk = await met.open()
         with pytest.raises(ToolFailed, match="does not take the size 20x30"):
             await asyncio.wait_for(desk.resize(20, 30), 5)
@@ -240,18 +203,18 @@ async def test_a_size_that_is_not_taken_is_said(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_a_cursor_that_blinks_is_no_change_however_long_it_blinks(tmp_path: Path) -> None:
-    answers: list[Callable[[int], bytes]] = [lambda _: _raw(50, 50, 2, 20)]
+    answers: list[Callable[[int], bytes]] = [lambda _: raw(50, 50, 2, 20)]
     count = itertools.count()
 
     def answer(heard: Message) -> bytes:
-        return _update(answers[-1](next(count))) if heard.raw[0] == 3 else b""
+        return update(answers[-1](next(count))) if heard.raw[0] == 3 else b""
 
-    async with _answering(tmp_path, answer, (100, 100)) as place:
+    async with answering(tmp_path, answer, (100, 100)) as place:
         desk = await RfbClient(*await asyncio.open_unix_connection(place)).open()
         assert await desk.changed(1.0, share=0.01) == 0.0
         assert next(count) > 10
         # The same number of pixels, but each time of another column.
-        answers.append(lambda n: _raw(2 * (n % 50), 50, 2, 20))
+        answers.append(lambda n: raw(2 * (n % 50), 50, 2, 20))
         assert 0.01 < await desk.changed(1.0, share=0.01) <= 1.0
         await desk.close()
 
@@ -262,9 +225,9 @@ async def test_what_is_held_down_is_let_go_of_once_the_last_first(tmp_path: Path
     def answer(message: Message) -> bytes:
         if message.acts:
             heard.append(message.raw)
-        return _update(_raw(0, 0, 1, 1)) if message.raw[0] == 3 else b""
+        return update(raw(0, 0, 1, 1)) if message.raw[0] == 3 else b""
 
-    async with _answering(tmp_path, answer, (100, 100)) as place:
+    async with answering(tmp_path, answer, (100, 100)) as place:
         desk = await RfbClient(*await asyncio.open_unix_connection(place)).open()
         for symbol, down in ((0xFFE3, True), (0x61, True), (0x61, False), (0xFFE1, True)):
             await desk.key(symbol, down=down)
@@ -283,7 +246,7 @@ async def test_what_is_held_down_is_let_go_of_once_the_last_first(tmp_path: Path
 
 
 async def test_letting_go_of_a_desktop_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    async with _answering(tmp_path, lambda _: b"", (10, 10)) as place:
+    async with answering(tmp_path, lambda _: b"", (10, 10)) as place:
         desk = await RfbClient(*await asyncio.open_unix_connection(place)).open()
         await desk.pointer(1, 1, 1)
         await desk.close()
