@@ -79,6 +79,8 @@ def _times(count: int, verb: str) -> str:
 
 
 def _open(scene: Scene) -> str:
+    if scene.unseen:
+        return f"The {scene.stage} did not answer when they left, so how they left it is not known."
     titles = [repr(line(title)[:TITLE_CHARS]) for title in scene.open]
     named = "Windows" if scene.stage == "desktop" else "Tabs"
     return f"{named} now: {', '.join(titles)}." if titles else ""
@@ -95,6 +97,8 @@ def _pictures(turn: Turn) -> str:
         return "The first picture was taken before, the second after. Look again before you go on."
     if shown and shown[0].after is not None:
         return f"The picture shows the {shown[0].stage} now."
+    if shown:
+        return f"The picture shows the {shown[0].stage} before that. Look again before you go on."
     return "Look again before you go on."
 
 

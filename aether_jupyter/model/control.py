@@ -87,13 +87,15 @@ class ControlStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Scene(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The desktop or the browser at a person's turn: a picture before and after it, and the titles that were open then.
 
-    Pictures and titles are what programs and pages show, so they are words of strangers.
+    Pictures and titles are what programs and pages show, so they are words of strangers. `unseen` says that it
+    did not answer after the turn, so how it was left is not known.
     """
 
     stage: Stage
     before: Image | None = None
     after: Image | None = None
     open: tuple[str, ...] = ()
+    unseen: bool = False
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

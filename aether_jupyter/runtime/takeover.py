@@ -6,9 +6,8 @@ The desktop and the browser are stages: each shows itself, says who looks at it,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -30,6 +29,8 @@ from ..store.journal import Entry, Journal
 log = logging.getLogger(__name__)
 
 BEAT_S = 2.0
+LOOK_S, MEND_S = 5.0, 2.0
+"""How long a stage may take to show itself, and to be put back: a frozen one must not keep control from the agent."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ class Staged(Protocol):
 
 
 W = TypeVar("W", bound=Watcher)
+T = TypeVar("T")
 
 
 class Audience(Generic[W]):
@@ -141,6 +143,7 @@ class Takeovers:
         self._holders: dict[int, str] = {}
         self._owners: dict[int, str] = {}
         self._held: dict[int, _Held] = {}
+        self._ending: set[int] = set()
         journal.on_entry(self._hear)
 
     def audience(self, staged: Staged) -> Audience[W]:
@@ -168,7 +171,8 @@ class Takeovers:
         if pid not in self._held:
             # First of all, so that nothing they do meanwhile is lost.
             held = self._held[pid] = _Held({})
-            held.before = await self._looks(pid)
+            looks = await asyncio.gather(*(self._look(each, pid) for each in self._stages))
+            held.before = {each.stage: look for each, (look, _) in zip(self._stages, looks, strict=True) if look}
         return await self.status(who, pid)
 
     async def give_back(self, who: Principal, pid: int, note: str) -> ControlStatus:
@@ -221,14 +225,18 @@ class Takeovers:
 
     async def run(self) -> None:
         """Keep the leases of people who are there, end those of people who are gone, for ever."""
-        while True:
-            try:
-                await self._beat()
-            except AetherError as error:
-                log.warning("control of agents is not looked after: %s", error.message)
-            await self._clock.sleep(BEAT_S)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    await self._beat(tasks)
+                except AetherError as error:
+                    log.warning("control of agents is not looked after: %s", error.message)
+                except Exception:
+                    # Without a beat every lease would last for ever, and its agent stay stopped.
+                    log.exception("control of agents is not looked after")
+                await self._clock.sleep(BEAT_S)
 
-    async def _beat(self) -> None:
+    async def _beat(self, tasks: asyncio.TaskGroup) -> None:
         leases = await self._control.leases()
         if not leases:
             return
@@ -237,10 +245,23 @@ class Takeovers:
             await self._control.seen(RUNTIME, here)
         before = self._clock.now() - self._settings.control_grace_s
         for lease in leases:
-            if lease.pid not in here and lease.seen_at < before:
-                turn, images = await self._turn(lease.pid)
-                if await self._control.lapse(RUNTIME, lease.pid, before, turn, images):
-                    self._held.pop(lease.pid, None)
+            if lease.pid not in here and lease.seen_at < before and lease.pid not in self._ending:
+                # Beside the beat: what this one shows may be long in coming, and others are there meanwhile.
+                self._ending.add(lease.pid)
+                tasks.create_task(self._end(lease.pid, before), name=f"end of control of {lease.pid}")
+
+    async def _end(self, pid: int, before: float) -> None:
+        """End a lease whose holder is gone. What fails is tried again with a later beat."""
+        try:
+            turn, images = await self._turn(pid)
+            if await self._control.lapse(RUNTIME, pid, before, turn, images):
+                self._held.pop(pid, None)
+        except AetherError as error:
+            log.warning("control of process %s does not end: %s", pid, error.message)
+        except Exception:
+            log.exception("control of process %s does not end", pid)
+        finally:
+            self._ending.discard(pid)
 
     def _of(self, pid: int) -> Iterable[Watcher]:
         return (watcher for audience in self._audiences for watcher in audience.of(pid))
@@ -263,39 +284,55 @@ class Takeovers:
             case _:
                 pass
 
-    async def _looks(self, pid: int) -> Mapping[Stage, Look]:
-        found = await asyncio.gather(*(self._look(each, pid) for each in self._stages))
-        return {each.stage: look for each, look in zip(self._stages, found, strict=True) if look is not None}
+    async def _look(self, staged: Staged, pid: int) -> tuple[Look | None, bool]:
+        """What it shows now; and whether that is known."""
+        return await _within(LOOK_S, staged.look(pid), f"the {staged.stage} of process {pid} cannot be seen")
 
-    async def _look(self, staged: Staged, pid: int) -> Look | None:
-        try:
-            return await staged.look(pid)
-        except AetherError as error:
-            log.info("the %s of process %s cannot be seen: %s", staged.stage, pid, error.message)
-            return None
+    async def _leave(self, staged: Staged, pid: int, before: Look | None) -> tuple[Look | None, bool]:
+        """What a person leaves there, and whether that is known; then it is put back."""
+        found = await self._look(staged, pid)
+        if before is not None:
+            # Of one that does not answer, too: what it was sent is done when it goes on.
+            deed = staged.put_back(pid, before)
+            await _within(MEND_S, deed, f"the {staged.stage} of process {pid} cannot be put back")
+        return found
 
     async def _turn(self, pid: int) -> tuple[Turn, Mapping[Image, bytes]]:
         held = self._held.get(pid) or _Held({})
-        after = await self._looks(pid)
-        for staged in self._stages:
-            if staged.stage in held.before:
-                with contextlib.suppress(AetherError):
-                    await staged.put_back(pid, held.before[staged.stage])
+        stages = [each.stage for each in self._stages]
+        left = await asyncio.gather(*(self._leave(each, pid, held.before.get(each.stage)) for each in self._stages))
+        after = {stage: look for stage, (look, _) in zip(stages, left, strict=True) if look is not None}
+        unseen = {stage for stage, (_, known) in zip(stages, left, strict=True) if not known}
         worked_on = {act.stage for act in held.did}
-        seen = [each.stage for each in self._stages if each.stage in held.before or each.stage in after]
+        seen = [stage for stage in stages if stage in held.before or stage in after or stage in unseen]
         # Where nobody did anything there is nothing to tell; of one it is said that it is as it was.
         told = [stage for stage in seen if stage in worked_on] or seen[:1]
-        scenes = tuple(_scene(stage, held.before.get(stage), after.get(stage)) for stage in told)
+        scenes = tuple(_scene(each, held.before.get(each), after.get(each), unseen=each in unseen) for each in told)
         looks = [each for stage in told for each in (held.before.get(stage), after.get(stage)) if each is not None]
         return Turn(did=tuple(held.did), scenes=scenes), {each.image: each.content for each in looks}
 
 
-def _scene(stage: Stage, before: Look | None, after: Look | None) -> Scene:
+async def _within(seconds: float, deed: Awaitable[T], trouble: str) -> tuple[T | None, bool]:
+    """What comes of a deed, and whether it was done in time. Never raises: control goes back whatever a stage does."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await deed, True
+    except TimeoutError:
+        log.warning("%s: it does not answer", trouble)
+    except AetherError as error:
+        log.info("%s: %s", trouble, error.message)
+    except Exception:
+        log.exception("%s", trouble)
+    return None, False
+
+
+def _scene(stage: Stage, before: Look | None, after: Look | None, *, unseen: bool) -> Scene:
     return Scene(
         stage=stage,
         before=before.image if before is not None else None,
         after=after.image if after is not None else None,
         open=after.titles if after is not None else (),
+        unseen=unseen,
     )
 
 

@@ -51,3 +51,10 @@ def test_desktop_and_browser_are_told_apart() -> None:
     assert "On the desktop they clicked. In the browser they typed 3 characters (not shown)." in words
     assert "Tabs now: 'Sign in'." in words
     assert "in this order: desktop before, desktop after, browser after" in words
+
+
+def test_a_stage_that_did_not_answer_is_not_passed_over() -> None:
+    scene = Scene(stage="desktop", before=SHOT, unseen=True)
+    words = told(ControlReturned("ana", "returned", 5.0, "", Turn(did=DID, scenes=(scene,))))
+    assert "The desktop did not answer when they left, so how they left it is not known." in words
+    assert words.endswith("The picture shows the desktop before that. Look again before you go on.")

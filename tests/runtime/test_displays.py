@@ -299,6 +299,31 @@ async def test_control_goes_back_when_the_person_is_gone(
     await house.app.processes.signal(ANA, pid, Signal.KILL)
 
 
+async def inside(house: House, pid: int, command: str) -> None:
+    """Run it in the agent's container."""
+    spec = await house.app.processes.spec(ANA, pid)
+    sandbox = await house.app.captures._machines.open(pid, spec.sandbox)
+    assert (await sandbox.run(["sh", "-c", command], timeout_s=10)).exit_code == 0
+
+
+async def test_a_frozen_desktop_keeps_control_from_nobody(
+    house: House, displays: Displays, takeovers: Takeovers, script: Script
+) -> None:
+    heard: list[Sequence[Turn]] = []
+    model = waiting(script, ToolCall("s", "desktop_screenshot", {}), heard=heard)
+    pid = (await house.spawn(model, sandbox=DESK)).pid
+    await in_state(house, pid, State.WAITING)
+    await takeovers.take(ANA, pid)
+    await inside(house, pid, "pkill -STOP Xtigervnc")
+    async with asyncio.timeout(12):
+        assert (await takeovers.give_back(ANA, pid, "I signed in.")).holder == ""
+    assert (await house.settled(pid)).state is State.ZOMBIE
+    said = " ".join(turn.text for turn in heard[-1] if isinstance(turn, UserTurn))
+    assert "I signed in." in said
+    assert "The desktop did not answer when they left, so how they left it is not known." in said
+    assert "The picture shows the desktop before that." in said
+
+
 async def test_a_snapshot_names_the_windows_that_were_open(house: House, script: Script) -> None:
     model = waiting(script, ToolCall("o", "desktop_open", {"program": "mousepad plan.txt"}))
     pid = (await house.spawn(model, sandbox=DESK, mode=Mode.ACCEPT_EDITS)).pid

@@ -3552,7 +3552,8 @@ export interface components {
          * Scene
          * @description The desktop or the browser at a person's turn: a picture before and after it, and the titles that were open then.
          *
-         *     Pictures and titles are what programs and pages show, so they are words of strangers.
+         *     Pictures and titles are what programs and pages show, so they are words of strangers. `unseen` says that it
+         *     did not answer after the turn, so how it was left is not known.
          */
         Scene: {
             /** @enum {unknown} */
@@ -3563,6 +3564,8 @@ export interface components {
             after?: components["schemas"]["Image"] | null;
             /** @default [] */
             open?: string[];
+            /** @default false */
+            unseen?: boolean;
         };
         /**
          * SeenFrame
