@@ -112,7 +112,7 @@ class Displays:
             if found is not None and not found.lost:
                 return found
             sandbox = await self._sandbox(pid, spec, workspaces)
-            self._hands[pid] = opened = await RfbClient(*await sandbox.display()).open()
+            self._hands[pid] = opened = await _connected(sandbox)
             return opened
 
     # --- people ----------------------------------------------------------------------------------------------------
@@ -133,8 +133,13 @@ class Displays:
         reader, writer = await (await self._sandbox(pid, spec.sandbox, workspaces)).display()
         view = View(self, who, pid, reader, writer, view_only=view_only or "displays:control" not in who.scopes)
         self.audience.enter(pid, view)
-        # It goes on when the viewer leaves, and is known to run by this.
-        await self._eyes_on(pid)
+        try:
+            # It goes on when the viewer leaves, and is known to run by this.
+            await self._eyes_on(pid)
+        except BaseException:
+            # Nobody would ever close it: a lease would be kept for a person who sees nothing.
+            view.close()
+            raise
         return view
 
     async def status(self, who: Principal, pid: int) -> DisplayStatus:
@@ -234,7 +239,7 @@ class Displays:
             if eyes is None or eyes.lost:
                 try:
                     sandbox = await self._sandbox(pid, await self._spec(pid), {})
-                    eyes = await RfbClient(*await sandbox.display()).open()
+                    eyes = await _connected(sandbox)
                 except (SandboxUnavailable, ToolFailed) as error:
                     log.info("the desktop of process %s cannot be seen: %s", pid, error.message)
                     return None
@@ -261,6 +266,16 @@ class Displays:
             raise NotFound(f"the desktop of agent {pid} does not run here")
         picture = await eyes.picture()
         return await asyncio.to_thread(jpeg, picture, width)
+
+
+async def _connected(sandbox: DesktopSandbox) -> RfbClient:
+    reader, writer = await sandbox.display()
+    try:
+        return await RfbClient(reader, writer).open()
+    except BaseException:
+        # Whoever waited may have given it up in the middle of a handshake.
+        writer.close()
+        raise
 
 
 def jpeg(picture: Picture, width: int = 0) -> bytes:

@@ -324,6 +324,26 @@ async def test_a_frozen_desktop_keeps_control_from_nobody(
     assert "The picture shows the desktop before that." in said
 
 
+async def test_a_view_that_fails_leaves_nobody_in_the_audience(
+    house: House, displays: Displays, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = (await house.spawn(waiting(script), sandbox=DESK)).pid
+    await in_state(house, pid, State.WAITING)
+
+    async def fail(pid: int) -> None:
+        raise OSError("the engine is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(displays, "_eyes_on", fail)
+        with pytest.raises(OSError, match="engine is gone"):
+            await displays.view(ANA, pid)
+    assert displays.audience.of(pid) == ()
+    person = await watch(displays, ANA, pid)
+    assert len(displays.audience.of(pid)) == 1
+    await person.close()
+    await house.app.processes.signal(ANA, pid, Signal.KILL)
+
+
 async def test_a_snapshot_names_the_windows_that_were_open(house: House, script: Script) -> None:
     model = waiting(script, ToolCall("o", "desktop_open", {"program": "mousepad plan.txt"}))
     pid = (await house.spawn(model, sandbox=DESK, mode=Mode.ACCEPT_EDITS)).pid
