@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 PICTURE_S = 2.0
 """How old a picture may be that is shown small."""
+WIDTHS = (128, 256, 512, 1024, 2048, 4096)
+"""The widths in pixels that small pictures have, so that all who look share a few."""
 QUALITY = 80
 WINDOWS, TITLE_CHARS = 30, 200
 _READ = 1 << 18
@@ -167,16 +169,21 @@ class Displays:
         )
 
     async def picture(self, who: Principal, pid: int, width: int) -> bytes:
-        """A small picture of a desktop that runs, as a JPEG, taken once for all who look within two seconds."""
+        """A small picture of a desktop that runs, as a JPEG, taken once for all who look within two seconds.
+
+        It is as wide as the next of `WIDTHS`, and no wider than the desktop.
+        """
         require(who, "displays:view")
         await self._processes.get(who, pid)
-        key, now = (pid, width), self._clock.monotonic()
-        at, found = self._small.get(key, (0.0, None))
-        if found is None or (found.done() and (now - at > PICTURE_S or found.exception() is not None)):
+        wide = next((each for each in WIDTHS if each >= width), WIDTHS[-1])
+        now = self._clock.monotonic()
+        # Nobody is shown an old one again, also of agents that have ended since.
+        for key in [key for key, (at, old) in self._small.items() if _stale(old, now - at)]:
+            del self._small[key]
+        if (pid, wide) not in self._small:
             # Before anything is awaited: who asks meanwhile waits for the same.
-            found = asyncio.ensure_future(self._shrunk(pid, width))
-            self._small[key] = now, found
-        return await asyncio.shield(found)
+            self._small[pid, wide] = now, asyncio.ensure_future(self._shrunk(pid, wide))
+        return await asyncio.shield(self._small[pid, wide][1])
 
     async def showing(self, pid: int) -> Mapping[str, Sequence[str]]:
         """The titles of the windows that are open on a desktop that runs, as snapshots keep them."""
@@ -266,6 +273,10 @@ class Displays:
             raise NotFound(f"the desktop of agent {pid} does not run here")
         picture = await eyes.picture()
         return await asyncio.to_thread(jpeg, picture, width)
+
+
+def _stale(picture: asyncio.Future[bytes], age_s: float) -> bool:
+    return picture.done() and (age_s > PICTURE_S or picture.cancelled() or picture.exception() is not None)
 
 
 async def _connected(sandbox: DesktopSandbox) -> RfbClient:

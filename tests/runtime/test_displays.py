@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from PIL import ImageChops
 
+from aether_jupyter import pictures
 from aether_jupyter.app import open_app
 from aether_jupyter.config import Settings
 from aether_jupyter.model.access import Principal
@@ -367,8 +368,22 @@ async def test_small_pictures_are_taken_once_and_start_nothing(
     assert len({id(each) for each in small}) == 1
     assert small[0].startswith(b"\xff\xd8")
     assert len(small[0]) < 20_000
+    # Whatever widths are asked for, a few sizes serve all of them.
+    many = await asyncio.gather(*(displays.picture(ANA, pid, width) for width in range(16, 4097, 60)))
+    assert {pictures.examine(each).width for each in many} == {128, 256, 512, 1024, 1280}
+    assert len({id(each) for each in many}) == len(displays._small) == 6
     await person.close()
     await house.app.processes.signal(ANA, pid, Signal.KILL)
+
+
+async def test_no_picture_is_kept_of_agents_that_have_ended(house: House, displays: Displays, script: Script) -> None:
+    pids = [(await house.spawn(waiting(script), sandbox=DESK)).pid for _ in range(3)]
+    for pid in pids:
+        await house.app.processes.signal(ANA, pid, Signal.KILL)
+        # A screen that has not heard of it yet.
+        with pytest.raises(NotFound, match="does not run"):
+            await displays.picture(ANA, pid, 180)
+    assert len(displays._small) == 1
 
 
 async def test_pictures_come_while_the_agent_waits_for_a_change(

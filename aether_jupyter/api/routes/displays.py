@@ -29,5 +29,9 @@ async def get_display(house: House, who: Principal, pid: Pid) -> DisplayStatus:
     errors=(NotFound,),
 )
 async def get_display_picture(house: House, who: Principal, pid: Pid, *, width: Width = 1280) -> Attachment:
-    """What the desktop shows, at most two seconds old. One that does not run is not started for it."""
+    """What the desktop shows, at most two seconds old. One that does not run is not started for it.
+
+    `width` in pixels is rounded up to a power of two, so that all who look share a few pictures; none is wider than the
+    desktop.
+    """
     return Attachment(f"desktop-{pid}.jpg", "image/jpeg", await house.displays.picture(who, pid, width))

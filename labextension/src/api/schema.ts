@@ -692,6 +692,9 @@ export interface paths {
         /**
          * What the desktop shows, at most two seconds old
          * @description One that does not run is not started for it.
+         *
+         *     `width` in pixels is rounded up to a power of two, so that all who look share a few pictures; none is wider than the
+         *     desktop.
          */
         get: operations["getDisplayPicture"];
         put?: never;
