@@ -20,6 +20,7 @@ from ..model.events import (
     AuxiliaryAnswered,
     AuxiliaryRequested,
     ContextCompacted,
+    ControlAsked,
     ControlReturned,
     ControlTaken,
     Event,
@@ -317,6 +318,8 @@ def event_text(event: Event) -> tuple[str, str]:
             return "reflects", f"{rating} of 5. {' '.join(lessons)}".strip()
         case ControlTaken(by=by):
             return "control", f"{by} took over"
+        case ControlAsked(by=by):
+            return "control", f"{by} asks for it"
         case ControlReturned(by=by, why=why, note=note):
             ended = f"{by} handed back" if why == "returned" else f"{by} is gone; the agent has control again"
             return "control", f"{ended}{f': {note}' if note else ''}"

@@ -17,6 +17,7 @@ from ..model.events import (
     ApprovalDecided,
     ApprovalRequested,
     AuxiliaryAnswered,
+    ControlAsked,
     ControlReturned,
     Event,
     FeedbackGiven,
@@ -57,6 +58,7 @@ _LEFT = (
     | ProcessErased
     | Reflected
     | FeedbackGiven
+    | ControlAsked
     | ShellOpened
     | ShellClosed
     | SnapshotTaken

@@ -23,6 +23,7 @@ from ..model.events import (
     AuxiliaryAnswered,
     AuxiliaryRequested,
     ContextCompacted,
+    ControlAsked,
     ControlReturned,
     ControlTaken,
     Event,
@@ -391,6 +392,7 @@ def _fold(s: AgentState, event: Event, at: float) -> AgentState:
             | ApprovalClosed()
             | Reflected()
             | FeedbackGiven()
+            | ControlAsked()
             | ShellOpened()
             | ShellClosed()
             | SnapshotTaken()

@@ -14,8 +14,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from ..engine.lifecycle import deliver
 from ..model.access import RUNTIME, Principal, require
 from ..model.control import HELP_TOOL, ReturnReason, Turn
-from ..model.errors import BadRequest, ControlHeld, IllegalTransition
-from ..model.events import ApprovalDecided, ControlReturned, ControlTaken, Event
+from ..model.errors import BadRequest, Conflict, ControlHeld, IllegalTransition
+from ..model.events import ApprovalDecided, ControlAsked, ControlReturned, ControlTaken, Event
 from ..model.image import Image
 from ..model.process import Process, Signal, State
 from ..model.tool import Decision
@@ -46,7 +46,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Control:
-    """`take` and `give_back` are people's; `seen` and `lapse` keep a lease, or end it when its holder is gone."""
+    """`take`, `ask`, `give_back` are people's; `seen` and `lapse` keep a lease, or end it when its holder is gone."""
 
     def __init__(self, database: Database, processes: Processes) -> None:
         self._database = database
@@ -98,6 +98,14 @@ class Control:
                 f"{held.holder} has control of agent {pid}, and alone can hand it back", holder=held.holder
             )
         return self._return(tx, row, Lease(**held._mapping), "returned", note.strip(), turn, images)
+
+    @action("displays:control")
+    def ask(self, tx: Transaction, actor: Principal, pid: int) -> None:
+        """Ask whoever has control to hand it over. Raises `Conflict` if nobody has taken it."""
+        row = self._processes.load(tx, actor, pid)
+        if tx.one(_ONE, {"k": pid}) is None:
+            raise Conflict(f"nobody has taken control of agent {pid}; take it")
+        self._processes.append(tx, row, actor.name, (ControlAsked(actor.name),))
 
     @action("system:run")
     def lapse(

@@ -265,6 +265,12 @@ class ControlTaken(msgspec.Struct, frozen=True, tag="control.taken", tag_field="
     by: str
 
 
+class ControlAsked(msgspec.Struct, frozen=True, tag="control.asked", tag_field="type"):
+    """`by` asks the person who has control to hand it over."""
+
+    by: str
+
+
 class ControlReturned(msgspec.Struct, frozen=True, tag="control.returned", tag_field="type", omit_defaults=True):
     """The agent has control again. `note` are the person's words, `turn` what their turn came to."""
 
@@ -378,6 +384,7 @@ Event = (
     | Reflected
     | FeedbackGiven
     | ControlTaken
+    | ControlAsked
     | ControlReturned
     | ShellOpened
     | ShellClosed
@@ -442,11 +449,4 @@ class PersonActed(msgspec.Struct, frozen=True, tag="notice.person_acted", tag_fi
     act: Act
 
 
-class ControlAsked(msgspec.Struct, frozen=True, tag="notice.control_asked", tag_field="type"):
-    """`by` asks whoever has control to hand it over."""
-
-    pid: Pid
-    by: str
-
-
-Notice = TextDelta | OutputDelta | Preparing | PersonActed | ControlAsked
+Notice = TextDelta | OutputDelta | Preparing | PersonActed

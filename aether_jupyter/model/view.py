@@ -18,6 +18,7 @@ from .events import (
     AuxiliaryAnswered,
     AuxiliaryRequested,
     ContextCompacted,
+    ControlAsked,
     ControlReturned,
     ControlTaken,
     Event,
@@ -196,6 +197,7 @@ def _advance(p: Process, event: Event, at: float, n: int) -> Process:
             | MemoriesGiven()
             | ContextCompacted()
             | FeedbackGiven()
+            | ControlAsked()
             | ShellOpened()
             | ShellClosed()
             | SnapshotTaken()

@@ -18,10 +18,10 @@ from ..engine.takeover import joined
 from ..kernel.control import Control
 from ..kernel.feed import Feed
 from ..kernel.processes import Processes
-from ..model.access import RUNTIME, Principal, require
+from ..model.access import RUNTIME, Principal
 from ..model.control import ACTS, Act, ControlStatus, Scene, Stage, Turn, Viewer
-from ..model.errors import AetherError, Conflict, ControlHeld, NotFound
-from ..model.events import ControlAsked, ControlReturned, ControlTaken, PersonActed, ProcessExited
+from ..model.errors import AetherError, ControlHeld, NotFound
+from ..model.events import ControlReturned, ControlTaken, PersonActed, ProcessExited
 from ..model.image import Image
 from ..model.process import Process, State
 from ..store.journal import Entry, Journal
@@ -188,12 +188,8 @@ class Takeovers:
         return await self.status(who, pid)
 
     async def ask(self, who: Principal, pid: int) -> None:
-        """Ask whoever has control to hand it over."""
-        require(who, "displays:control")
-        process = await self._processes.get(who, pid)
-        if not process.control:
-            raise Conflict(f"nobody has taken control of agent {pid}; take it")
-        self._feed.publish(process.owner, ControlAsked(pid, who.name))
+        """Ask whoever has control to hand it over. Raises `Conflict` if nobody has taken it."""
+        await self._control.ask(who, pid)
 
     async def status(self, who: Principal, pid: int) -> ControlStatus:
         """Who has control, and since when."""

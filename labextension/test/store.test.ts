@@ -143,3 +143,21 @@ test('waits before a new try double up to half a minute, and differ by chance', 
   assert.equal(backoff(3, 1), 4000);
   assert.equal(backoff(50, 1), 30_000);
 });
+
+test('who asks for control is shown until it changes hands, also to who looks later', () => {
+  const store = filled();
+  const asked = () => painted(store).live[7]?.asked;
+  store.take({
+    records: [
+      line(1, 7, { type: 'control.taken', by: 'ana' }),
+      line(2, 7, { type: 'control.asked', by: 'priya' })
+    ],
+    cursor: 2
+  });
+  assert.equal(asked(), 'priya');
+  store.take({
+    records: [line(3, 7, { type: 'control.taken', by: 'priya' })],
+    cursor: 3
+  });
+  assert.equal(asked(), '');
+});

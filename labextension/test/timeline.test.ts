@@ -516,3 +516,20 @@ test('a person who was at a terminal is told of, and for how long', () => {
     ]
   );
 });
+
+test('who took control and who asked for it are told in their order', () => {
+  const notes = timeline(
+    records(
+      spawned,
+      { type: 'control.taken', by: 'ana' },
+      { type: 'control.asked', by: 'priya' }
+    )
+  ).filter(block => block.kind === 'note');
+  assert.deepEqual(
+    notes.map(({ actor, what }) => [actor, what.type]),
+    [
+      ['ana', 'taken'],
+      ['priya', 'asked']
+    ]
+  );
+});

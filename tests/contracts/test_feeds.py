@@ -22,6 +22,7 @@ from aether_jupyter.model.events import (
     AuxiliaryAnswered,
     AuxiliaryRequested,
     ContextCompacted,
+    ControlAsked,
     ControlReturned,
     ControlTaken,
     Event,
@@ -162,6 +163,7 @@ def a_life() -> list[Record]:
     say(1, FeedbackGiven(1, "ana", "up", "Well asked.", (3,)), ProcessReaped(home_kept=False))
     question = Approval(id="a2", pid=2, owner="ana", name="agent 2", kind="question", step=1, created_at=START + 40)
     say(2, StateChanged(State.RUNNING), ControlTaken("ana"), SignalSent(Signal.STOP), StateChanged(State.STOPPED))
+    say(2, ControlAsked("priya"))
     scene = Scene(stage="desktop", after=seen, open=("Portal",))
     turn = Turn(did=(Act(kind="click", at=START, x=3, y=4),), scenes=(scene,))
     say(2, ControlReturned("ana", "returned", 80.0, "Signed in.", turn), StateChanged(State.READY), ControlTaken("ana"))

@@ -20,8 +20,15 @@ from aether_jupyter.config import Settings
 from aether_jupyter.model.access import Principal
 from aether_jupyter.model.agent import AgentSpec, Mode, SandboxSpec
 from aether_jupyter.model.control import DisplayStatus
-from aether_jupyter.model.errors import BadRequest, Conflict, NotFound, ProcessNotFound
-from aether_jupyter.model.events import ControlReturned, ToolEnded
+from aether_jupyter.model.errors import BadRequest, Conflict, Forbidden, NotFound, ProcessNotFound
+from aether_jupyter.model.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    ControlAsked,
+    ControlReturned,
+    ControlTaken,
+    ToolEnded,
+)
 from aether_jupyter.model.message import Part, Text, ToolCall, Turn, UserTurn
 from aether_jupyter.model.process import Signal, State
 from aether_jupyter.rfb.client import RfbClient
@@ -278,6 +285,39 @@ async def test_a_second_user_sees_nothing_and_a_viewer_types_nothing(
     for each in (*lookers, person):
         await each.close()
     await house.app.processes.signal(ANA, pid, Signal.KILL)
+
+
+async def test_a_help_is_asked_for_given_and_told_and_all_of_it_is_in_the_journal(
+    house: House, takeovers: Takeovers, script: Script
+) -> None:
+    heard: list[Sequence[Turn]] = []
+    pid = (await house.spawn(waiting(script, heard=heard), sandbox=DESK)).pid
+    await in_state(house, pid, State.WAITING)
+    priya = Principal(name="priya", owner="ana")
+    with pytest.raises(Conflict, match="nobody has taken control"):
+        await takeovers.ask(priya, pid)
+    await takeovers.take(ANA, pid)
+    await takeovers.ask(priya, pid)
+    with pytest.raises(ProcessNotFound):
+        await takeovers.ask(BOB, pid)
+    looks = Principal(name="vera", owner="ana", scopes=frozenset({"processes:read", "displays:view"}))
+    with pytest.raises(Forbidden):
+        await takeovers.ask(looks, pid)
+    await takeovers.give_back(ANA, pid, "Priya does the rest.")
+    await house.settled(pid)
+    told = (ApprovalRequested, ControlTaken, ControlAsked, ControlReturned, ApprovalDecided)
+    records = await house.app.processes.records(ANA, pid, limit=200)
+    assert [(type(r.event), r.actor) for r in records if isinstance(r.event, told)] == [
+        (ApprovalRequested, f"agent:{pid}"),
+        (ControlTaken, "ana"),
+        (ControlAsked, "priya"),
+        (ControlReturned, "ana"),
+        (ApprovalDecided, "ana"),
+    ]
+    said = " ".join(turn.text for turn in heard[-1] if isinstance(turn, UserTurn))
+    assert "Priya does the rest." in said
+    assert "ana had control" in said
+    assert "priya" not in said
 
 
 async def test_control_goes_back_when_the_person_is_gone(

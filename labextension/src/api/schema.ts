@@ -1945,12 +1945,11 @@ export interface components {
         };
         /**
          * ControlAsked
-         * @description `by` asks whoever has control to hand it over.
+         * @description `by` asks the person who has control to hand it over.
          */
         ControlAsked: {
             /** @enum {unknown} */
-            type: "notice.control_asked";
-            pid: number;
+            type: "control.asked";
             by: string;
         };
         /**
@@ -2857,7 +2856,7 @@ export interface components {
          * @description What is shown and forgotten, of the watched processes only.
          */
         NoticesFrame: {
-            notices: (components["schemas"]["TextDelta"] | components["schemas"]["OutputDelta"] | components["schemas"]["Preparing"] | components["schemas"]["PersonActed"] | components["schemas"]["ControlAsked"])[];
+            notices: (components["schemas"]["TextDelta"] | components["schemas"]["OutputDelta"] | components["schemas"]["Preparing"] | components["schemas"]["PersonActed"])[];
         };
         /**
          * Outcome
@@ -3355,7 +3354,7 @@ export interface components {
             owner: string;
             actor: string;
             at: number;
-            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["ProcessRestored"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["ControlTaken"] | components["schemas"]["ControlReturned"] | components["schemas"]["ShellOpened"] | components["schemas"]["ShellClosed"] | components["schemas"]["SnapshotTaken"] | components["schemas"]["SnapshotDeleted"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
+            event: components["schemas"]["ProcessSpawned"] | components["schemas"]["ProcessRestored"] | components["schemas"]["StateChanged"] | components["schemas"]["SignalSent"] | components["schemas"]["LimitsExtended"] | components["schemas"]["ModelChosen"] | components["schemas"]["ProcessExited"] | components["schemas"]["ProcessReaped"] | components["schemas"]["ProcessErased"] | components["schemas"]["MessageSent"] | components["schemas"]["RequestOpened"] | components["schemas"]["RequestMoved"] | components["schemas"]["ModelRequested"] | components["schemas"]["ModelAnswered"] | components["schemas"]["ModelFailed"] | components["schemas"]["MemoriesGiven"] | components["schemas"]["AuxiliaryRequested"] | components["schemas"]["AuxiliaryAnswered"] | components["schemas"]["ContextCompacted"] | components["schemas"]["PlanChanged"] | components["schemas"]["Reflected"] | components["schemas"]["FeedbackGiven"] | components["schemas"]["ControlTaken"] | components["schemas"]["ControlAsked"] | components["schemas"]["ControlReturned"] | components["schemas"]["ShellOpened"] | components["schemas"]["ShellClosed"] | components["schemas"]["SnapshotTaken"] | components["schemas"]["SnapshotDeleted"] | components["schemas"]["Guidance"] | components["schemas"]["ToolStarted"] | components["schemas"]["ToolEnded"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalClosed"];
         };
         /**
          * RecordList

@@ -50,7 +50,6 @@ export type SignalSent = Schemas['SignalSent'];
 export type LimitsExtended = Schemas['LimitsExtended'];
 export type ControlReturned = Schemas['ControlReturned'];
 export type PersonActed = Schemas['PersonActed'];
-export type ControlAsked = Schemas['ControlAsked'];
 export type NetworkKind = NonNullable<
   NonNullable<AgentSpec['sandbox']>['network']
 >;

@@ -271,9 +271,6 @@ export class AetherStore implements IAetherStore {
       case 'notice.person_acted':
         after = { ...before, acts: [...before.acts, notice.act].slice(-ACTS) };
         break;
-      case 'notice.control_asked':
-        after = { ...before, asked: notice.by };
-        break;
     }
     this._live = { ...this._live, [notice.pid]: after };
   }
@@ -282,6 +279,12 @@ export class AetherStore implements IAetherStore {
   private _settle({ pid, event }: JournalRecord): void {
     if (event.type === 'model.answered' || event.type === 'model.failed') {
       this._answered.set(pid, event.step);
+    }
+    if (event.type === 'control.asked') {
+      // Also where nobody looks yet: whoever has control may open the panel later.
+      const before = this._live[pid] ?? NOTHING;
+      this._live = { ...this._live, [pid]: { ...before, asked: event.by } };
+      return;
     }
     const before = this._live[pid];
     if (!before) return;

@@ -180,6 +180,7 @@ export interface NoteBlock {
     | { readonly type: 'why'; readonly text: string }
     | { readonly type: 'model'; readonly model: string }
     | { readonly type: 'taken' }
+    | { readonly type: 'asked' }
     | { readonly type: 'terminal'; readonly durationS: number | null }
     | {
         readonly type: 'returned';
@@ -393,12 +394,13 @@ export function timeline(records: readonly JournalRecord[]): Block[] {
         });
         break;
       case 'control.taken':
+      case 'control.asked':
         blocks.push({
           kind: 'note',
           key,
           at,
           actor: event.by,
-          what: { type: 'taken' }
+          what: { type: event.type === 'control.taken' ? 'taken' : 'asked' }
         });
         break;
       case 'terminal.opened':

@@ -254,6 +254,7 @@ function step(p: Process, event: AetherEvent, at: number, n: number): Process {
     case 'memory.given':
     case 'context.compacted':
     case 'feedback.given':
+    case 'control.asked':
     case 'terminal.opened':
     case 'terminal.closed':
     case 'snapshot.taken':

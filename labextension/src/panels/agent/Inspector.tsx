@@ -689,6 +689,8 @@ function logLine(
       };
     case 'control.taken':
       return { source: 'person', text: `${event.by} took over` };
+    case 'control.asked':
+      return { source: 'person', text: `${event.by} asks for control` };
     case 'terminal.opened':
       return {
         source: 'person',

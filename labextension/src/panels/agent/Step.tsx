@@ -1006,6 +1006,8 @@ function NoteRow(props: { block: NoteBlock }): React.JSX.Element {
         );
       case 'taken':
         return trans.__('%1 took over', who);
+      case 'asked':
+        return trans.__('%1 asks for control', who);
       case 'terminal':
         return what.durationS === null
           ? trans.__('%1 opened a terminal in its sandbox', who)
