@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import struct
 import subprocess
 import time
 import urllib.error
@@ -201,6 +202,70 @@ def test_a_person_takes_over_types_and_hands_back(chrome: Any, lab: Lab) -> None
     assert not violations(page, ".jp-AetherDesktop")
     # What the agent finds is as large as it was.
     wait_for(lambda: _sizes(page)[0] == [1280, 800], 30, lambda: str(_sizes(page)))
+
+
+def _qualities(sent: list[bytes]) -> list[int]:
+    """The picture qualities, 0 to 9, that the page asked the desktop for, in their order."""
+    found = []
+    for message in sent:
+        if message[:1] == b"\x02":
+            (count,) = struct.unpack_from(">H", message, 2)
+            asked = struct.unpack_from(f">{count}i", message, 4)
+            found += [32 + each for each in asked if -32 <= each <= -23]
+    return found
+
+
+def _choose(page: Any, quality: str) -> None:
+    page.get_by_role("button", name="Quality").click()
+    page.get_by_role("menuitem", name=re.compile(f"^{quality}")).click()
+
+
+def test_full_screen_view_only_and_quality_do_what_they_say(chrome: Any, lab: Lab) -> None:
+    pid = _clerk(lab)
+    page = open_lab(chrome, lab)
+    sent: list[bytes] = []
+
+    def heard(socket: Any) -> None:
+        if "/aether/displays/" in socket.url:
+            socket.on("framesent", lambda data: sent.append(data if isinstance(data, bytes) else data.encode()))
+
+    page.on("websocket", heard)
+    run(page, "aether:open-desktop", pid=pid)
+    page.wait_for_selector(CANVAS, timeout=60_000)
+    wait_for(lambda: _shows(page), 30)
+    wait_for(lambda: lab.process(pid)["step"] >= 3, 60)
+
+    for name, level in (("Low", 1), ("Best", 9)):
+        _choose(page, name)
+
+        def asked(level: int = level) -> bool:
+            # Playwright hears of messages only while it is asked for something itself.
+            page.wait_for_timeout(100)
+            return _qualities(sent)[-1:] == [level]
+
+        wait_for(asked, 20, lambda: str(_qualities(sent)))
+    wait_for(lambda: _shows(page), 30)
+
+    _take(page)
+    _editor(page, lab)
+    only = page.get_by_role("switch", name="View only")
+    only.click()
+    page.locator(CANVAS).click(position={"x": 300, "y": 300})
+    page.keyboard.type("unwanted")
+    only.click()
+    _editor(page, lab)
+    page.keyboard.type("wanted")
+    _saved(page, lab, pid, "wanted")
+    assert _text(lab, pid).strip() == "wanted"
+    page.keyboard.press("Control+Alt+Escape")
+
+    small = _sizes(page)[0]
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("s => document.fullscreenElement?.contains(document.querySelector(s))", arg=CANVAS)
+    wait_for(lambda: _fits(page) and _sizes(page)[0] > small, 30, lambda: str(_sizes(page)))
+    page.get_by_role("button", name="Leave full screen").click()
+    page.wait_for_function("() => document.fullscreenElement === null")
+    wait_for(lambda: _fits(page) and _sizes(page)[0] == small, 30, lambda: str(_sizes(page)))
 
 
 def _text(lab: Lab, pid: int) -> str:
