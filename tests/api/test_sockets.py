@@ -102,6 +102,72 @@ async def test_the_screen_of_an_agent_without_one_is_not_there(
     await call("POST", f"processes/{pid}/signals", {"signal": "KILL"})
 
 
+class Endless(Blank):
+    """A view that shows as much as anybody takes, and more than anybody should."""
+
+    PIECE, ALL = 1 << 18, 1 << 27
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(0 if self.taken < self.ALL else 60)
+        self.taken += self.PIECE
+        return bytes(self.PIECE)
+
+
+@pytest.mark.parametrize("stage", ["displays", "browsers"])
+async def test_what_a_viewer_does_not_take_is_not_gathered_in_the_server(
+    jp_serverapp: Any,
+    jp_http_port: int,
+    http_server_client: Any,
+    jp_auth_header: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    shown = Endless()
+
+    async def view(self: Any, who: Any, pid: int, *, view_only: bool = False) -> Any:
+        return shown
+
+    monkeypatch.setattr("aether_jupyter.runtime.displays.Displays.view", view)
+    monkeypatch.setattr("aether_jupyter.runtime.screencasts.Screencasts.view", view)
+    asked = {
+        "Host": f"127.0.0.1:{jp_http_port}",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        **jp_auth_header,
+    }
+    # By hand, since clients of websockets read on by themselves.
+    reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port, limit=1 << 16)
+    head = "".join(f"{name}: {value}\r\n" for name, value in asked.items())
+    writer.write(f"GET {jp_serverapp.base_url}aether/{stage}/1 HTTP/1.1\r\n{head}\r\n".encode())
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+
+    async def still() -> int:
+        """How much was taken, once that stays as it is."""
+        async with asyncio.timeout(20):
+            while True:
+                before = shown.taken
+                await asyncio.sleep(0.5)
+                if before and shown.taken == before:
+                    return before
+
+    # The kernel's buffers of a connection hold some megabytes.
+    held = await still()
+    assert held < 32_000_000
+    wanted = 2 * held
+    while wanted > 0:
+        wanted -= len(await reader.read(1 << 20))
+    assert held < shown.taken < 4 * held + Endless.PIECE
+    writer.close()
+    async with asyncio.timeout(10):
+        while not shown.closed:
+            await asyncio.sleep(0.02)
+
+
 async def test_a_browser_is_looked_at_before_it_is_open_and_nonsense_ends_it(call: Any, jp_ws_fetch: Any) -> None:
     spec = {"goal": "hi", "model": "scripted:slow", "tools": ["browser_open"], "sandbox": {"network": "host"}}
     pid = (await call("POST", "processes", spec)).json["pid"]
