@@ -645,8 +645,13 @@ class Processes:
         return rows[0].worker if rows else None
 
     async def homes_to_remove(self, pids: Iterable[int]) -> Sequence[int]:
-        """Which of these homes belong to reaped processes that did not keep them, or to nobody."""
-        wanted = list(pids)
+        """Which of these homes belong to reaped processes that did not keep them, or to nobody.
+
+        One of a number that was not given yet is spared: a restored process has its home before its row is committed.
+        """
+        # Asked first: whose row is committed after this read is newer, and so spared.
+        newest = await self.newest()
+        wanted = [pid for pid in pids if pid <= newest]
         remove: MutableSequence[int] = []
         for at in range(0, len(wanted), SOME):
             some = wanted[at : at + SOME]

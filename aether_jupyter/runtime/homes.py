@@ -41,7 +41,7 @@ class Homes:
 
     def path(self, pid: int) -> Path:
         """The folder, made if missing and readable by its owner only."""
-        home = self.existing(pid)
+        home = self._root / str(int(pid)) if pid in self._ready else self.existing(pid)
         if not home.is_dir():
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             if os.name == "posix":
@@ -49,10 +49,16 @@ class Homes:
         return home
 
     def existing(self, pid: int) -> Path:
-        """The folder, which may not be there; its volume is mounted if it has one, which takes some milliseconds."""
+        """The folder, which may not be there; its volume is mounted if it has one, which takes some milliseconds.
+
+        It stays mounted for `IDLE_S` from now: whoever asks is about to read.
+        """
         home = self._root / str(int(pid))
-        # Also where none can be made any more: what was written there is to be found.
-        if pid not in self._ready and pid not in self._looked and self._volumes.use(pid, home, None):
+        if pid in self._looked and pid not in self._ready:
+            return home
+        # Also where none can be made any more: what was written there is to be found. And also of one that is mounted:
+        # this is called in threads, and only the volumes know whether it is being unmounted at this moment.
+        if self._volumes.use(pid, home, None):
             self._ready[pid] = time.monotonic()
         return home
 

@@ -229,7 +229,11 @@ async def test_only_homes_of_the_reaped_go_and_those_of_nobody(settings: Setting
         await it.processes.reap(ANA, claims[0].pid)
         await it.processes.reap(ANA, claims[1].pid, keep_home=True)
         nobody = range(1000, 3000)
-        found = await it.processes.homes_to_remove([*(claim.pid for claim in claims), *nobody])
-        assert found == [claims[0].pid, *nobody]
+        with closing(sqlite3.connect(settings.database)) as other, other:
+            # The numbers between them were given once, and whoever had them was erased.
+            other.execute("UPDATE process SET pid = 3000 WHERE pid = ?", (claims[2].pid,))
+        found = await it.processes.homes_to_remove([*(claim.pid for claim in claims), *nobody, 3000, 3001])
+        # The last number was not given yet: whoever is about to have it has its home first.
+        assert found == [claims[0].pid, claims[2].pid, *nobody]
         alive = await it.processes.alive()
         assert [claim.pid in alive for claim in claims] == [False, False, False, True]

@@ -102,6 +102,21 @@ async def test_what_nobody_uses_is_unmounted_after_a_while_and_comes_back(
     assert mounted(settings.home) == []
 
 
+async def test_who_reads_in_a_home_keeps_its_volume_mounted_as_who_works_in_it_does(
+    sized: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Homes(settings)
+    home = await found.ready(7, SPEC)
+    monkeypatch.setattr(homes, "IDLE_S", 0.3)
+    await asyncio.sleep(0.4)
+    assert found.existing(7) == home
+    await found.settle(())
+    assert mounted(settings.home) == [str(home)]
+    await asyncio.sleep(0.4)
+    await found.settle(())
+    assert mounted(settings.home) == []
+
+
 async def test_a_volume_that_is_asked_for_while_it_is_tidied_up_stays(
     sized: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -509,6 +509,28 @@ async def test_what_a_cut_off_server_left_is_swept(settings: Settings, ticks: Ti
         assert files(house, again.pid) == [f"notes/{n}.txt" for n in range(1, 5)]
 
 
+async def test_a_home_in_its_place_before_its_agent_is_recorded_is_not_taken_for_nobodys(
+    house: House, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = await house.run(script("w", writer))
+    snapshot = await house.app.captures.take(ANA, done.pid)
+    homes, loop = house.app.captures._machines.homes, asyncio.get_running_loop()
+    put, removed = homes.put, []
+
+    async def reaper() -> Sequence[int]:
+        return await house.app.processes.homes_to_remove(await asyncio.to_thread(homes.pids))
+
+    def look_meanwhile(folder: Path, pid: int) -> None:
+        put(folder, pid)
+        assert pid in homes.pids()
+        removed.extend(asyncio.run_coroutine_threadsafe(reaper(), loop).result(10))
+
+    monkeypatch.setattr(homes, "put", look_meanwhile)
+    made = await house.app.captures.restore(ANA, snapshot.id, Branching())
+    assert removed == []
+    assert files(house, made.process.pid) == files(house, done.pid)
+
+
 async def test_snapshots_go_with_what_is_erased(house: House, script: Script) -> None:
     first = await house.run(script("erased", writer), name="secretive", limits=Limits(steps=10))
     other = await house.run(script("staying", writer), name="other", limits=Limits(steps=10))
