@@ -233,13 +233,11 @@ class Memories:
             self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
         return kept
 
-    async def put_back(self, actor: Principal, agent: str, memories: Sequence[Memory]) -> None:
-        """Keep what an agent remembered elsewhere or at another time as new memories, each with its own source."""
-        await self._put_back(actor, agent, memories)
-        self.changed()
+    def put_back(self, tx: Transaction, owner: str, agent: str, memories: Sequence[Memory]) -> None:
+        """Keep what an agent remembered elsewhere or at another time as new memories, each with its own source.
 
-    @action("memory:write")
-    def _put_back(self, tx: Transaction, actor: Principal, agent: str, memories: Sequence[Memory]) -> None:
+        Inside the transaction of another action, whose caller calls `changed` after the commit.
+        """
         for source, same in itertools.groupby(memories, key=lambda each: each.source):
             notes = [
                 Note(
@@ -252,7 +250,7 @@ class Memories:
                 )
                 for each in same
             ]
-            self.keep(tx, actor.owner, agent, notes, source)
+            self.keep(tx, owner, agent, notes, source)
 
     def annotate(self, tx: Transaction, owner: str, key: int, **fields: Any) -> None:
         """Set where a memory came from; what it says stays, so it is no new version."""

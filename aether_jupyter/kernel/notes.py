@@ -69,6 +69,10 @@ class NotesKeeper:
 
     @action("memory:write")
     def _write(self, tx: Transaction, actor: Principal, agent: str, text: str, version: int | None) -> Notes:
+        return self.put(tx, actor, agent, text, version)
+
+    def put(self, tx: Transaction, actor: Principal, agent: str, text: str, version: int | None = None) -> Notes:
+        """`write` inside the transaction of another action, whose caller calls `forget` after the commit."""
         if actor.pid is not None:
             raise Forbidden("MEMORY.md is a person's; an agent keeps notes with its tool remember")
         if not agent.strip():

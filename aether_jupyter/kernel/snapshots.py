@@ -237,10 +237,15 @@ class Snapshots:
         history: Sequence[tuple[float, str, Event]],
         restored: Callable[[Process], ProcessRestored],
         place: Callable[[int], None],
+        recall: Callable[[Transaction], None],
     ) -> Process:
-        """Record the process that goes on from a snapshot or a step; see `Processes.begin_from`."""
+        """Record the process that goes on from a snapshot or a step; see `Processes.begin_from`.
+
+        `recall` writes what it remembers in the same transaction: one that cannot begin leaves no memory behind.
+        """
         require(actor, "processes:spawn")
         _person_or_runtime(actor)
+        recall(tx)
         return self._processes.begin_from(tx, actor, process, history, restored, place)
 
     def _insert(self, tx: Transaction, snapshot: Snapshot, manifest: str) -> Snapshot:

@@ -51,6 +51,7 @@ from ..model.snapshot import (
     SnapshotDetail,
 )
 from ..model.tool import Risk
+from ..store.database import Transaction
 from . import archive
 from .holds import Holds
 from .machines import Machines
@@ -62,11 +63,12 @@ log = logging.getLogger(__name__)
 PATIENCE_S, MORE_PATIENCE_S = 2.0, 20.0
 """How long a tool is let go on before its sandbox is frozen; and where that cannot be."""
 SHOWING_S = 1.0
-SOME = 200
 NAMES = 100
 NAME_CHARS = 120
 ENDING = "aethersnapshot"
 LATEST = 2**31 - 1
+Recall = Callable[[Transaction], None]
+"""Writes what an agent remembers in the transaction in which it begins."""
 
 
 class Captures:
@@ -292,7 +294,7 @@ class Captures:
         above = [] if foreign else await self._snapshots.names_above(old.parent)
         parent = old.parent if above else None
         self._processes.admissible(made.spec, (how.name or old.name, *above))
-        name, told = await self._remembering(actor, made, above, how, files, foreign)
+        name, told, recall = await self._remembering(actor, made, above, how, files, foreign)
         notes += told
         state, wait = branches.going_on(made, how)
         snapshot = files[0].snapshot if files is not None else None
@@ -339,14 +341,14 @@ class Captures:
             return ProcessRestored(new, made.spec, told_agent, made.edited, how.model, tainted)
 
         if files is None:
-            return Branched(await self._begin(actor, process, made.events, restored, None), notes)
+            return Branched(await self._begin(actor, process, made.events, restored, recall, None), notes)
         await asyncio.to_thread(_must_fit, self._settings.snapshots, files[1])
         # To the end: what lies beside it half done would be swept.
         async with self._alone(actor.owner) as vault:
             staged = await asyncio.to_thread(vault.folder)
             try:
                 await asyncio.to_thread(self._fill, vault, staged, files[1], made.spec)
-                begun = await self._begin(actor, process, made.events, restored, staged)
+                begun = await self._begin(actor, process, made.events, restored, recall, staged)
             finally:
                 await asyncio.to_thread(vault.drop, staged)
         return Branched(begun, notes)
@@ -357,6 +359,7 @@ class Captures:
         process: Process,
         history: Sequence[branches.Kept],
         restored: Callable[[Process], ProcessRestored],
+        recall: Recall,
         staged: Path | None,
     ) -> Process:
         placed: list[int] = []
@@ -368,12 +371,15 @@ class Captures:
 
         async with self._placing():
             try:
-                return await self._snapshots.begin(actor, process, history, restored, place)
+                begun = await self._snapshots.begin(actor, process, history, restored, place, recall)
             except Exception:
                 # It was not committed, so this is nobody's.
                 for pid in placed:
                     await self._machines.homes.remove(pid)
                 raise
+        self._memories.changed()
+        self._notes.forget(actor.owner)
+        return begun
 
     def _fill(self, vault: Vault, folder: Path, manifest: Manifest, spec: AgentSpec) -> None:
         with self._machines.homes.filling(folder, spec.sandbox) as home:
@@ -406,17 +412,17 @@ class Captures:
         how: Branching,
         files: tuple[Kept, Manifest] | None,
         foreign: bool,
-    ) -> tuple[str, list[str]]:
-        """The name under which it remembers, with its memories of the time put there if they are wanted."""
+    ) -> tuple[str, list[str], Recall]:
+        """The name under which it remembers, and what puts its memories of the time there if they are wanted."""
         name = how.name or made.process.name
         agent = memory_name(name, above)
         if how.memory == "now" or files is None:
             held = await self._snapshots.remembers(actor.owner, agent)
-            return name, [f"It shares the memory of {agent}, as it is now."] if held else []
+            return name, [f"It shares the memory of {agent}, as it is now."] if held else [], _nothing
         kept, manifest = files
         part = manifest.memory
         if not foreign and agent == part.agent and await self._unchanged(kept, part):
-            return name, []
+            return name, [], _nothing
         if await self._snapshots.remembers(actor.owner, agent):
             if how.name:
                 raise Conflict(f"name: {agent} remembers things of its own; choose another name, or memory=now")
@@ -425,14 +431,17 @@ class Captures:
         if foreign:
             source = Source(actor.name, "import", tainted=True)
             memories = [msgspec.structs.replace(memory, source=source) for memory in memories]
-        for at in range(0, len(memories), SOME):
-            await self._memories.put_back(actor, agent, memories[at : at + SOME])
-        if part.notes and not foreign:
-            await self._notes.write(actor, agent, part.notes)
+        require(actor, "memory:write")
+
+        def recall(tx: Transaction) -> None:
+            self._memories.put_back(tx, actor.owner, agent, memories)
+            if part.notes and not foreign:
+                self._notes.put(tx, actor, agent, part.notes)
+
         told = [f"It remembers what it did then ({_count(len(memories), 'memory', 'memories')}), as {agent}."]
         if part.notes and foreign:
             told.append("Its MEMORY.md was left out: it would stand in every prompt.")
-        return name, told
+        return name, told, recall
 
     async def _unchanged(self, kept: Kept, part: MemoryPart) -> bool:
         if kept.snapshot.pid is None:
@@ -598,6 +607,10 @@ class Captures:
         if pid is not None:
             return await self._snapshots.history(pid)
         return await asyncio.to_thread(archive.journal_of, self._vault(kept.snapshot.owner), manifest)
+
+
+def _nothing(tx: Transaction) -> None:
+    """It shares a memory that is there."""
 
 
 def _known(vault: Vault, name: str) -> Mapping[str, Entry]:

@@ -16,7 +16,14 @@ from aether_jupyter.app import open_app
 from aether_jupyter.config import Settings
 from aether_jupyter.declare import tool
 from aether_jupyter.model.agent import Limits, Mode, SandboxSpec
-from aether_jupyter.model.errors import BadRequest, BadSnapshot, Conflict, ProcessNotFound, SnapshotNotFound
+from aether_jupyter.model.errors import (
+    BadRequest,
+    BadSnapshot,
+    Conflict,
+    ProcessNotFound,
+    SnapshotNotFound,
+    StorageFull,
+)
 from aether_jupyter.model.events import (
     ApprovalClosed,
     ApprovalRequested,
@@ -371,6 +378,39 @@ async def test_memory_of_then_goes_into_a_space_of_its_own_once_it_is_another(ho
     assert now.process.name == "archivist"
     with pytest.raises(Conflict, match="remembers things of its own"):
         await house.app.captures.restore(ANA, snapshot.id, Branching(name="archivist"))
+
+
+async def test_what_cannot_be_restored_leaves_no_memory_and_no_home_behind(
+    house: House, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, taking = Source("ana", "person"), house.app.captures
+    await house.app.memories.remember(ANA, "archivist", Note(text="the blue door is locked"), source)
+    await house.app.notes.write(ANA, "archivist", "Be brief.")
+    first = await house.run(script("filing", writer), name="archivist")
+    snapshot = await taking.take(ANA, first.pid)
+    await house.app.memories.remember(ANA, "archivist", Note(text="the red door is new"), source)
+    spaces = await house.app.memories.spaces(ANA)
+    homes = taking._machines.homes
+
+    def full(*_: object) -> None:
+        raise StorageFull("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(homes, "put", full)
+        with pytest.raises(StorageFull):
+            await taking.restore(ANA, snapshot.id, Branching())
+    with monkeypatch.context() as patch:
+        patch.setattr(Vault, "lay_out", full)
+        with pytest.raises(StorageFull):
+            await taking.restore(ANA, snapshot.id, Branching())
+    assert await house.app.memories.spaces(ANA) == spaces
+    assert await house.app.notes.of("ana", "archivist (step 5)") == ""
+    assert homes.pids() == [first.pid]
+    made = await taking.restore(ANA, snapshot.id, Branching(paused=True))
+    assert made.process.name == "archivist (step 5)"
+    found = await house.app.memories.list(ANA, "archivist (step 5)")
+    assert "the blue door is locked" in [each.text for each in found]
+    assert await house.app.notes.of("ana", "archivist (step 5)") == "Be brief."
 
 
 async def test_what_was_telling_of_the_one_is_not_told_again_by_the_other(house: House, script: Script) -> None:
