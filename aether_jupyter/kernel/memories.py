@@ -233,11 +233,17 @@ class Memories:
             self._tidy(tx, space, layer, sum(memory.layer is layer for memory in kept))
         return kept
 
-    def put_back(self, tx: Transaction, owner: str, agent: str, memories: Sequence[Memory]) -> None:
-        """Keep what an agent remembered elsewhere or at another time as new memories, each with its own source.
+    async def put_back(self, actor: Principal, agent: str, memories: Sequence[Memory]) -> None:
+        """Keep what an agent remembered elsewhere or at another time as new memories, each with its own source."""
+        await self._put_back(actor, agent, memories)
+        self.changed()
 
-        Inside the transaction of another action, whose caller calls `changed` after the commit.
-        """
+    @action("memory:write")
+    def _put_back(self, tx: Transaction, actor: Principal, agent: str, memories: Sequence[Memory]) -> None:
+        self.keep_again(tx, actor.owner, agent, memories)
+
+    def keep_again(self, tx: Transaction, owner: str, agent: str, memories: Sequence[Memory]) -> None:
+        """`put_back` inside the transaction of another action, whose caller calls `changed` after the commit."""
         for source, same in itertools.groupby(memories, key=lambda each: each.source):
             notes = [
                 Note(

@@ -36,7 +36,7 @@ from ..model.access import RUNTIME, Principal, require
 from ..model.agent import AgentSpec
 from ..model.errors import AetherError, BadSnapshot, Conflict, StorageFull
 from ..model.events import ProcessRestored
-from ..model.memory import Source, memory_name
+from ..model.memory import Memory, Source, memory_name
 from ..model.process import CameFrom, Process, State
 from ..model.snapshot import (
     Branched,
@@ -67,8 +67,17 @@ NAMES = 100
 NAME_CHARS = 120
 ENDING = "aethersnapshot"
 LATEST = 2**31 - 1
-Recall = Callable[[Transaction], None]
-"""Writes what an agent remembers in the transaction in which it begins."""
+AT_ONCE, SOME = 5_000, 500
+"""So many memories are written in the transaction in which an agent begins, for which all others wait; and by each one
+after it."""
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """What is to be put into the memory of `agent`; nothing where it shares one that is there."""
+
+    agent: str = ""
+    memories: Sequence[Memory] = ()
+    notes: str = ""
 
 
 class Captures:
@@ -294,7 +303,7 @@ class Captures:
         above = [] if foreign else await self._snapshots.names_above(old.parent)
         parent = old.parent if above else None
         self._processes.admissible(made.spec, (how.name or old.name, *above))
-        name, told, recall = await self._remembering(actor, made, above, how, files, foreign)
+        name, told, recalled = await self._remembering(actor, made, above, how, files, foreign)
         notes += told
         state, wait = branches.going_on(made, how)
         snapshot = files[0].snapshot if files is not None else None
@@ -341,14 +350,14 @@ class Captures:
             return ProcessRestored(new, made.spec, told_agent, made.edited, how.model, tainted)
 
         if files is None:
-            return Branched(await self._begin(actor, process, made.events, restored, recall, None), notes)
+            return Branched(await self._begin(actor, process, made.events, restored, recalled, None), notes)
         await asyncio.to_thread(_must_fit, self._settings.snapshots, files[1])
         # To the end: what lies beside it half done would be swept.
         async with self._alone(actor.owner) as vault:
             staged = await asyncio.to_thread(vault.folder)
             try:
                 await asyncio.to_thread(self._fill, vault, staged, files[1], made.spec)
-                begun = await self._begin(actor, process, made.events, restored, recall, staged)
+                begun = await self._begin(actor, process, made.events, restored, recalled, staged)
             finally:
                 await asyncio.to_thread(vault.drop, staged)
         return Branched(begun, notes)
@@ -359,7 +368,7 @@ class Captures:
         process: Process,
         history: Sequence[branches.Kept],
         restored: Callable[[Process], ProcessRestored],
-        recall: Recall,
+        recalled: Recalled,
         staged: Path | None,
     ) -> Process:
         placed: list[int] = []
@@ -368,6 +377,11 @@ class Captures:
             if staged is not None:
                 placed.append(pid)
                 self._machines.homes.put(staged, pid)
+
+        def recall(tx: Transaction) -> None:
+            self._memories.keep_again(tx, actor.owner, recalled.agent, recalled.memories[-AT_ONCE:])
+            if recalled.notes:
+                self._notes.put(tx, actor, recalled.agent, recalled.notes)
 
         async with self._placing():
             try:
@@ -379,6 +393,10 @@ class Captures:
                 raise
         self._memories.changed()
         self._notes.forget(actor.owner)
+        # The oldest of very many come while it works already.
+        older = recalled.memories[:-AT_ONCE]
+        for at in range(0, len(older), SOME):
+            await self._memories.put_back(actor, recalled.agent, older[at : at + SOME])
         return begun
 
     def _fill(self, vault: Vault, folder: Path, manifest: Manifest, spec: AgentSpec) -> None:
@@ -412,17 +430,17 @@ class Captures:
         how: Branching,
         files: tuple[Kept, Manifest] | None,
         foreign: bool,
-    ) -> tuple[str, list[str], Recall]:
-        """The name under which it remembers, and what puts its memories of the time there if they are wanted."""
+    ) -> tuple[str, list[str], Recalled]:
+        """The name under which it remembers, and its memories of the time if they are to be put there."""
         name = how.name or made.process.name
         agent = memory_name(name, above)
         if how.memory == "now" or files is None:
             held = await self._snapshots.remembers(actor.owner, agent)
-            return name, [f"It shares the memory of {agent}, as it is now."] if held else [], _nothing
+            return name, [f"It shares the memory of {agent}, as it is now."] if held else [], Recalled()
         kept, manifest = files
         part = manifest.memory
         if not foreign and agent == part.agent and await self._unchanged(kept, part):
-            return name, [], _nothing
+            return name, [], Recalled()
         if await self._snapshots.remembers(actor.owner, agent):
             if how.name:
                 raise Conflict(f"name: {agent} remembers things of its own; choose another name, or memory=now")
@@ -432,16 +450,10 @@ class Captures:
             source = Source(actor.name, "import", tainted=True)
             memories = [msgspec.structs.replace(memory, source=source) for memory in memories]
         require(actor, "memory:write")
-
-        def recall(tx: Transaction) -> None:
-            self._memories.put_back(tx, actor.owner, agent, memories)
-            if part.notes and not foreign:
-                self._notes.put(tx, actor, agent, part.notes)
-
         told = [f"It remembers what it did then ({_count(len(memories), 'memory', 'memories')}), as {agent}."]
         if part.notes and foreign:
             told.append("Its MEMORY.md was left out: it would stand in every prompt.")
-        return name, told, recall
+        return name, told, Recalled(agent, memories, part.notes if not foreign else "")
 
     async def _unchanged(self, kept: Kept, part: MemoryPart) -> bool:
         if kept.snapshot.pid is None:
@@ -607,10 +619,6 @@ class Captures:
         if pid is not None:
             return await self._snapshots.history(pid)
         return await asyncio.to_thread(archive.journal_of, self._vault(kept.snapshot.owner), manifest)
-
-
-def _nothing(tx: Transaction) -> None:
-    """It shares a memory that is there."""
 
 
 def _known(vault: Vault, name: str) -> Mapping[str, Entry]:

@@ -413,6 +413,21 @@ async def test_what_cannot_be_restored_leaves_no_memory_and_no_home_behind(
     assert await house.app.notes.of("ana", "archivist (step 5)") == "Be brief."
 
 
+async def test_very_many_memories_are_put_back_in_parts_and_none_is_missing(
+    house: House, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captures, "AT_ONCE", 20)
+    monkeypatch.setattr(captures, "SOME", 7)
+    first = await house.run(script("counting", writer), name="clerk")
+    notes = [Note(text=f"case {n} is settled") for n in range(60)]
+    await house.app.memories.remember_many(ANA, "clerk", notes, Source("ana", "person"))
+    snapshot = await house.app.captures.take(ANA, first.pid)
+    await house.app.captures.restore(ANA, snapshot.id, Branching(paused=True, name="successor"))
+    then, now = [await house.app.memories.list(ANA, name, limit=1000) for name in ("clerk", "successor")]
+    assert len(then) >= 60
+    assert sorted(each.text for each in now) == sorted(each.text for each in then)
+
+
 async def test_what_was_telling_of_the_one_is_not_told_again_by_the_other(house: House, script: Script) -> None:
     def body(step: int, turns: Sequence[Turn]) -> Sequence[Part]:
         return [call(step, "read_file", path="missing.txt")] if step < 3 else [Text("it is not there")]
