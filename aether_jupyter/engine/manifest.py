@@ -6,8 +6,10 @@ A manifest that came from elsewhere was written by anybody: nothing in it is bel
 from __future__ import annotations
 
 import posixpath
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -19,8 +21,11 @@ ENTRIES = 250_000
 HOME_BYTES = 64 << 30
 """What the files of one snapshot may come to, holes in them included."""
 PATH_BYTES, NAME_BYTES, DEEP = 3_000, 255, 200
+KINDS, OPEN, OPEN_CHARS = 20, 1_000, 4_000
+"""How many kinds of open things a manifest tells of, how many of each, and how long one may be."""
 HOME = "/home/agent"
 """What a home is called inside a sandbox; a link may point there by that name."""
+_KIND = re.compile(r"[a-z]{1,20}")
 
 
 def check(manifest: Manifest, *, folds_case: bool) -> None:
@@ -30,6 +35,7 @@ def check(manifest: Manifest, *, folds_case: bool) -> None:
     """
     if manifest.version != VERSION:
         raise BadSnapshot(f"it is of version {manifest.version}, and this server reads version {VERSION}")
+    _check_extras(manifest.extras)
     if len(manifest.files) > ENTRIES:
         raise BadSnapshot(f"it holds {len(manifest.files):,} files; at most {ENTRIES:,}")
     kinds: dict[str, str] = {}
@@ -55,6 +61,12 @@ def check(manifest: Manifest, *, folds_case: bool) -> None:
             if folders.get(_fold(above), "directory") != "directory":
                 raise BadSnapshot(f"{shown(path)} lies below {shown(above)}, which is a {folders[_fold(above)]}")
             above = posixpath.dirname(above)
+
+
+def open_things(found: Mapping[str, Iterable[object]]) -> dict[str, list[str]]:
+    """What was open, as a manifest may tell of it; kinds with nothing in them are left out."""
+    cut = {kind: [str(each)[:OPEN_CHARS] for each in islice(things, OPEN)] for kind, things in found.items()}
+    return {kind: things for kind, things in cut.items() if things}
 
 
 def portable(manifest: Manifest) -> Manifest:
@@ -138,6 +150,17 @@ def digests(manifest: Manifest) -> Iterable[tuple[str, int]]:
     for entry in manifest.files:
         yield from ((chunk.digest, chunk.size) for chunk in entry.chunks if chunk.digest)
     yield from ((chunk.digest, chunk.size) for chunk in (*manifest.memory.pages, *manifest.journal))
+
+
+def _check_extras(extras: object) -> None:
+    # The agent reads the kinds, so they are words and nothing else.
+    if not isinstance(extras, dict) or len(extras) > KINDS or not all(map(_KIND.fullmatch, extras)):
+        raise BadSnapshot("it tells of open things of kinds that there are not")
+    for kind, things in extras.items():
+        if not isinstance(things, list) or len(things) > OPEN:
+            raise BadSnapshot(f"its open {kind} are no list of at most {OPEN:,}")
+        if not all(isinstance(each, str) and len(each) <= OPEN_CHARS for each in things):
+            raise BadSnapshot(f"its open {kind} are no texts of at most {OPEN_CHARS:,} characters")
 
 
 def _check_path(path: str) -> None:

@@ -37,6 +37,8 @@ FREELY = 256 << 20
 _ROOM = 1 << 16
 _WHEN = (1980, 1, 1, 0, 0, 0)
 _PAGE_BYTES = 1 << 20
+PAGES = 2 * JOURNAL_BYTES // _PAGE_BYTES
+"""In so many parts a journal may come; memories in no more than there are, each being looked up for itself."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -181,6 +183,9 @@ def _check_sizes(manifest: Manifest, wanted: dict[str, int], size: int) -> None:
         raise BadSnapshot(f"its journal and memories come to {text:,} bytes; at most {JOURNAL_BYTES:,}")
     if not manifest.journal:
         raise BadSnapshot("it brings no journal")
+    memories = sum(manifest.memory.layers.values())
+    if len(manifest.journal) > PAGES or len(manifest.memory.pages) > memories + text // CHUNK_BYTES:
+        raise BadSnapshot("its journal or memories are cut into more parts than any are")
     if any(not chunk.digest for chunk in (*manifest.journal, *manifest.memory.pages)):
         raise BadSnapshot("its journal or memories are zeros")
 

@@ -202,7 +202,7 @@ class Captures:
         for ask in self._showing:
             try:
                 async with asyncio.timeout(SHOWING_S):
-                    found |= {kind: list(each) for kind, each in (await ask(pid)).items() if each}
+                    found |= manifests.open_things(await ask(pid))
             except Exception:
                 # A screen that does not answer is no reason to have no snapshot.
                 log.exception("what process %s has open could not be asked", pid)

@@ -218,14 +218,20 @@ class Vault:
 
     def lines(self, pages: Sequence[Chunk]) -> Iterator[bytes]:
         """The lines of kept pages."""
-        rest = b""
+        # A line may go over many pages, and is put together once.
+        pieces: list[bytes] = []
+        length = 0
         for page in pages:
-            *whole, rest = (rest + self.get(page)).split(b"\n")
-            if len(rest) > LINE_BYTES:
+            first, *more = self.get(page).split(b"\n")
+            pieces.append(first)
+            length += len(first)
+            if more:
+                yield from (line for line in (b"".join(pieces), *more[:-1]) if line)
+                pieces, length = [more[-1]], len(more[-1])
+            if length > LINE_BYTES:
                 raise BadSnapshot("a line of it is longer than any line is")
-            yield from (line for line in whole if line)
-        if rest:
-            yield rest
+        if length:
+            yield b"".join(pieces)
 
     def lay_out(self, manifest: Manifest, into: Path) -> None:
         """The files of a snapshot in an empty folder. Links come last, so that nothing is written through one."""
