@@ -27,6 +27,10 @@ IDLE_S = 60.0
 """Seconds a volume stays mounted that nobody needs."""
 _FIX = "set c.Aether.home_volumes = 'auto', or run the server as root on Linux with loop devices"
 
+_OLD_FIX = (
+    "set c.Aether.home_volumes = 'auto', or take a snapshot of the agent and restore it: its home is a volume then"
+)
+
 
 class Homes:
     """One folder a process, named by its PID."""
@@ -97,13 +101,16 @@ class Homes:
 
     @contextmanager
     def filling(self, folder: Path, spec: SandboxSpec) -> Iterator[Path]:
-        """A home that is nobody's yet, in this folder, to be filled within the block; `put` gives it to a process."""
+        """A home that is nobody's yet, in this folder, to be filled within the block; `put` gives it to a process.
+
+        Raises `SandboxUnavailable`.
+        """
         home = folder / "home"
         home.mkdir(mode=0o700)
-        if self._setting == "never" or self._volumes.missing():
+        if self._lacking():
             yield home
             return
-        with self._volumes.filling(folder / "home.img", home, self._size(spec)):
+        with self._volumes.filling(folder / "home.img", home, self.size(spec)):
             yield home
 
     def put(self, folder: Path, pid: int) -> None:
@@ -147,17 +154,27 @@ class Homes:
                 if not left:
                     log.warning("the volume of process %s stays mounted: it is in use", pid)
 
-    def _size(self, spec: SandboxSpec) -> int:
+    def size(self, spec: SandboxSpec) -> int:
+        """How many bytes a home of this kind may hold."""
         return self._most if spec.disk_mb is None else spec.disk_mb << 20
 
-    def _prepare(self, pid: int, spec: SandboxSpec) -> None:
-        home = self.path(pid)
-        size = self._size(spec)
+    def _lacking(self) -> str:
+        """Why homes are no volumes here, '' where they are. Raises `SandboxUnavailable` where they have to be."""
         why = self._setting if self._setting == "never" else self._volumes.missing()
-        if not why and self._volumes.use(pid, home, size):
-            return
         if self._setting == "always" and why:
             raise SandboxUnavailable(
                 f"c.Aether.home_volumes = 'always': homes cannot be volumes of fixed size here ({why}). {_FIX}",
                 fix=_FIX,
+            )
+        return why
+
+    def _prepare(self, pid: int, spec: SandboxSpec) -> None:
+        home = self.path(pid)
+        if self._lacking() or self._volumes.use(pid, home, self.size(spec)):
+            return
+        if self._setting == "always":
+            raise SandboxUnavailable(
+                f"c.Aether.home_volumes = 'always': the home of agent {pid} holds files from before homes were volumes "
+                f"of fixed size. {_OLD_FIX}",
+                fix=_OLD_FIX,
             )

@@ -154,6 +154,21 @@ async def test_never_makes_folders_and_always_refuses_where_there_can_be_none(
     assert not os.path.ismount(await Homes(settings).ready(9, SPEC))
 
 
+async def test_always_refuses_a_home_of_before_and_one_that_cannot_be_filled_as_a_volume(
+    sized: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = Homes(msgspec.structs.replace(settings, home_volumes="never"))
+    ((await plain.ready(7, SPEC)) / "old.txt").write_text("from before")
+    always = Homes(msgspec.structs.replace(settings, home_volumes="always"))
+    with pytest.raises(SandboxUnavailable, match=r"holds files from before .* 'auto', or take a snapshot"):
+        await always.ready(7, SPEC)
+    assert mounted(settings.home) == []
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    elsewhere = Homes(msgspec.structs.replace(settings, home_volumes="always"))
+    with pytest.raises(SandboxUnavailable, match="the server is not root"), elsewhere.filling(tmp_path, SPEC):
+        pytest.fail("it is filled as a plain folder")
+
+
 async def test_health_says_what_holds_a_home(settings: Settings, ticks: Any) -> None:
     for setting, words in (("auto", ""), ("never", "measured while commands run; volumes of fixed size: c.Aether")):
         async with open_app(msgspec.structs.replace(settings, home_volumes=setting), plugins=[ticks]) as app:
