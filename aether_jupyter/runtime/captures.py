@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -59,6 +59,8 @@ from .toolbox import Toolbox
 from .vault import SPARE_BYTES, Capture, Vault, chunks_of, folds_case, locked
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PATIENCE_S, MORE_PATIENCE_S = 2.0, 20.0
 """How long a tool is let go on before its sandbox is frozen; and where that cannot be."""
@@ -139,11 +141,14 @@ class Captures:
             moment, capture, extras, pause_s, still = await self._captured(vault, pid, known)
             try:
                 kept_as = secrets.token_hex(8)
-                made, new_bytes = await asyncio.to_thread(
+                made, new_bytes = await _to_the_end(
                     _keep, vault, kept_as, capture, moment, extras, upto or moment.process.head, self._clock.now()
                 )
-            finally:
-                await asyncio.to_thread(vault.discard, capture)
+            except BaseException:
+                # A full disk: what was kept of it by then is room again. The copy goes with it.
+                await self._sweep(vault, process.owner)
+                raise
+            await asyncio.to_thread(vault.discard, capture)
             files = [entry for entry in made.files if entry.kind == "file"]
             snapshot, gone = await self._snapshots.taken(
                 actor,
@@ -351,7 +356,8 @@ class Captures:
 
         if files is None:
             return Branched(await self._begin(actor, process, made.events, restored, recalled, None), notes)
-        await asyncio.to_thread(_must_fit, self._settings.snapshots, files[1])
+        most = self._machines.homes.size(made.spec.sandbox)
+        await asyncio.to_thread(_must_fit, self._settings.snapshots, files[1], most)
         # To the end: what lies beside it half done would be swept.
         async with self._alone(actor.owner) as vault:
             staged = await asyncio.to_thread(vault.folder)
@@ -502,7 +508,7 @@ class Captures:
         async with self._alone(actor.owner) as vault:
             name = secrets.token_hex(8)
             try:
-                manifest, new_bytes = await asyncio.to_thread(_taken_in, vault, path, name)
+                manifest, new_bytes = await _to_the_end(_taken_in, vault, path, name)
                 files = [entry for entry in manifest.files if entry.kind == "file"]
                 return await self._snapshots.imported(
                     actor,
@@ -657,6 +663,8 @@ def _keep(
 
 
 def _taken_in(vault: Vault, path: Path, name: str) -> tuple[Manifest, int]:
+    # Lies there as long as contents are kept that nothing names: a server that was cut off here sees it, and sweeps.
+    under_way = vault.folder()
     manifest, new_bytes = archive.taken_in(vault, path, folds_case=folds_case(vault.root))
     events = archive.journal_of(vault, manifest)
     try:
@@ -665,6 +673,7 @@ def _taken_in(vault: Vault, path: Path, name: str) -> tuple[Manifest, int]:
     except Exception as error:  # noqa: BLE001 (whatever it is, the file is at fault)
         raise BadSnapshot(f"its journal does not tell of one agent: {error}") from None
     vault.write(name, manifest)
+    vault.drop(under_way)
     return manifest, new_bytes
 
 
@@ -727,11 +736,27 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _must_fit(folder: Path, manifest: Manifest) -> None:
+def _must_fit(folder: Path, manifest: Manifest, most: int) -> None:
     wanted = sum(chunk.size for entry in manifest.files for chunk in entry.chunks if chunk.digest)
+    # Also where homes are plain folders, which nothing would stop from being filled beyond it.
+    if wanted > most:
+        raise StorageFull(
+            f"The files come to {wanted:,} bytes, and its home may hold {most:,}. Ask the administrator for a greater "
+            "c.Aether.home_quota_bytes"
+        )
     free = shutil.disk_usage(folder).free - SPARE_BYTES
     if wanted > free:
         raise StorageFull(f"The files come to {wanted:,} bytes, and {max(0, free):,} are free. Free some space.")
+
+
+async def _to_the_end(call: Callable[..., T], *arguments: object) -> T:
+    """A thread's work. Whoever is cancelled meanwhile waits for it: what it writes can be swept only afterwards."""
+    work = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 async def _in_threads(pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:

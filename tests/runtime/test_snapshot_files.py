@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import stat
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,8 +26,9 @@ from aether_jupyter.model.memory import Note, Source
 from aether_jupyter.model.message import Part, Text, ToolCall, ToolTurn, Turn
 from aether_jupyter.model.permission import parse_permission
 from aether_jupyter.model.process import State
-from aether_jupyter.model.snapshot import Branching
+from aether_jupyter.model.snapshot import Branching, Manifest
 from aether_jupyter.model.tool import Decision
+from aether_jupyter.runtime import archive
 from aether_jupyter.runtime.vault import Vault
 
 from .conftest import ANA, House, Ticks
@@ -372,6 +376,49 @@ def test_a_line_may_go_over_many_pages_and_no_further_than_lines_do(tmp_path: Pa
     assert list(vault.lines([])) == []
     with pytest.raises(BadSnapshot, match="longer than any line"):
         list(vault.lines([*long, line]))
+
+
+async def test_what_an_import_had_kept_when_its_server_was_cut_off_is_swept(
+    house: House, sample: Path, tmp_path: Path, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in await house.app.snapshots.list(ANA):
+        await house.app.captures.delete(ANA, key.id)
+    elsewhere, check = tmp_path / "cut-off", archive._check_journal
+
+    def cut_off(vault: Vault, manifest: Manifest) -> None:
+        shutil.copytree(vault.root, elsewhere / "snapshots" / vault.root.name)
+        check(vault, manifest)
+
+    monkeypatch.setattr(archive, "_check_journal", cut_off)
+    await house.app.captures.take_in(ANA, sample)
+    objects = elsewhere / "snapshots" / "of-ana" / "objects"
+    assert [each for each in objects.rglob("*") if each.is_file()]
+    async with open_app(Settings(home=elsewhere, durability="NORMAL"), plugins=[ticks]):
+        assert [each for each in objects.rglob("*") if each.is_file()] == []
+
+
+async def test_who_is_cut_off_in_an_import_leaves_nothing(
+    house: House, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in await house.app.snapshots.list(ANA):
+        await house.app.captures.delete(ANA, key.id)
+    root = house.app.captures.folder("ana")
+    began, adopt = threading.Event(), Vault.adopt
+
+    def slowly(self: Vault, digest: str, packed: bytes) -> bool:
+        began.set()
+        time.sleep(0.2)
+        return adopt(self, digest, packed)
+
+    monkeypatch.setattr(Vault, "adopt", slowly)
+    taking = asyncio.create_task(house.app.captures.take_in(ANA, sample))
+    await asyncio.to_thread(began.wait, 10)
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert taking.cancelled()
+    await asyncio.sleep(0.5)
+    assert [each for each in (root / "objects").rglob("*") if each.is_file()] == []
+    assert list((root / "staging").iterdir()) == []
 
 
 async def test_the_same_file_may_come_twice_and_costs_nothing_more(house: House, sample: Path) -> None:

@@ -586,6 +586,39 @@ async def test_a_home_in_its_place_before_its_agent_is_recorded_is_not_taken_for
     assert files(house, made.process.pid) == files(house, done.pid)
 
 
+async def test_a_home_of_any_kind_is_filled_no_further_than_it_may(
+    settings: Settings, ticks: Ticks, script: Script
+) -> None:
+    model = script("hoarding", writer)
+    async with open_app(settings, plugins=[ticks]) as app:
+        first = await House(app, ticks).run(model)
+        (app.captures._machines.homes.existing(first.pid) / "large.bin").write_bytes(os.urandom(3_000_000))
+        snapshot = await app.captures.take(ANA, first.pid)
+    for volumes in ("auto", "never"):
+        less = msgspec.structs.replace(settings, home_quota_bytes=2 << 20, home_volumes=volumes)
+        async with open_app(less, plugins=[ticks]) as app:
+            with pytest.raises(StorageFull, match=r"its home may hold 2,097,152.*home_quota_bytes"):
+                await app.captures.restore(ANA, snapshot.id, Branching())
+            assert app.captures._machines.homes.pids() == [first.pid]
+
+
+async def test_what_a_snapshot_that_found_no_room_had_kept_is_room_again(
+    house: House, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await house.run(script("w", writer))
+    vault = house.app.captures.folder("ana")
+
+    def full(*_: object) -> None:
+        raise StorageFull("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Vault, "write", full)
+        with pytest.raises(StorageFull):
+            await house.app.captures.take(ANA, first.pid)
+    assert [each for each in vault.rglob("*") if each.is_file() and each.name != "lock"] == []
+    assert list((vault / "staging").iterdir()) == []
+
+
 async def test_snapshots_go_with_what_is_erased(house: House, script: Script) -> None:
     first = await house.run(script("erased", writer), name="secretive", limits=Limits(steps=10))
     other = await house.run(script("staying", writer), name="other", limits=Limits(steps=10))
