@@ -22,8 +22,18 @@ class Server:
     """One server process. What it says is kept in `said`, and handed out by `until`."""
 
     def __init__(self, home: Path, url: str, marks: Path, *, slots: int = 256) -> None:
+        self._start("tests.crash.host", str(home), url, str(marks), str(time.time()), str(slots))
+
+    @classmethod
+    def stopping(cls, home: Path, sandbox: str, point: str = "none") -> Server:
+        """One that stops for ever at a point of a snapshot or a restore; see `tests.crash.snapshot_host`."""
+        server = cls.__new__(cls)
+        server._start("tests.crash.snapshot_host", str(home), sandbox, point)
+        return server
+
+    def _start(self, module: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.host", str(home), url, str(marks), str(time.time()), str(slots)],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
