@@ -109,6 +109,16 @@ class Fork(Branching, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Branching(**{name: getattr(self, name) for name in Branching.__struct_fields__})
 
 
+class Restore(Branching, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is changed. `trusted` leaves an agent that came from elsewhere its instructions, role, desktop and hosts."""
+
+    trusted: bool = False
+
+    def how(self) -> Branching:
+        """The changes alone."""
+        return Branching(**{name: getattr(self, name) for name in Branching.__struct_fields__})
+
+
 class ChooseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model to ask from the next step on: `provider:model`, `auto`, or `auto:` and a family."""
 

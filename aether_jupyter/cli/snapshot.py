@@ -77,6 +77,9 @@ def compare(before: int, after: int, url: str, token: str, as_json: bool) -> Non
 @click.option("--message", default="", help="Words that it reads before it goes on.")
 @click.option("--memory", type=MEMORY, help="What it remembers: as then (the default), or as its name does now.")
 @click.option("--paused", is_flag=True, help="Leave it stopped.")
+@click.option(
+    "--trusted", is_flag=True, help="You vouch for one from elsewhere: it keeps instructions, role, desktop, hosts."
+)
 @common
 def restore(
     key: int,
@@ -85,6 +88,7 @@ def restore(
     message: str,
     memory: Literal["then", "now"] | None,
     paused: bool,
+    trusted: bool,
     url: str,
     token: str,
     as_json: bool,
@@ -93,7 +97,9 @@ def restore(
     from ..client.show import branched_text
 
     with client_of(url, token) as client:
-        made = client.restore_snapshot(key, name=name, model=model, memory=memory, message=message, paused=paused)
+        made = client.restore_snapshot(
+            key, name=name, model=model, memory=memory, message=message, paused=paused, trusted=trusted
+        )
     put(made, branched_text(made), as_json)
 
 

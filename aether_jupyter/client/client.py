@@ -494,9 +494,13 @@ class AsyncAether:
         memory: Remembered | None = None,
         message: str = "",
         paused: bool = False,
+        trusted: bool = False,
     ) -> Branched:
-        """A new agent that goes on from a snapshot, with its files and what it remembered then (`memory="then"`)."""
-        return await self.ask(requests.restore_snapshot(key, _how(name, model, memory, paused, message)))
+        """A new agent that goes on from a snapshot, with its files and what it remembered then (`memory="then"`).
+
+        One that came from elsewhere keeps its instructions, role, desktop and hosts if it is `trusted`.
+        """
+        return await self.ask(requests.restore_snapshot(key, _how(name, model, memory, paused, message), trusted))
 
     async def fork(
         self,
@@ -953,9 +957,13 @@ class Aether:
         memory: Remembered | None = None,
         message: str = "",
         paused: bool = False,
+        trusted: bool = False,
     ) -> Branched:
-        """A new agent that goes on from a snapshot, with its files and what it remembered then (`memory="then"`)."""
-        return self.ask(requests.restore_snapshot(key, _how(name, model, memory, paused, message)))
+        """A new agent that goes on from a snapshot, with its files and what it remembered then (`memory="then"`).
+
+        One that came from elsewhere keeps its instructions, role, desktop and hosts if it is `trusted`.
+        """
+        return self.ask(requests.restore_snapshot(key, _how(name, model, memory, paused, message), trusted))
 
     def fork(
         self,

@@ -491,8 +491,8 @@ def compare_snapshots(before: int, after: int) -> Request[Comparison]:
     return Request("GET", f"{API}/snapshots/{after}/compare", Comparison, query={"before": str(before)})
 
 
-def restore_snapshot(key: int, how: Branching) -> Request[Branched]:
-    body = msgspec.to_builtins(how)
+def restore_snapshot(key: int, how: Branching, trusted: bool) -> Request[Branched]:
+    body = msgspec.to_builtins(how) | {"trusted": trusted}
     return Request("POST", f"{API}/snapshots/{key}/restore", Branched, body=body, wait_s=COPYING_S)
 
 

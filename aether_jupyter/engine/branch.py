@@ -186,16 +186,25 @@ def left_of(limits: Limits, state: AgentState, at: float) -> Limits:
     )
 
 
-def tamed(spec: AgentSpec) -> AgentSpec:
+def tamed(spec: AgentSpec, *, trusted: bool = False) -> AgentSpec:
     """A request that came from elsewhere, without what it would be allowed beyond what every agent is.
 
-    What it denies and asks for stays. Shared folders are those of whoever restores it, and so are standing permissions.
+    What it denies and asks for stays. Shared folders are those of whoever restores it, and so are standing permissions:
+    some of them are for a role, so it has none, and no instructions of a stranger that stand in every prompt. Where a
+    person vouches for it (`trusted`), it keeps these, its desktop, and the hosts that it may reach.
     """
+    told, sandbox = ("", ""), SandboxSpec()
+    if trusted:
+        told, asked = (spec.role, spec.system), spec.sandbox
+        reach = {"network": asked.network, "hosts": asked.hosts} if asked.network == "allowed" else {}
+        sandbox = msgspec.structs.replace(sandbox, desktop=asked.desktop, **reach)
     return msgspec.structs.replace(
         spec,
+        role=told[0],
+        system=told[1],
         mode=clamp(spec.mode, Mode.ASK_RISKY),
         permissions=tuple(line for line in spec.permissions if line.verdict != "allow"),
-        sandbox=SandboxSpec(),
+        sandbox=sandbox,
         workspaces=(),
         labels={},
         images=(),

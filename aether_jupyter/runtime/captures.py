@@ -238,8 +238,11 @@ class Captures:
 
     # --- going on ------------------------------------------------------------------------------------------------
 
-    async def restore(self, actor: Principal, key: int, how: Branching) -> Branched:
-        """A new process that goes on from a snapshot, with its files. Raises what a spawn would, `BadSnapshot`."""
+    async def restore(self, actor: Principal, key: int, how: Branching, *, trusted: bool = False) -> Branched:
+        """A new process that goes on from a snapshot, with its files. Raises what a spawn would, `BadSnapshot`.
+
+        With `trusted` one that came from elsewhere keeps its instructions, role, desktop and hosts: see `tamed`.
+        """
         require(actor, "snapshots:write")
         kept = await self._snapshots.get(actor, key)
         manifest = await self._manifest(kept)
@@ -247,7 +250,11 @@ class Captures:
         how = msgspec.structs.replace(how, memory=how.memory or "then")
         upto = _with_message(events, manifest.n, how)
         notes = _of_files(kept.snapshot)
-        return await self._go_on(actor, kept.snapshot.pid, events, upto, manifest.spec, how, (kept, manifest), notes)
+        source, spec = kept.snapshot.pid, manifest.spec
+        if source is None:
+            spec, told = self._tamed(spec, trusted)
+            notes = [*notes, *told]
+        return await self._go_on(actor, source, events, upto, spec, how, (kept, manifest), notes)
 
     async def fork(
         self, actor: Principal, pid: int, step: int | None, how: Branching, files: Files = "nearest"
@@ -296,9 +303,8 @@ class Captures:
         require(actor, "processes:spawn")
         now, foreign, of_files = self._clock.now(), source is None, tuple(notes)
         if foreign:
-            spec, told = self._tamed(spec)
             events, images = branches.sightless(events)
-            notes += [*told, *([f"{_count(images, 'image')} of its journal stayed elsewhere."] if images else ())]
+            notes += [f"{_count(images, 'image')} of its journal stayed elsewhere."] if images else []
         if how.model:
             spec = msgspec.structs.replace(spec, model=how.model, fallbacks=())
         made = await asyncio.to_thread(
@@ -409,10 +415,15 @@ class Captures:
         with self._machines.homes.filling(folder, spec.sandbox) as home:
             vault.lay_out(manifest, home)
 
-    def _tamed(self, spec: AgentSpec) -> tuple[AgentSpec, list[str]]:
+    def _tamed(self, spec: AgentSpec, trusted: bool) -> tuple[AgentSpec, list[str]]:
         """A request from elsewhere as it may run here, and what it lost."""
-        tame = branches.tamed(spec)
+        tame = branches.tamed(spec, trusted=trusted)
         told = []
+        if (spec.role, spec.system) != (tame.role, tame.system):
+            told.append(
+                "Its role and its own instructions were left out: they would stand in every prompt. If you vouch for "
+                "them, restore it as trusted."
+            )
         if spec.tools is not None:
             here = {tool.name for tool in self._toolbox.all()}
             lacking = [name for name in spec.tools if name not in here]
@@ -425,7 +436,12 @@ class Captures:
         if spec.workspaces:
             told.append(f"It has no shared folders here ({', '.join(spec.workspaces)}).")
         if spec.sandbox != tame.sandbox:
-            told.append("It gets the sandbox of this server, without network.")
+            lost = [
+                each for each in ("network", "desktop") if getattr(spec.sandbox, each) != getattr(tame.sandbox, each)
+            ]
+            without = f", without {' or '.join(lost)}" if lost else ""
+            way_out = " Restored as trusted, it has them." if lost and not trusted else ""
+            told.append(f"It gets the sandbox of this server{without}.{way_out}")
         return tame, told
 
     async def _remembering(

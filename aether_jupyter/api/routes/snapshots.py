@@ -17,8 +17,8 @@ from ...model.errors import (
     StorageFull,
     UnknownName,
 )
-from ...model.snapshot import Branched, Branching, Comparison, Snapshot, SnapshotDetail
-from ..bodies import Fork, Key, MarkSnapshot, Pid, TakeSnapshot
+from ...model.snapshot import Branched, Comparison, Snapshot, SnapshotDetail
+from ..bodies import Fork, Key, MarkSnapshot, Pid, Restore, TakeSnapshot
 from ..routing import ZIP, Attachment, House, SnapshotUpload, route
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -97,12 +97,13 @@ async def compare_snapshots(house: House, who: Principal, snapshot_id: Key, *, b
     status=201,
     errors=(SnapshotNotFound, BadSnapshot, Conflict, UnknownName, ModelNotConfigured, StorageFull),
 )
-async def restore_snapshot(house: House, who: Principal, snapshot_id: Key, body: Branching) -> Branched:
+async def restore_snapshot(house: House, who: Principal, snapshot_id: Key, body: Restore) -> Branched:
     """A new agent that goes on from a snapshot, with its files and, unless `memory` is `now`, what it remembered then.
 
-    What came from elsewhere may do no more here than every agent may, and asks before what is risky.
+    What came from elsewhere may do no more here than every agent may, asks before what is risky, and has no
+    instructions of its own; its instructions, role, desktop and hosts stay if a person says that it is `trusted`.
     """
-    return await house.captures.restore(who, snapshot_id, body)
+    return await house.captures.restore(who, snapshot_id, body.how(), trusted=body.trusted)
 
 
 @route(

@@ -1258,7 +1258,8 @@ export interface paths {
         /**
          * A new agent that goes on from a snapshot, with its files and, unless `memory` is `now`, what it remembered then.
          *
-         *     What came from elsewhere may do no more here than every agent may, and asks before what is risky
+         *     What came from elsewhere may do no more here than every agent may, asks before what is risky, and has no
+         *     instructions of its own; its instructions, role, desktop and hosts stay if a person says that it is `trusted`
          */
         post: operations["restoreSnapshot"];
         delete?: never;
@@ -1609,28 +1610,6 @@ export interface components {
         Branched: {
             process: components["schemas"]["Process"];
             notes: string[];
-        };
-        /**
-         * Branching
-         * @description How a new process goes on from an old one.
-         *
-         *     `memory` `now` shares what the agent remembers today; `then` gives it what it remembered at the time, in a space of
-         *     its own if that is another by now. None: `then` for a snapshot, `now` for a fork. `paused` leaves it STOPPED.
-         *     `model` is asked from its next step on.
-         */
-        Branching: {
-            /** @default  */
-            name?: string;
-            /** @default  */
-            model?: string;
-            /** @default null */
-            memory?: ("now" | "then") | null;
-            /** @default false */
-            paused?: boolean;
-            /** @default null */
-            message?: components["schemas"]["EditedMessage"] | null;
-            /** @default null */
-            result?: components["schemas"]["EditedResult"] | null;
         };
         /**
          * BrowserStatus
@@ -3443,6 +3422,26 @@ export interface components {
             /** @enum {unknown} */
             type: "request.opened";
             request: components["schemas"]["Request"];
+        };
+        /**
+         * Restore
+         * @description What is changed. `trusted` leaves an agent that came from elsewhere its instructions, role, desktop and hosts.
+         */
+        Restore: {
+            /** @default  */
+            name?: string;
+            /** @default  */
+            model?: string;
+            /** @default null */
+            memory?: ("now" | "then") | null;
+            /** @default false */
+            paused?: boolean;
+            /** @default null */
+            message?: components["schemas"]["EditedMessage"] | null;
+            /** @default null */
+            result?: components["schemas"]["EditedResult"] | null;
+            /** @default false */
+            trusted?: boolean;
         };
         /**
          * Risk
@@ -9368,7 +9367,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Branching"];
+                "application/json": components["schemas"]["Restore"];
             };
         };
         responses: {
