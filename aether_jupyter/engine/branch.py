@@ -19,6 +19,7 @@ from ..model.events import (
     AuxiliaryAnswered,
     ControlAsked,
     ControlReturned,
+    ControlTaken,
     Event,
     FeedbackGiven,
     Guidance,
@@ -241,6 +242,25 @@ def touched_files(events: Iterable[At], after: int, upto: int, reads: Callable[[
         )
         for n, _, _, event in events
     )
+
+
+def at_hand(events: Iterable[At], after: int, upto: int) -> list[str]:
+    """Who had a terminal or the desktop of the agent at hand between these events: the journal tells no more of it."""
+    open_: dict[str, tuple[int, str]] = {}
+    spans: list[tuple[int, int, str]] = []
+    for n, _, _, event in events:
+        match event:
+            case ControlTaken(by=by):
+                open_[""] = n, by
+            case ShellOpened(by=by, name=name):
+                open_[name] = n, by
+            case ControlReturned() | ShellClosed():
+                began = open_.pop(event.name if isinstance(event, ShellClosed) else "", None)
+                spans += [(began[0], n, began[1])] if began is not None else []
+            case _:
+                pass
+    spans += [(n, max(upto, n), by) for n, by in open_.values()]
+    return sorted({by for began, ended, by in spans if after < upto and began <= upto and ended > after})
 
 
 def _folded(spec: AgentSpec, kept: Sequence[Kept]) -> AgentState:

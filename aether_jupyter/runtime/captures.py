@@ -196,11 +196,19 @@ class Captures:
             # While programs still answer: they do not once they are frozen.
             extras = await self._open_things(pid)
             async with self._machines.frozen(pid) as frozen:
-                still = frozen or not self._holds.works(pid)
+                still = frozen or not (self._holds.works(pid) or await self._in_hand(pid))
                 moment = await self._snapshots.moment(pid)
                 capture = await asyncio.to_thread(vault.spool, home, known)
             pause_s = time.perf_counter() - began
         return moment, capture, extras, pause_s, still
+
+    async def _in_hand(self, pid: int) -> bool:
+        """Whether a person has a terminal here. A desktop that a person may have is always frozen."""
+        if not self._machines.shows(pid):
+            return False
+        events = await self._snapshots.history(pid)
+        latest = events[-1][0]
+        return bool(branches.at_hand(events, latest, latest + 1))
 
     async def _open_things(self, pid: int) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
@@ -251,10 +259,10 @@ class Captures:
         upto = _with_message(events, manifest.n, how)
         notes = _of_files(kept.snapshot)
         source, spec = kept.snapshot.pid, manifest.spec
+        lost: Sequence[str] = ()
         if source is None:
-            spec, told = self._tamed(spec, trusted)
-            notes = [*notes, *told]
-        return await self._go_on(actor, source, events, upto, spec, how, (kept, manifest), notes)
+            spec, lost = self._tamed(spec, trusted)
+        return await self._go_on(actor, source, events, upto, spec, how, (kept, manifest), notes, lost)
 
     async def fork(
         self, actor: Principal, pid: int, step: int | None, how: Branching, files: Files = "nearest"
@@ -299,9 +307,12 @@ class Captures:
         how: Branching,
         files: tuple[Kept, Manifest] | None,
         notes: list[str],
+        lost: Sequence[str] = (),
     ) -> Branched:
+        """`notes` are read by the agent, too; what it `lost` on its way here by people alone."""
         require(actor, "processes:spawn")
         now, foreign, of_files = self._clock.now(), source is None, tuple(notes)
+        notes = [*notes, *lost]
         if foreign:
             events, images = branches.sightless(events)
             notes += [f"{_count(images, 'image')} of its journal stayed elsewhere."] if images else []
@@ -703,7 +714,9 @@ def _with_message(events: Sequence[At], upto: int, how: Branching) -> int:
 def _of_files(snapshot: Snapshot) -> list[str]:
     notes = []
     if not snapshot.still:
-        notes.append("A command ran while its files were copied, so they may be of slightly different times.")
+        notes.append(
+            "A command ran or a terminal was open while its files were copied, so they may be of slightly different times."
+        )
     if snapshot.left_out:
         notes.append(f"{_count(snapshot.left_out, 'name')} in its home could not be copied.")
     return notes
@@ -717,14 +730,23 @@ def _differing(pid: int, events: Sequence[At], upto: int, kept: Kept | None, rea
         return []
     snapshot = kept.snapshot
     notes = _of_files(snapshot)
+    first, last = sorted((snapshot.n, upto))
+    worked = branches.touched_files(events, first, last, reads)
+    people = " and ".join(branches.at_hand(events, first, last))
     if snapshot.n <= upto:
-        if branches.touched_files(events, snapshot.n, upto, reads):
-            return [
-                f"Its files are as of step {snapshot.step}, the nearest snapshot before; later work on them is gone.",
-                *notes,
-            ]
-    elif branches.touched_files(events, upto, snapshot.n, reads):
-        return [f"Its files are as agent {pid} has them now, at step {snapshot.step}.", *notes]
+        as_of = f"Its files are as of step {snapshot.step}, the nearest snapshot before"
+        if people:
+            notes.insert(0, f"{people} had its terminal or desktop since; what they changed in files is gone.")
+        if worked or people:
+            notes.insert(0, f"{as_of}; later work on them is gone." if worked else f"{as_of}.")
+    else:
+        as_of = f"Its files are as agent {pid} has them now, at step {snapshot.step}"
+        if people:
+            notes.insert(
+                0, f"{people} had its terminal or desktop after that step; what they changed in files is in them."
+            )
+        if worked or people:
+            notes.insert(0, f"{as_of}.")
     return notes
 
 

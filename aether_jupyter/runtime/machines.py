@@ -99,6 +99,10 @@ class Machines:
         self._shown.setdefault(pid, []).append(ending)
         return argv
 
+    def shows(self, pid: int) -> bool:
+        """Whether a person was given a shell of the process's open sandbox, which may have ended since."""
+        return bool(self._shown.get(pid))
+
     def freezable(self, pid: int) -> bool:
         """Whether the process has an open sandbox that can be frozen."""
         return isinstance(self._open.get(pid), Freezable)

@@ -15,6 +15,8 @@ from aether_jupyter.abc import ToolContext
 from aether_jupyter.app import open_app
 from aether_jupyter.config import Settings
 from aether_jupyter.declare import tool
+from aether_jupyter.engine import branch as branches
+from aether_jupyter.model.access import RUNTIME
 from aether_jupyter.model.agent import Limits, Mode, SandboxSpec
 from aether_jupyter.model.errors import (
     BadRequest,
@@ -27,13 +29,19 @@ from aether_jupyter.model.errors import (
 from aether_jupyter.model.events import (
     ApprovalClosed,
     ApprovalRequested,
+    ControlReturned,
+    ControlTaken,
+    PlanChanged,
     ProcessRestored,
+    ShellClosed,
+    ShellOpened,
     SnapshotDeleted,
     SnapshotTaken,
     ToolEnded,
 )
 from aether_jupyter.model.memory import Change, Note, Source
 from aether_jupyter.model.message import Part, Text, ToolCall, ToolTurn, Turn, UserTurn
+from aether_jupyter.model.plan import Plan
 from aether_jupyter.model.process import Signal, State
 from aether_jupyter.model.snapshot import Branching, EditedMessage, EditedResult
 from aether_jupyter.model.tool import Decision
@@ -231,7 +239,7 @@ async def test_a_call_under_way_is_told_as_cut_off(
     tools.go.set()
     assert done.exit is not None
     assert "Whether it took effect is not known" in done.exit.message
-    assert "A command ran while its files were copied" in done.exit.message
+    assert "A command ran or a terminal was open while its files were copied" in done.exit.message
     assert files(house, again.pid) == ["begun"]
     await house.app.processes.signal(ANA, first.pid, Signal.KILL)
 
@@ -294,6 +302,60 @@ async def test_a_fork_goes_on_from_any_step_with_the_files_of_the_nearest_snapsh
         await house.app.captures.fork(ANA, first.pid, 3, Branching(result=EditedResult("c1", "no")))
     with pytest.raises(ProcessNotFound):
         await house.app.captures.fork(BOB, first.pid, 3, Branching())
+
+
+async def test_a_fork_says_who_had_the_terminal_between_its_step_and_its_files(house: House, script: Script) -> None:
+    def body(step: int, turns: Sequence[Turn]) -> Sequence[Part]:
+        return [call(step, "ask_person", question="Go on?")] if step == 2 else writer(step, turns)
+
+    first = await house.spawn(script("watched", body), limits=Limits(steps=10))
+    await house.settled(first.pid)
+    none = await house.app.captures.fork(ANA, first.pid, 2, Branching(paused=True, memory="now"))
+    assert not any("terminal" in note for note in none.notes)
+    await house.app.processes.note_terminal(ANA, first.pid, "t1")
+    (home_of(house, first.pid) / "by-hand.txt").write_text("typed")
+    await house.app.processes.note_terminal_end(RUNTIME, first.pid, "ana", "t1", 3.0)
+    now = await house.app.captures.fork(ANA, first.pid, 2, Branching(paused=True))
+    assert "by-hand.txt" in files(house, now.process.pid)
+    assert "ana had its terminal or desktop after that step; what they changed in files is in them." in now.notes
+    [asked] = await house.app.approvals.list(ANA, pid=first.pid)
+    await house.app.approvals.decide(ANA, asked.id, Decision(verdict="answer", answer="yes"), digest=asked.digest)
+    await house.settled(first.pid)
+    last = await house.app.captures.fork(ANA, first.pid, 4, Branching(paused=True))
+    assert not any("ana had" in note for note in last.notes)
+
+
+def test_who_had_it_at_hand_is_told_by_spans_that_touch_the_time_between() -> None:
+    told = [
+        ControlTaken("ana"),
+        ControlReturned("ana", "person", 1.0),
+        ShellOpened("bob", "t1"),
+        PlanChanged(Plan(), "kernel"),
+        ShellClosed("bob", "t1", 2.0),
+        ShellOpened("eve", "t2"),
+    ]
+    events = [(n, 0.0, "", event) for n, event in enumerate(told, 1)]
+    spans = {(0, 1): ["ana"], (1, 2): ["ana"], (2, 3): ["bob"], (3, 4): ["bob"], (4, 5): ["bob"], (5, 6): ["eve"]}
+    assert {span: branches.at_hand(events, *span) for span in spans} == spans
+    assert branches.at_hand(events, 0, 9) == ["ana", "bob", "eve"]
+    assert branches.at_hand(events, 4, 4) == []
+
+
+async def test_an_open_terminal_that_cannot_be_frozen_is_told(settings: Settings, ticks: Ticks, script: Script) -> None:
+    async with open_app(msgspec.structs.replace(settings, allow_host_sandbox=True), plugins=[ticks]) as app:
+        house = House(app, ticks)
+        body = lambda step, turns: [call(step, "ask_person", question="Go on?")] if step == 1 else [Text("done")]  # noqa: E731
+        first = await house.spawn(script("typed", body), sandbox=SandboxSpec(kind="host"))
+        process = await house.settled(first.pid)
+        spec = await app.processes.spec(ANA, first.pid)
+        await app.surroundings.terminal(process, spec, lambda: None)
+        await app.processes.note_terminal(ANA, first.pid, "t1")
+        snapshot = await app.captures.take(ANA, first.pid)
+        assert not snapshot.still
+        restored = await app.captures.restore(ANA, snapshot.id, Branching(paused=True))
+        assert any("a terminal was open while its files were copied" in note for note in restored.notes)
+        await app.processes.note_terminal_end(RUNTIME, first.pid, "ana", "t1", 3.0)
+        assert (await app.captures.take(ANA, first.pid)).still
 
 
 async def test_a_fork_may_have_another_goal_message_or_model(house: House, script: Script) -> None:
