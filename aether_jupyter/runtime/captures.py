@@ -715,7 +715,8 @@ def _of_files(snapshot: Snapshot) -> list[str]:
     notes = []
     if not snapshot.still:
         notes.append(
-            "A command ran or a terminal was open while its files were copied, so they may be of slightly different times."
+            "A command ran or a terminal was open while its files were copied, so they may be of slightly different "
+            "times."
         )
     if snapshot.left_out:
         notes.append(f"{_count(snapshot.left_out, 'name')} in its home could not be copied.")

@@ -31,6 +31,7 @@ from aether_jupyter.model.snapshot import Branching, Manifest
 from aether_jupyter.model.tool import Decision
 from aether_jupyter.runtime import archive
 from aether_jupyter.runtime.vault import Vault
+from tests.bench.snapshot import fill
 
 from .conftest import ANA, House, Ticks
 
@@ -100,6 +101,47 @@ async def test_an_agent_goes_on_and_finishes_on_another_machine(
         assert memory.source.kind == "import"
         spec = await app.processes.spec(ANA, process.pid)
         assert spec.permissions == ()
+
+
+@pytest.mark.crash
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_half_a_gigabyte_on_a_volume_is_captured_quickly_and_its_agent_finishes_elsewhere(
+    house: House, script: Script, tmp_path: Path, ticks: Ticks
+) -> None:
+    homes = house.app.captures._machines.homes
+    if why := await homes.sized():
+        pytest.skip(f"not run: no volumes: {why}")
+    pid = await asking(house, script("laden", report), name="clerk")
+    home = homes.existing(pid)
+    assert os.path.ismount(home)
+    await asyncio.to_thread(fill, home, 500)
+    await asyncio.to_thread(os.sync)
+    snapshot = await house.app.captures.take(ANA, pid)
+    assert snapshot.size_bytes > 490_000_000
+    assert snapshot.pause_s < 3
+    file = await written(house.app, snapshot.id, tmp_path / "clerk.aethersnapshot")
+    async with open_app(Settings(home=tmp_path / "another", durability="NORMAL"), plugins=[ticks]) as app:
+        taken = await app.captures.take_in(ANA, file)
+        branched = await app.captures.restore(ANA, taken.id, Branching())
+        new = app.captures._machines.homes.existing(branched.process.pid)
+        assert os.path.ismount(new)
+        assert await asyncio.to_thread(digests_of, new) == await asyncio.to_thread(digests_of, home)
+        there = House(app, ticks)
+        await there.settled(branched.process.pid)
+        [asked] = await app.approvals.list(ANA)
+        await app.approvals.decide(ANA, asked.id, Decision(verdict="answer", answer="yes"), digest=asked.digest)
+        done = await there.settled(branched.process.pid)
+        assert done.exit is not None
+        assert "41 cases" in done.exit.message
+
+
+def digests_of(root: Path) -> dict[str, str]:
+    def digest(path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    return {path.relative_to(root).as_posix(): digest(path) for path in root.rglob("*") if path.is_file()}
 
 
 async def test_instructions_of_a_stranger_are_left_out_unless_a_person_vouches_for_them(

@@ -3674,8 +3674,9 @@ export interface components {
          *
          *     `pid` is whose it is, None for one that came from elsewhere. `size_bytes` is what the files come to, `new_bytes`
          *     what was stored that was not there before. `pause_s` is how long the agent was held. `still` is False where a
-         *     command ran while its files were read. `kept` ones are spared when the oldest go. `left_out` counts what could not
-         *     be taken (sockets, devices), `extras` says how many windows and pages were open by kind.
+         *     command ran, or a terminal was open, while its files were read. `kept` ones are spared when the oldest go.
+         *     `left_out` counts what could not be taken (sockets, devices), `extras` says how many windows and pages were open by
+         *     kind.
          */
         Snapshot: {
             id: number;
